@@ -1,0 +1,27 @@
+"""What the user writes: one YAML file, validated at once, frozen from then on."""
+
+from monitor.config.model import (
+    PREDICTED_CLASS,
+    SCORE,
+    STATISTICS,
+    Duplicates,
+    Evaluation,
+    EventTime,
+    Feature,
+    ModelConfig,
+    Predictions,
+    RiverDetector,
+    Segments,
+    Thresholds,
+    Windows,
+)
+from monitor.config.root import Alerts, BasicAuth, Config, Http, State, Tls, load_config, parse_config
+from monitor.config.source import Security, SourceConfig
+from monitor.config.types import Secret, format_duration, parse_duration
+
+__all__ = [
+    "PREDICTED_CLASS", "SCORE", "STATISTICS",
+    "Alerts", "BasicAuth", "Config", "Duplicates", "Evaluation", "EventTime", "Feature", "Http", "ModelConfig",
+    "Predictions", "RiverDetector", "Secret", "Security", "Segments", "SourceConfig", "State", "Thresholds", "Tls",
+    "Windows", "format_duration", "load_config", "parse_config", "parse_duration",
+]  # fmt: skip

@@ -1,0 +1,71 @@
+"""pydantic's errors in the words of a person: path, expected, got."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from monitor.errors import Mistake
+
+
+def explain(error: ValidationError) -> list[Mistake]:
+    """One ``Mistake`` per error, in the order of the file; unknown keys come with the nearest known one."""
+    return [Mistake(_path(details["loc"]), _message(details)) for details in error.errors(include_url=False)]
+
+
+def _path(loc: tuple[int | str, ...]) -> str:
+    text = ""
+    for step in loc:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        else:
+            text += f".{step}" if text else step
+    return text
+
+
+def _message(details: Any) -> str:
+    kind, got, context = details["type"], details["input"], details.get("ctx", {})
+    shown = _shown(got)
+    match kind:
+        case "missing":
+            return "expected a value, got none"
+        case "extra_forbidden":
+            near = difflib.get_close_matches(str(details["loc"][-1]), _known_keys(), n=1)
+            return "unknown key" + (f"; did you mean {near[0]!r}?" if near else "")
+        case "literal_error":
+            return f"expected {str(context['expected']).replace(chr(39), '')}, got {shown}"
+        case "value_error":
+            return str(context["error"])
+    text = str(details["msg"])
+    text = text.removeprefix("Input should be ").removeprefix("a valid ")
+    return f"expected {text[0].lower()}{text[1:]}, got {shown}"
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _known_keys() -> list[str]:
+    from monitor.config.root import Config
+
+    keys: set[str] = set()
+    todo: list[type[BaseModel]] = [Config]
+    seen: set[type[BaseModel]] = set()
+    while todo:
+        section = todo.pop()
+        if section in seen:
+            continue
+        seen.add(section)
+        for name, field in section.model_fields.items():
+            keys.add(field.alias or name)
+            todo += list(_sections(field.annotation))
+    return sorted(keys)
+
+
+def _sections(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [section for part in getattr(annotation, "__args__", ()) for section in _sections(part)]

@@ -1,0 +1,257 @@
+"""Configuration of one monitored model: its events, features, segments, windows and thresholds."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from monitor.config.types import Duration, JsonPath, Section, duration
+
+Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z_][A-Za-z0-9_.:/-]*$")]
+
+SCORE = "score"
+PREDICTED_CLASS = "predicted_class"
+RESERVED = (SCORE, PREDICTED_CLASS)
+"""Signals that come from the prediction rather than from a configured feature."""
+
+
+class EventTime(Section):
+    """Where the time of a prediction stands and how it is written."""
+
+    path: JsonPath = Field("$timestamp", description="Path of the time, or $timestamp for the record's own.")
+    unit: Literal["iso8601", "s", "ms", "us", "ns"] = Field("ms", description="Unit of a number since 1970, or iso8601 for text.")
+    zone: str = Field("UTC", description="Zone of an iso8601 time that names none, such as Europe/Paris.")
+
+    @model_validator(mode="after")
+    def _known_zone(self) -> Self:
+        from zoneinfo import ZoneInfo
+
+        try:
+            ZoneInfo(self.zone)
+        except (KeyError, ValueError, OSError) as error:
+            raise ValueError(f"expected an IANA time zone such as UTC or Europe/Paris, got {self.zone!r}") from error
+        return self
+
+
+class Duplicates(Section):
+    """How repeated deliveries of one prediction are recognised: by model, version and id."""
+
+    enabled: bool = Field(True, description="Whether to drop repeats before counting.")
+    horizon_ms: Duration = Field(
+        duration("24h"), alias="horizon", description="How far back in event time an id is remembered; at least the lateness."
+    )
+    max_ids: int = Field(
+        20_000_000, ge=1_000, description="Most ids remembered (about 40 bytes each); beyond, the oldest are forgotten and counted."
+    )
+
+
+class Predictions(Section):
+    """The prediction topic and where in an event each thing stands."""
+
+    topic: str = Field(min_length=1, max_length=249, description="Topic of the prediction events.")
+    id: JsonPath = Field(description="Path of the prediction's id, unique within model and version.")
+    time: EventTime = Field(default_factory=EventTime, description="Time of the prediction.")
+    model_version: JsonPath | None = Field(None, description="Path of the model's version; absent: `version` of the model.")
+    score: JsonPath | None = Field(
+        None, description="Path of the score, a number (for a binary model the probability of the positive class)."
+    )
+    predicted_class: JsonPath | None = Field(None, description="Path of the predicted class; absent with a threshold: score >= threshold.")
+    threshold: float | None = Field(None, description="Score from which on the positive class is predicted.")
+    dead_letter_topic: str | None = Field(
+        None, min_length=1, max_length=249, description="Topic for messages that cannot be used; absent: counted only."
+    )
+    max_message_bytes: int = Field(1_000_000, ge=1_000, description="Longer messages are rejected unread.")
+    max_depth: int = Field(32, ge=2, le=500, description="Deeper nested messages are rejected.")
+    future_tolerance_ms: Duration = Field(
+        duration("10m"), alias="future_tolerance", description="An event later than its record's timestamp by more than this is rejected."
+    )
+    duplicates: Duplicates = Field(default_factory=Duplicates, description="Recognition of repeated deliveries.")
+
+    @property
+    def has_class(self) -> bool:
+        """Whether a predicted class is known for each row."""
+        return self.predicted_class is not None or (self.score is not None and self.threshold is not None)
+
+
+class Feature(Section):
+    """One input of the model."""
+
+    name: Name = Field(description="Name in metrics, verdicts and the reference.")
+    type: Literal["numeric", "categorical"] = Field(description="numeric or categorical.")
+    path: JsonPath | None = Field(None, description="Path in the event; the name itself when absent.")
+    required: bool = Field(False, description="Whether a missing value is worth a warning by itself.")
+    range: tuple[float, float] | None = Field(
+        None, description="numeric: smallest and largest value that can be right; others count as out of range."
+    )
+    categories: tuple[str, ...] | None = Field(None, description="categorical: the values that can be right; others count as out of range.")
+    values: Literal["string", "integer", "boolean"] = Field(
+        "string", description="categorical: how the event writes them; another type still counts, only slower."
+    )
+
+    @model_validator(mode="after")
+    def _fits_type(self) -> Self:
+        if self.name in RESERVED:
+            raise ValueError(f"expected another name than {self.name!r}, which is the prediction's own")
+        if self.range is not None and (self.type != "numeric" or not self.range[0] < self.range[1]):
+            raise ValueError(f"expected range only for a numeric feature and low < high, got {list(self.range)} for {self.type}")
+        if self.categories is not None and self.type != "categorical":
+            raise ValueError("expected categories only for a categorical feature")
+        return self
+
+    @property
+    def where(self) -> str:
+        """Path in the event."""
+        return self.path or f'"{self.name}"'
+
+
+class Segments(Section):
+    """Which slices of traffic are watched apart. Every row is in ALL and in one segment of each grouping."""
+
+    columns: dict[str, JsonPath] = Field(default_factory=dict, description="Segment columns: name to path.")
+    groupings: tuple[tuple[str, ...], ...] = Field(
+        (), description="Groupings, each a list of columns, such as [[country], [device], [country, device]]."
+    )
+    max_segments: int = Field(
+        1_000, ge=1, le=100_000, description="Most segments over all groupings; further ones fold into __other__ of their grouping."
+    )
+    max_value_length: int = Field(64, ge=1, le=1_000, description="Longer segment values are cut.")
+
+    @model_validator(mode="after")
+    def _known_columns(self) -> Self:
+        for index, grouping in enumerate(self.groupings):
+            unknown = [column for column in grouping if column not in self.columns]
+            if unknown or not grouping or len(set(grouping)) != len(grouping):
+                raise ValueError(f"groupings[{index}]: expected distinct columns out of {sorted(self.columns)}, got {list(grouping)}")
+        if len({frozenset(grouping) for grouping in self.groupings}) != len(self.groupings):
+            raise ValueError("expected each grouping once")
+        return self
+
+
+class Windows(Section):
+    """How event time is cut. Windows are sums of panes."""
+
+    pane_ms: Duration = Field(
+        duration("5m"), alias="pane", description="Width of a pane, the smallest unit of counting; divides one hour or is a multiple of it."
+    )
+    short_ms: Duration = Field(duration("1h"), alias="short", description="Short window, a multiple of the pane.")
+    long_ms: Duration = Field(duration("24h"), alias="long", description="Long window, a multiple of the short one.")
+    lateness_ms: Duration = Field(
+        duration("10m"), alias="lateness", description="How far an event may lag behind its partition's newest and still count."
+    )
+    idle_after_ms: Duration = Field(
+        duration("1m"), alias="idle_after", description="A partition silent for this long (wall time) no longer holds the others up."
+    )
+    max_open_panes: int = Field(
+        64, ge=2, le=10_000, description="A partition this many panes ahead of the slowest is paused until that one follows."
+    )
+    max_open_mb: int = Field(
+        1_024, ge=1, description="Bound on the memory of panes that are still open; beyond, partitions that are ahead are paused."
+    )
+
+    @model_validator(mode="after")
+    def _multiples(self) -> Self:
+        hour = 3_600_000
+        if self.pane_ms < 1_000 or (hour % self.pane_ms and self.pane_ms % hour):
+            raise ValueError("expected a pane of at least 1s that divides one hour or is a multiple of it")
+        if self.short_ms % self.pane_ms or self.long_ms % self.short_ms:
+            raise ValueError("expected short to be a multiple of pane, and long a multiple of short")
+        return self
+
+
+STATISTICS = (
+    "psi", "jensen_shannon", "ks", "wasserstein", "hellinger", "chi_square",
+    "missing_rate", "invalid_rate", "unseen_rate", "out_of_range_rate",
+)  # fmt: skip
+
+
+class Thresholds(Section):
+    """Smallest effect that matters, per statistic. A verdict is DRIFTED only above it and above its noise floor."""
+
+    psi: float = Field(0.10, gt=0, description="Population stability index, bias removed.")
+    jensen_shannon: float = Field(0.10, gt=0, description="Jensen-Shannon distance (square root, base 2, 0 to 1).")
+    ks: float = Field(0.10, gt=0, description="Largest difference of the distribution functions, 0 to 1 (numeric only).")
+    wasserstein: float = Field(0.20, gt=0, description="Earth mover's distance in reference standard deviations (numeric only).")
+    hellinger: float = Field(0.10, gt=0, description="Hellinger distance, 0 to 1.")
+    chi_square: float = Field(0.10, gt=0, description="Cramér's V of the 2 x bins table, 0 to 1.")
+    missing_rate: float = Field(0.02, gt=0, description="Difference of the share of missing values.")
+    invalid_rate: float = Field(0.01, gt=0, description="Difference of the share of values of another type, or not finite.")
+    unseen_rate: float = Field(
+        0.01, gt=0, description="Difference of the share of categories the reference does not have (categorical only)."
+    )
+    out_of_range_rate: float = Field(0.01, gt=0, description="Difference of the share of values outside the declared range or categories.")
+    segment_share: float = Field(0.05, gt=0, description="Difference of a segment's share of traffic within its grouping.")
+
+
+class Evaluation(Section):
+    """When and how counts are compared with the reference."""
+
+    every_ms: Duration | None = Field(
+        None, alias="every", description="Event time between evaluations, a multiple of the pane; the pane when absent."
+    )
+    min_rows: int = Field(200, ge=1, description="Fewer rows in a window give INSUFFICIENT_DATA.")
+    noise_quantile: float = Field(
+        0.999, gt=0.5, lt=1, description="A verdict's noise floor is this quantile of the statistic when nothing has changed."
+    )
+    pooling_rows: int = Field(500, ge=0, description="A segment's reference borrows this many rows' worth from the pooled one.")
+    thresholds: Thresholds = Field(default_factory=Thresholds, description="Smallest effects that matter.")
+    feature_thresholds: dict[str, dict[str, float]] = Field(default_factory=dict, description="Overrides: feature to statistic to value.")
+
+
+def _river_name(value: str) -> str:
+    module, _, name = value.rpartition(".")
+    if not (module == "river.drift" or module.startswith("river.drift.")):
+        raise ValueError(f"expected a detector of river.drift such as river.drift.ADWIN, got {value!r}")
+    if not hasattr(importlib.import_module(module), name):
+        raise ValueError(f"expected a detector of river.drift, but {module} has no {name!r}")
+    return value
+
+
+class RiverDetector(Section):
+    """A detector of river.drift on the mean of a signal, pane by pane, for each segment."""
+
+    river: Annotated[str, AfterValidator(_river_name)] = Field(description="Dotted name, such as river.drift.ADWIN.")
+    signal: str = Field(description="A numeric feature's name, or score.")
+    parameters: dict[str, Any] = Field(default_factory=dict, description="Keyword arguments of the detector.")
+    segments: Literal["all", "every"] = Field("all", description="all: only on ALL; every: on each segment.")
+
+
+class ModelConfig(Section):
+    """One monitored model."""
+
+    name: Name = Field(description="Name of the model in metrics and verdicts.")
+    version: str = Field("unversioned", min_length=1, max_length=100, description="Version of events that name none.")
+    max_versions: int = Field(8, ge=1, le=1_000, description="Most versions watched at once; further ones fold into __other__.")
+    predictions: Predictions = Field(description="The prediction topic and its field mapping.")
+    features: tuple[Feature, ...] = Field(min_length=1, description="Inputs of the model.")
+    segments: Segments = Field(default_factory=Segments, description="Slices watched apart.")
+    references: tuple[Path, ...] = Field((), description="Reference files, one per model version; relative to this file.")
+    windows: Windows = Field(default_factory=Windows, description="Panes and windows.")
+    evaluation: Evaluation = Field(default_factory=Evaluation, description="Comparison with the reference.")
+    detectors: tuple[RiverDetector, ...] = Field((), description="Detectors of river attached to signals.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        names = [feature.name for feature in self.features]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"features: expected distinct names, got {', '.join(twice)} more than once")
+        numeric = {feature.name for feature in self.features if feature.type == "numeric"} | ({SCORE} if self.predictions.score else set())
+        for index, detector in enumerate(self.detectors):
+            if detector.signal not in numeric:
+                raise ValueError(f"detectors[{index}].signal: expected a numeric feature or score, got {detector.signal!r}")
+        for name, values in self.evaluation.feature_thresholds.items():
+            if name not in names and name not in RESERVED:
+                raise ValueError(f"evaluation.feature_thresholds: expected a feature, got {name!r}")
+            unknown = [statistic for statistic in values if statistic not in STATISTICS]
+            if unknown:
+                raise ValueError(
+                    f"evaluation.feature_thresholds.{name}: expected statistics out of {', '.join(STATISTICS)}, got {unknown[0]!r}"
+                )
+        if self.evaluation.every_ms is not None and self.evaluation.every_ms % self.windows.pane_ms:
+            raise ValueError("evaluation.every: expected a multiple of windows.pane")
+        if self.predictions.duplicates.horizon_ms < self.windows.lateness_ms:
+            raise ValueError("predictions.duplicates.horizon: expected at least windows.lateness, or late repeats would count twice")
+        return self

@@ -1,0 +1,126 @@
+"""The whole configuration, and reading it from a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+from pydantic import Field, ValidationError, model_validator
+
+from monitor.config.model import ModelConfig
+from monitor.config.source import SourceConfig
+from monitor.config.types import Duration, Secret, Section, duration
+from monitor.errors import ConfigError, Mistake
+
+
+class BasicAuth(Section):
+    """HTTP basic authentication."""
+
+    username: str = Field(min_length=1, description="User name.")
+    password: Secret = Field(description="Password.")
+
+
+class Tls(Section):
+    """Certificate of the HTTP server."""
+
+    cert_file: Path = Field(description="PEM file of the certificate chain.")
+    key_file: Path = Field(description="PEM file of the private key.")
+
+
+class Http(Section):
+    """The HTTP server: status page, metrics, health and API."""
+
+    bind: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 in a container.")
+    port: int = Field(9464, ge=0, le=65_535, description="Port; 0 takes a free one.")
+    tls: Tls | None = Field(None, description="Serve HTTPS.")
+    bearer_token: Secret | None = Field(None, description="Required in `Authorization: Bearer`; health endpoints stay open.")
+    basic_auth: BasicAuth | None = Field(None, description="Required user and password; health endpoints stay open.")
+    max_series: int = Field(100_000, ge=1_000, description="Most drift series on /metrics; the worst first, the rest counted.")
+
+
+class State(Section):
+    """Where counts, offsets and everything else that must survive a restart are kept."""
+
+    directory: Path = Field(Path("state"), description="Folder of the state, relative to this file; on a volume that survives the process.")
+    commit_every_ms: Duration = Field(duration("10s"), alias="commit_every", description="Wall time between commits.")
+    keep_epochs: int = Field(3, ge=2, le=100, description="Older commits kept to fall back on.")
+
+
+class Alerts(Section):
+    """Parameters of the generated alert rules."""
+
+    pending_ms: Duration = Field(duration("5m"), alias="pending", description="How long a drift must last before its alert fires (`for`).")
+    keep_firing_ms: Duration = Field(
+        duration("10m"), alias="keep_firing", description="How long a drift alert is held after the series is gone."
+    )
+    stale_after_ms: Duration = Field(duration("30m"), alias="stale_after", description="No evaluation for this long is an alert.")
+    max_lag_records: int = Field(1_000_000, ge=1, description="More unread records than this is an alert.")
+    max_rejected_ratio: float = Field(0.01, gt=0, lt=1, description="A larger share of rejected messages is an alert.")
+    blind_ratio: float = Field(0.5, gt=0, le=1, description="A larger share of segments without enough data is an alert.")
+    runbook_url: str = Field(
+        "https://example.org/driftgauge/docs/runbook.md", description="Address of the runbook; the alert's heading is added."
+    )
+    labels: dict[str, str] = Field(default_factory=dict, description="Labels added to each alert, such as team.")
+
+
+class Config(Section):
+    """The configuration of one driftgauge process."""
+
+    source: SourceConfig = Field(description="Where messages come from.")
+    models: tuple[ModelConfig, ...] = Field(min_length=1, description="The monitored models.")
+    http: Http = Field(default_factory=Http, description="The HTTP server.")
+    state: State = Field(default_factory=State, description="What survives a restart.")
+    alerts: Alerts = Field(default_factory=Alerts, description="Parameters of the alert rules.")
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        for what, values in (("name", [m.name for m in self.models]), ("predictions.topic", [m.predictions.topic for m in self.models])):
+            for index, value in enumerate(values):
+                if value in values[:index]:
+                    raise ValueError(f"models[{index}].{what}: expected each only once, got {value!r} again")
+        return self
+
+    def model(self, name: str) -> ModelConfig:
+        """The model of that name. Raises ``KeyError``."""
+        return next(model for model in self.models if model.name == name)
+
+
+def load_config(path: Path) -> Config:
+    """Read a YAML configuration. Raises ``ConfigError`` with every mistake and its path.
+
+    Relative paths of state and references are taken from the configuration's folder.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(str(path), [Mistake("", f"cannot be read: {error}")]) from error
+    try:
+        tree = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(str(path), [Mistake("", f"expected YAML, {' '.join(str(error).split())}")]) from error
+    return parse_config(tree, source=str(path), folder=path.parent)
+
+
+def parse_config(tree: Any, *, source: str = "configuration", folder: Path = Path()) -> Config:
+    """Validate a parsed configuration. Raises ``ConfigError`` with every mistake and its path."""
+    if not isinstance(tree, dict):
+        raise ConfigError(source, [Mistake("", f"expected a mapping with source and models, got {type(tree).__name__}")])
+    try:
+        config = Config.model_validate(tree)
+    except ValidationError as error:
+        from monitor.config.mistakes import explain
+
+        raise ConfigError(source, explain(error)) from error
+    return _resolve(config, folder)
+
+
+def _resolve(config: Config, folder: Path) -> Config:
+    models = tuple(
+        model.model_copy(update={"references": tuple(folder / reference for reference in model.references)}) for model in config.models
+    )
+    source = config.source
+    if source.path is not None:
+        source = source.model_copy(update={"path": folder / source.path})
+    state = config.state.model_copy(update={"directory": folder / config.state.directory})
+    return config.model_copy(update={"models": models, "source": source, "state": state})

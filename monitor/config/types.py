@@ -1,0 +1,109 @@
+"""Value types of the configuration: durations with a unit, secrets by reference, JSON paths."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+
+_UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+
+
+class Section(BaseModel):
+    """Base of every part of the configuration: frozen, unknown keys refused, keys by alias."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, validate_default=True)
+
+
+def parse_duration(value: Any) -> int:
+    """Milliseconds of a duration such as ``250ms``, ``30s``, ``5m``, ``1.5h`` or ``30d``.
+
+    >>> parse_duration("5m")
+    300000
+    >>> parse_duration("1h30m")
+    5400000
+    """
+    text = str(value).replace(" ", "")
+    parts = _DURATION.findall(text)
+    if isinstance(value, bool) or not parts or "".join(n + u for n, u in parts) != text:
+        raise ValueError(f"expected a duration with a unit such as 30s, 5m, 1h or 30d, got {value!r}")
+    return int(sum(float(number) * _UNITS_MS[unit] for number, unit in parts))
+
+
+def format_duration(milliseconds: int) -> str:
+    """The shortest exact spelling of a duration, the inverse of ``parse_duration``.
+
+    >>> format_duration(5_400_000), format_duration(86_400_000), format_duration(250)
+    ('1h30m', '1d', '250ms')
+    """
+    rest, parts = milliseconds, []
+    for unit in ("d", "h", "m", "s", "ms"):
+        whole, rest = divmod(rest, _UNITS_MS[unit])
+        if whole:
+            parts.append(f"{whole}{unit}")
+    return "".join(parts) or "0s"
+
+
+def _duration(value: Any) -> int:
+    # A default is written in milliseconds in code; a user always states the unit.
+    return value if type(value) is _Milliseconds else parse_duration(value)
+
+
+class _Milliseconds(int):
+    """Marks a default that is already in milliseconds."""
+
+
+def duration(text: str) -> _Milliseconds:
+    """A default duration, written as a user would write it."""
+    return _Milliseconds(parse_duration(text))
+
+
+_SCHEMA = {"type": "string", "pattern": r"^(\d+(\.\d+)?(ms|s|m|h|d))+$", "examples": ["30s", "5m", "1h", "7d"]}
+Duration = Annotated[int, BeforeValidator(_duration), WithJsonSchema(_SCHEMA)]
+"""Milliseconds in code, text with a unit in the file."""
+
+
+def _json_path(value: str) -> str:
+    from monitor.config.path import parse_path
+
+    parse_path(value)
+    return value
+
+
+JsonPath = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_json_path)]
+"""Where a value stands in an event: ``a.b``, ``inputs[0].x``, ``"dotted.key".c``, ``$key``, ``$timestamp``, ``$header.name``."""
+
+
+class Secret(Section):
+    """A secret by reference: from a file or from an environment variable, never in the configuration itself."""
+
+    file: Path | None = Field(
+        None, description="File that holds the secret; trailing newlines are dropped. Read at each use, so it may be rotated."
+    )
+    env: str | None = Field(None, description="Environment variable that holds the secret.")
+
+    @model_validator(mode="after")
+    def _one_of(self) -> Self:
+        if (self.file is None) == (self.env is None):
+            raise ValueError("expected exactly one of file, env")
+        return self
+
+    def read(self) -> str:
+        """The secret itself. Raises ``ValueError`` that names the place, never the content."""
+        if self.env is not None:
+            value = os.environ.get(self.env, "")
+            if not value:
+                raise ValueError(f"environment variable {self.env} is not set or empty")
+            return value
+        assert self.file is not None
+        try:
+            value = self.file.read_text(encoding="utf-8").rstrip("\r\n")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ValueError(f"cannot read the secret file {self.file}: {type(error).__name__}") from error
+        if not value:
+            raise ValueError(f"the secret file {self.file} is empty")
+        return value

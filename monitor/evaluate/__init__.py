@@ -1,0 +1,1 @@
+"""From counts to verdicts: pure arithmetic over all segments, signals and statistics at once."""

@@ -1,0 +1,1 @@
+"""From columns to counts: bins, panes and windows, all of them sums."""

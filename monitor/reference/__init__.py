@@ -1,0 +1,1 @@
+"""The frozen baseline: built offline or learned from production, versioned and fingerprinted."""

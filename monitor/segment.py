@@ -1,0 +1,76 @@
+"""Segments: slices of traffic, named by a canonical key string.
+
+A grouping is a tuple of columns; a segment is a grouping with one value per column. Its key is
+``country=FR,device=ios``; the whole traffic is ``ALL``. Segments merge by key, never by a dense id, so the
+order in which values first appeared means nothing. Values are untrusted: cleaned and cut on entry.
+"""
+
+from __future__ import annotations
+
+ALL = "ALL"
+MISSING = "__missing__"  # the event has no value for the column
+OTHER = "__other__"  # the value did not fit under the cap
+_RESERVED = frozenset({MISSING, OTHER})
+_ESCAPES = str.maketrans({"\\": "\\\\", ",": "\\,", "=": "\\="})
+
+
+def clean_value(value: object, max_length: int) -> str:
+    """A segment value as text: missing named, booleans as JSON writes them, unprintable characters replaced, cut.
+
+    >>> clean_value(None, 64), clean_value(True, 64), clean_value("a\\x00b", 64), clean_value("__other__", 64)
+    ('__missing__', 'true', 'a?b', '?_other__')
+    """
+    if value is None or value == "":
+        return MISSING
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = str(value)[:max_length]
+    if not text.isprintable():
+        text = "".join(letter if letter.isprintable() else "?" for letter in text)
+    # A user's value must not pass for one of ours.
+    return "?" + text[1:] if text in _RESERVED else text
+
+
+def segment_key(grouping: tuple[str, ...], values: tuple[str, ...]) -> str:
+    """Key of a segment; columns in the grouping's order, separators in values escaped.
+
+    >>> segment_key(("country", "device"), ("FR", "a=b"))
+    'country=FR,device=a\\\\=b'
+    >>> segment_key((), ())
+    'ALL'
+    """
+    if not grouping:
+        return ALL
+    return ",".join(f"{column}={value.translate(_ESCAPES)}" for column, value in zip(grouping, values, strict=True))
+
+
+def parse_key(key: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Grouping and values of a key, the inverse of ``segment_key``.
+
+    >>> parse_key(segment_key(("a", "b"), ("x,y", "1=2\\\\")))
+    (('a', 'b'), ('x,y', '1=2\\\\'))
+    """
+    if key == ALL:
+        return (), ()
+    columns: list[str] = []
+    values: list[str] = []
+    text, escaped, in_value = "", False, False
+    for letter in key + ",":
+        if escaped:
+            text, escaped = text + letter, False
+        elif letter == "\\":
+            escaped = True
+        elif letter == "=" and not in_value:
+            columns.append(text)
+            text, in_value = "", True
+        elif letter == "," and in_value:
+            values.append(text)
+            text, in_value = "", False
+        else:
+            text += letter
+    return tuple(columns), tuple(values)
+
+
+def other_key(grouping: tuple[str, ...]) -> str:
+    """Key of the segment that takes what does not fit under the cap."""
+    return segment_key(grouping, (OTHER,) * len(grouping))

@@ -1,0 +1,1 @@
+"""Kafka (by two clients) and files, behind one interface."""

@@ -1,0 +1,106 @@
+"""What every source of messages offers, whatever stands behind it.
+
+A source reads; it does not decode, decide or keep offsets. Where to begin is told to it at assignment,
+because the offsets belong to the saved state. One thread calls it.
+
+    source = open_source(config, topics, needs)
+    source.start(listener)
+    batches = source.poll(timeout_ms)
+    source.close()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from monitor.batch import RawBatch
+
+TopicPartition = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What beside value, offset and timestamp must be read from each message; each costs time."""
+
+    keys: bool = False
+    headers: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """The partitions this process reads, and how many its topics have in all."""
+
+    owned: frozenset[TopicPartition]
+    partitions: Mapping[str, int]  # topic -> number of partitions
+
+    @property
+    def complete(self) -> bool:
+        """Whether every partition of every topic is owned."""
+        return len(self.owned) == sum(self.partitions.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Offsets that the log no longer has, or does not have yet, when reading was to begin there."""
+
+    topic: str
+    partition: int
+    wanted: int
+    resumed: int
+
+    @property
+    def lost(self) -> int:
+        """How many offsets were skipped; negative when the log ends before the wanted offset (recreated topic)."""
+        return self.resumed - self.wanted
+
+
+class AssignmentListener(Protocol):
+    """Told of partitions that come and go. Called on the polling thread, from within ``poll`` or ``close``."""
+
+    def assigned(self, partitions: frozenset[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """Added partitions; returns the offset to begin at for those of which something is saved."""
+
+    def revoked(self, partitions: frozenset[TopicPartition]) -> None:
+        """Partitions that are about to move: save what they need. Bounded by the session timeout."""
+
+    def lost(self, partitions: frozenset[TopicPartition]) -> None:
+        """Partitions that already belong to another: write nothing for them."""
+
+    def gap(self, gap: Gap) -> None:
+        """Reading could not begin at the saved offset and went on at the nearest one the log has."""
+
+
+class Source(Protocol):
+    """A reader of partitions."""
+
+    def start(self, listener: AssignmentListener) -> None:
+        """Connect and join. Raises ``SourceError`` when the cluster cannot be reached in time."""
+
+    def poll(self, timeout_ms: int) -> Sequence[RawBatch]:
+        """Messages that arrived, at most one batch per partition; empty after ``timeout_ms`` without any.
+
+        Raises ``SourceError`` on what does not heal by itself (authentication, unknown topic, codec).
+        """
+
+    def pause(self, partitions: Iterable[TopicPartition]) -> None:
+        """Fetch nothing from these until resumed; keep the membership alive by polling on."""
+
+    def resume(self, partitions: Iterable[TopicPartition]) -> None:
+        """Fetch from these again."""
+
+    def commit(self, offsets: Mapping[TopicPartition, int], metadata: str) -> None:
+        """Tell the cluster how far the saved state is, for lag dashboards. Failure is not an error of the state: counted, retried next time."""
+
+    def lag(self) -> Mapping[TopicPartition, int]:
+        """Messages not yet returned by ``poll``, as far as is known without a request."""
+
+    def assignment(self) -> Assignment:
+        """What is owned now."""
+
+    def finished(self) -> bool:
+        """Whether nothing will ever come again (a file was read to its end)."""
+
+    def close(self) -> None:
+        """Leave. Partitions still owned are revoked first."""
