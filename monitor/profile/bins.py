@@ -1,0 +1,81 @@
+"""Values to cells, all signals and rows of a block at once.
+
+A numeric value's cell is the number of edges at or below it, found by comparing a whole block with one edge of every
+signal after the other: no branch, no search, and exactly ``numpy.searchsorted(edges, x, side="right")``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.profile.layout import FAULT_CELLS, Layout, Vocabulary
+
+BLOCK_ROWS = 8192  # a block of 20 signals is 1.3 MB of float64: it stays in the second-level cache
+
+
+@dataclass(frozen=True, eq=False)
+class Binning:
+    """A layout prepared for counting, together with the codes that decoding gives to categories."""
+
+    layout: Layout
+    numeric: NDArray[np.intp]  # signals that are numeric
+    edges: NDArray[np.float64]  # [edges, numeric, 1] padded with +inf, which no finite value reaches
+    last_cell: NDArray[np.uint8]  # [numeric, 1] local index of the overflow cell
+    categorical: NDArray[np.intp]
+    cell_of_code: tuple[NDArray[np.uint8], ...]  # per categorical signal: entry 0 is NaN, 1 is UNSEEN, 2 is code 0, …
+
+    @staticmethod
+    def of(layout: Layout, vocabulary: Vocabulary) -> Binning:
+        """Prepare a layout."""
+        numeric = [i for i, signal in enumerate(layout.signals) if signal.kind == "numeric"]
+        categorical = [i for i, signal in enumerate(layout.signals) if signal.kind == "categorical"]
+        most = max((len(layout.signals[i].edges) for i in numeric), default=0)
+        edges = np.full((most, len(numeric), 1), np.inf)
+        for column, i in enumerate(numeric):
+            edges[: len(layout.signals[i].edges), column, 0] = layout.signals[i].edges
+        cells = []
+        for i in categorical:
+            signal = layout.signals[i]
+            known: Sequence[str | None] = (None, *vocabulary.get(signal.name, ()))
+            cells.append(np.array([0, *(signal.cell_of_category(value) for value in known)], np.uint8))
+        last = [[layout.signals[i].cells - 1] for i in numeric]
+        return Binning(
+            layout,
+            np.array(numeric, np.intp),
+            edges,
+            np.array(last, np.uint8).reshape(-1, 1),
+            np.array(categorical, np.intp),
+            tuple(cells),
+        )
+
+    def cells_of(self, values: NDArray[np.float64]) -> NDArray[np.uint8]:
+        """[signals, rows] cell of each value within its signal, from [rows, signals] values and codes.
+
+        NaN goes to the cell MISSING; the caller overwrites cells with other faults. Infinities are no values
+        and must not be given.
+        """
+        rows = len(values)
+        cells = np.empty((len(self.layout.signals), rows), np.uint8)
+        for start in range(0, rows, BLOCK_ROWS):
+            block = slice(start, min(start + BLOCK_ROWS, rows))
+            columns = np.ascontiguousarray(values[block].T)
+            if len(self.numeric):
+                cells[self.numeric, block] = self._numeric_cells(columns[self.numeric])
+            for lookup, signal in zip(self.cell_of_code, self.categorical, strict=True):
+                codes = columns[signal]
+                known = np.where(np.isnan(codes), 0.0, codes + 2.0).astype(np.intp)
+                cells[signal, block] = lookup[known]
+        return cells
+
+    def _numeric_cells(self, x: NDArray[np.float64]) -> NDArray[np.uint8]:
+        present = x == x  # noqa: PLR0124 (NaN is the only value unlike itself)
+        cells = present.view(np.uint8) * np.uint8(FAULT_CELLS)
+        reached = np.empty(x.shape, np.bool_)
+        for edge in self.edges:
+            np.greater_equal(x, edge, out=reached)
+            np.add(cells, reached.view(np.uint8), out=cells)
+        return cells

@@ -1,0 +1,163 @@
+"""Rows to counts: the one place where an event costs more than a look.
+
+Each row is binned once and counted once per base grouping: one ``bincount`` over (pane and leaf, signal, cell).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.batch import Batch, Int64
+from monitor.profile.bins import Binning
+from monitor.profile.grouping import Base
+from monitor.profile.layout import FAULT_CELLS
+from monitor.profile.pane import OpenPane
+from monitor.profile.table import TAIL_SCALE
+
+_TABLE = 1 << 20  # codes below this are made dense by a table, larger ones by sorting
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """A batch's rows as cells: [signals, rows], and the logarithms of values outside the edges."""
+
+    cells: NDArray[np.uint8]
+    tail_signals: NDArray[np.intp]  # sparse: values in an under- or overflow cell
+    tail_rows: NDArray[np.intp]
+    tail_sides: NDArray[np.intp]  # 0 underflow, 1 overflow
+    tail_logs: Int64  # log2|x| in units of 1 / TAIL_SCALE
+
+
+def cells_of(binning: Binning, batch: Batch, rows: NDArray[np.intp] | None = None) -> Cells:
+    """Cells of a batch's rows, or of the chosen ``rows`` of it, in their order."""
+    values = batch.values if rows is None else batch.values[rows]
+    cells = binning.cells_of(values)
+    if len(batch.fault_rows):
+        fault_rows, kept = batch.fault_rows, slice(None)
+        if rows is not None:
+            place = np.full(len(batch), -1, np.intp)
+            place[rows] = np.arange(len(rows))
+            kept = place[batch.fault_rows] >= 0  # type: ignore[assignment]
+            fault_rows = place[batch.fault_rows[kept]]
+        cells[batch.fault_columns[kept], fault_rows] = batch.fault_kinds[kept]
+    numeric = cells[binning.numeric]
+    outside = ((numeric == FAULT_CELLS) | (numeric == binning.last_cell)) & (binning.last_cell > FAULT_CELLS)
+    which, where = np.nonzero(outside)
+    signals = binning.numeric[which]
+    sides = (numeric[which, where] != FAULT_CELLS).astype(np.intp)
+    magnitude = np.abs(values[where, signals])
+    logs = np.log2(np.where(magnitude > 0, magnitude, 1.0))
+    return Cells(cells, signals, where, sides, np.rint(logs * TAIL_SCALE).astype(np.int64))
+
+
+def dense(codes: Int64, size: int) -> tuple[Int64, NDArray[np.intp]]:
+    """Distinct codes in rising order, and for each row the place of its code among them."""
+    if size > _TABLE:
+        distinct, inverse = np.unique(codes, return_inverse=True)
+        return distinct, inverse.reshape(-1)
+    seen = np.zeros(size, np.bool_)
+    seen[codes] = True
+    distinct = np.flatnonzero(seen)
+    place = np.empty(size, np.intp)
+    place[distinct] = np.arange(len(distinct))
+    return distinct, place[codes]
+
+
+def count(
+    cells: Cells,
+    binning: Binning,
+    base_index: int,
+    base: Base,
+    segments: NDArray[np.int32],
+    values: Sequence[Sequence[str]],
+    pane_of_row: NDArray[np.intp],
+    panes: Sequence[OpenPane],
+) -> None:
+    """Count rows into their panes by the leaves of one base grouping.
+
+    ``segments`` [rows, columns] indexes ``values`` [columns][codes]; ``pane_of_row`` indexes ``panes``.
+    """
+    layout = binning.layout
+    group, first = _leaf_groups(pane_of_row, len(panes), [(segments[:, place], len(values[place])) for place in base.places])
+    pane_index = pane_of_row[first]
+    columns = [[values[place][code] for code in segments[first, place].tolist()] for place in base.places]
+    leaves = list(zip(*columns, strict=True)) if columns else [()] * len(first)
+    targets = _targets(panes, pane_index, leaves, base_index, first, group)
+
+    # Folded leaves share a row: name each (pane, row) once, so that counts can be added without repeats.
+    _, kept, merged = np.unique(pane_index * (1 << 32) + targets, return_index=True, return_inverse=True)
+    if len(kept) < len(first):
+        group, pane_index, targets = merged[group], pane_index[kept], targets[kept]
+
+    flat = (group * layout.cells + layout.offsets[:-1, None]) + cells.cells
+    counts = np.bincount(flat.ravel(), minlength=len(targets) * layout.cells).reshape(len(targets), layout.cells)
+    tails = _tail_sums(cells, group, len(targets), len(layout.signals))
+    rows = np.bincount(group, minlength=len(targets))
+    for index in np.unique(pane_index).tolist():
+        mine = np.flatnonzero(pane_index == index)
+        if base_index == 0:
+            panes[index].rows += int(rows[mine].sum())
+        panes[index].add(targets[mine], counts[mine], None if tails is None else tails[mine])
+
+
+def _leaf_groups(
+    pane_of_row: NDArray[np.intp], panes: int, columns: Sequence[tuple[NDArray[np.int32], int]]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Group of each row by pane and segment values, and the first row of each group."""
+    codes, size = pane_of_row, panes
+    for column, radix in columns:
+        if size * radix > _TABLE:  # keep the product small, or it could overflow
+            codes = np.unique(codes, return_inverse=True)[1].reshape(-1)
+            size = int(codes.max(initial=0)) + 1
+        codes, size = codes * radix + column, size * radix
+    group, groups = dense(codes, size)
+    first = np.empty(groups, np.intp)
+    first[group[::-1]] = np.arange(len(group))[::-1]  # the last write is the first row
+    return group, first
+
+
+def dense(codes: NDArray[np.intp], size: int) -> tuple[NDArray[np.intp], int]:
+    """Codes below ``size`` renumbered without gaps, in rising order, and how many there are."""
+    if size > _TABLE:
+        distinct, place = np.unique(codes, return_inverse=True)
+        return place.reshape(-1), len(distinct)
+    seen = np.zeros(size, np.bool_)
+    seen[codes] = True
+    present = np.flatnonzero(seen)
+    renumbered = np.empty(size, np.intp)
+    renumbered[present] = np.arange(len(present))
+    return renumbered[codes], len(present)
+
+
+def _targets(
+    panes: Sequence[OpenPane],
+    pane_index: NDArray[np.intp],
+    leaves: Sequence[tuple[str, ...]],
+    base_index: int,
+    first: NDArray[np.intp],
+    group: NDArray[np.intp],
+) -> NDArray[np.intp]:
+    """Row in its pane for each leaf; new leaves enter in the order in which the log names them."""
+    known = [panes[index].leaves.get((base_index, leaf), -1) for index, leaf in zip(pane_index.tolist(), leaves, strict=True)]
+    targets = np.array(known, np.intp)
+    new = np.flatnonzero(targets < 0)
+    if len(new):
+        sizes = np.bincount(group, minlength=len(leaves))
+        for i in new[np.argsort(first[new])].tolist():
+            pane = panes[int(pane_index[i])]
+            targets[i], folded = pane.row_of((base_index, leaves[i]))
+            if folded:
+                pane.folded += int(sizes[i])
+    return targets
+
+
+def _tail_sums(cells: Cells, group: NDArray[np.intp], groups: int, signals: int) -> Int64 | None:
+    if not len(cells.tail_logs):
+        return None
+    sums = np.zeros((groups, signals, 2), np.int64)
+    np.add.at(sums, (group[cells.tail_rows], cells.tail_signals, cells.tail_sides), cells.tail_logs)
+    return sums
