@@ -73,7 +73,7 @@ class Binning:
 
     def _numeric_cells(self, x: NDArray[np.float64]) -> NDArray[np.uint8]:
         present = x == x  # noqa: PLR0124 (NaN is the only value unlike itself)
-        cells = present.view(np.uint8) * np.uint8(FAULT_CELLS)
+        cells: NDArray[np.uint8] = present.view(np.uint8) * np.uint8(FAULT_CELLS)
         reached = np.empty(x.shape, np.bool_)
         for edge in self.edges:
             np.greater_equal(x, edge, out=reached)

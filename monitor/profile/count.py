@@ -1,6 +1,6 @@
 """Rows to counts: the one place where an event costs more than a look.
 
-Each row is binned once and counted once per base grouping: one ``bincount`` over (pane and leaf, signal, cell).
+Each row is binned once, and counted once per base grouping: one addition over (leaf, signal, cell).
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ def cells_of(binning: Binning, batch: Batch, rows: NDArray[np.intp] | None = Non
     values = batch.values if rows is None else batch.values[rows]
     cells = binning.cells_of(values)
     if len(batch.fault_rows):
-        fault_rows, kept = batch.fault_rows, slice(None)
+        place = np.arange(len(batch))
         if rows is not None:
-            place = np.full(len(batch), -1, np.intp)
+            place[:] = -1
             place[rows] = np.arange(len(rows))
-            kept = place[batch.fault_rows] >= 0  # type: ignore[assignment]
-            fault_rows = place[batch.fault_rows[kept]]
-        cells[batch.fault_columns[kept], fault_rows] = batch.fault_kinds[kept]
+        fault_rows = place[batch.fault_rows]
+        kept = fault_rows >= 0
+        cells[batch.fault_columns[kept], fault_rows[kept]] = batch.fault_kinds[kept]
     numeric = cells[binning.numeric]
     outside = ((numeric == FAULT_CELLS) | (numeric == binning.last_cell)) & (binning.last_cell > FAULT_CELLS)
     which, where = np.nonzero(outside)
@@ -52,19 +52,6 @@ def cells_of(binning: Binning, batch: Batch, rows: NDArray[np.intp] | None = Non
     magnitude = np.abs(values[where, signals])
     logs = np.log2(np.where(magnitude > 0, magnitude, 1.0))
     return Cells(cells, signals, where, sides, np.rint(logs * TAIL_SCALE).astype(np.int64))
-
-
-def dense(codes: Int64, size: int) -> tuple[Int64, NDArray[np.intp]]:
-    """Distinct codes in rising order, and for each row the place of its code among them."""
-    if size > _TABLE:
-        distinct, inverse = np.unique(codes, return_inverse=True)
-        return distinct, inverse.reshape(-1)
-    seen = np.zeros(size, np.bool_)
-    seen[codes] = True
-    distinct = np.flatnonzero(seen)
-    place = np.empty(size, np.intp)
-    place[distinct] = np.arange(len(distinct))
-    return distinct, place[codes]
 
 
 def count(
@@ -88,20 +75,17 @@ def count(
     leaves = list(zip(*columns, strict=True)) if columns else [()] * len(first)
     targets = _targets(panes, pane_index, leaves, base_index, first, group)
 
-    # Folded leaves share a row: name each (pane, row) once, so that counts can be added without repeats.
-    _, kept, merged = np.unique(pane_index * (1 << 32) + targets, return_index=True, return_inverse=True)
-    if len(kept) < len(first):
-        group, pane_index, targets = merged[group], pane_index[kept], targets[kept]
+    if base_index == 0:
+        for index, rows in enumerate(np.bincount(pane_of_row, minlength=len(panes)).tolist()):
+            panes[index].count_rows(rows)
 
-    flat = (group * layout.cells + layout.offsets[:-1, None]) + cells.cells
-    counts = np.bincount(flat.ravel(), minlength=len(targets) * layout.cells).reshape(len(targets), layout.cells)
-    tails = _tail_sums(cells, group, len(targets), len(layout.signals))
-    rows = np.bincount(group, minlength=len(targets))
-    for index in np.unique(pane_index).tolist():
-        mine = np.flatnonzero(pane_index == index)
-        if base_index == 0:
-            panes[index].rows += int(rows[mine].sum())
-        panes[index].add(targets[mine], counts[mine], None if tails is None else tails[mine])
+    # Adding at each cell costs the same whatever the number of leaves; a dense block per leaf would not.
+    pool, layout = panes[0].pool, binning.layout
+    row = targets[group]
+    flat = (row * layout.cells + layout.offsets[:-1, None]) + cells.cells
+    np.add.at(pool.counts.reshape(-1), flat.ravel(), pool.counts.dtype.type(1))
+    if len(cells.tail_logs):
+        np.add.at(pool.tails, (row[cells.tail_rows], cells.tail_signals, cells.tail_sides), cells.tail_logs)
 
 
 def _leaf_groups(
@@ -149,15 +133,7 @@ def _targets(
         sizes = np.bincount(group, minlength=len(leaves))
         for i in new[np.argsort(first[new])].tolist():
             pane = panes[int(pane_index[i])]
-            targets[i], folded = pane.row_of((base_index, leaves[i]))
+            targets[i], folded = pane.enter((base_index, leaves[i]))
             if folded:
                 pane.folded += int(sizes[i])
     return targets
-
-
-def _tail_sums(cells: Cells, group: NDArray[np.intp], groups: int, signals: int) -> Int64 | None:
-    if not len(cells.tail_logs):
-        return None
-    sums = np.zeros((groups, signals, 2), np.int64)
-    np.add.at(sums, (group[cells.tail_rows], cells.tail_signals, cells.tail_sides), cells.tail_logs)
-    return sums
