@@ -1,0 +1,1 @@
+"""From verdicts and bookkeeping to bytes: metrics, the JSON API, health and the status page."""

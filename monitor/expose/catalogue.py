@@ -1,0 +1,171 @@
+"""Every metric that driftgauge exposes, declared once.
+
+The exposition, docs/metrics.md, the alert rules and the dashboards are checked against this list. A name has the
+prefix ``driftgauge_``, a base unit where there is one (``_seconds``, ``_bytes``, ``_ratio`` from 0 to 1), and
+``_total`` if and only if it is a counter.
+
+Three groups. ``drift``: what is concluded about the models, rendered once per evaluation. ``pipeline``: what the
+monitor did and how far it is. ``process``: the operating system's view of the process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+Type = Literal["gauge", "counter", "histogram"]
+Group = Literal["drift", "pipeline", "process"]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One family of series."""
+
+    name: str
+    type: Type
+    unit: str  # a base unit, or what is counted
+    labels: tuple[str, ...]
+    help: str
+    group: Group
+
+
+LABELS: Mapping[str, str] = MappingProxyType({
+    "model": "Name of the model in the configuration.",
+    "version": "Version of the model, from its events. In driftgauge_build_info: version of driftgauge.",
+    "window": "`short` or `long`, as configured under windows.",
+    "segment": "Key of the segment, such as `country=FR,device=ios`; `ALL` is the whole traffic.",
+    "signal": "A feature's name, `score` or `predicted_class`.",
+    "statistic": "Statistic of the verdict, such as `psi`.",
+    "kind": "What is counted apart; see the metric.",
+    "status": "`stable`, `drifted`, `insufficient_data`, `partial`, `no_reference` or `not_applicable`.",
+    "reason": "Why a row or message was not counted; a bounded set.",
+    "topic": "Kafka topic.",
+    "partition": "Number of the partition.",
+    "detector": "Name of the river detector, such as `river.drift.ADWIN`.",
+    "reference": "First 12 digits of the reference's SHA-256 fingerprint, or `none`.",
+    "dataset": "Version of the data set that the reference was made from, or `unknown`.",
+})  # fmt: skip
+"""What each label means."""
+
+_VERSION = ("model", "version")
+_WINDOW = (*_VERSION, "window")
+_SEGMENT = (*_WINDOW, "segment")
+_SIGNAL = (*_SEGMENT, "signal")
+_PARTITION = ("model", "topic", "partition")
+_RIVER = (*_VERSION, "segment", "signal", "detector")
+_S = "seconds"
+
+
+def _gauge(name: str, unit: str, labels: tuple[str, ...], help_text: str, group: Group = "pipeline") -> Metric:
+    return Metric(f"driftgauge_{name}", "gauge", unit, labels, help_text, group)
+
+
+def _drift(name: str, unit: str, labels: tuple[str, ...], help_text: str) -> Metric:
+    return _gauge(name, unit, labels, help_text, "drift")
+
+
+def _counter(name: str, unit: str, labels: tuple[str, ...], help_text: str) -> Metric:
+    return Metric(f"driftgauge_{name}_total", "counter", unit, labels, help_text, "pipeline")
+
+
+def _histogram(name: str, labels: tuple[str, ...], help_text: str) -> Metric:
+    return Metric(f"driftgauge_{name}_seconds", "histogram", _S, labels, help_text, "pipeline")
+
+
+CATALOGUE: tuple[Metric, ...] = (
+    # What is concluded. Small families first: they are never cut by the cap.
+    _drift("segment_status", "segments", (*_WINDOW, "status"), "Segments by conclusion: drifted, stable, or why they cannot be judged."),
+    _drift("signal_segments", "verdicts", (*_WINDOW, "status"), "Pairs of signal and segment by conclusion: drifted, stable, or why not judged."),
+    _drift("window_end_timestamp_seconds", _S, _WINDOW, "End of the judged window, in event time."),
+    _drift("drift_threshold", "", ("model", "signal", "statistic"), "Smallest value of the statistic that counts as drift."),
+    _drift("segment_share_threshold", "", ("model",), "Smallest difference of a segment's share of traffic that counts as drift."),
+    _drift("window_rows", "rows", _SEGMENT, "Rows in the window."),
+    _drift("signals_drifted", "signals", (*_SEGMENT, "kind"), "Signals with a drifted statistic. Absent where none can be judged."),
+    _drift("segment_share_ratio", "ratio", _SEGMENT, "The segment's share of its grouping's traffic in the window."),
+    _drift("segment_reference_share_ratio", "ratio", _SEGMENT, "The segment's share of its grouping's traffic in the reference."),
+    _drift("segment_share_drifted", "boolean", _SEGMENT, "1 while the segment's share of traffic has drifted, 0 while stable, else absent."),
+    _drift("drift_statistic", "", (*_SIGNAL, "statistic"), "Distance of the window from the reference. Absent where undefined."),
+    _drift("drift_since_timestamp_seconds", _S, _SIGNAL, "Event time since which the signal has drifted without a break."),
+    _drift("unit_change_factor", "", _SIGNAL, "Probable change of unit: now this many times the reference. Absent otherwise."),
+    _drift("missing_ratio", "ratio", _SIGNAL, "Share of rows without a value."),
+    _drift("invalid_ratio", "ratio", _SIGNAL, "Share of rows whose value has another type than declared or is not finite."),
+    _drift("unseen_ratio", "ratio", _SIGNAL, "Share of rows with a category that the reference does not have."),
+    _drift("out_of_range_ratio", "ratio", _SIGNAL, "Share of rows outside the declared range or categories."),
+    _drift("series_exposed", "series", (), "Drift series on this page."),
+    _drift("series_left_out", "series", (), "Drift series left out by the cap, the least drifted ones."),
+    # Identity.
+    _gauge("build_info", "", ("version",), "Constant 1; the version of driftgauge."),
+    _gauge("model_info", "", (*_VERSION, "reference", "dataset"), "Constant 1; the reference of each model version."),
+    _gauge("reference_rows", "rows", _VERSION, "Rows that the reference was made from."),
+    # Conservation: messages = rows counted + duplicate + late + messages rejected + tombstones.
+    _counter("messages", "messages", ("model", "topic"), "Messages read: rows counted, duplicate and late, messages rejected, and tombstones."),
+    _counter("messages_rejected", "messages", ("model", "reason"), "Messages that yield no row."),
+    _counter("tombstones", "messages", ("model",), "Messages without a value."),
+    _counter("rows_counted", "rows", ("model",), "Rows that entered the counts."),
+    _counter("rows_duplicate", "rows", ("model",), "Rows dropped because their id had been seen."),
+    _counter("rows_late", "rows", ("model", "reason"), "Rows not counted because they came too late."),
+    _counter("offsets_lost", "messages", ("model", "topic"), "Offsets skipped because the log no longer had them."),
+    _counter("dead_letters", "messages", ("model",), "Rejected messages this process delivered to the dead-letter topic."),
+    _counter("dead_letter_failures", "messages", ("model",), "Rejected messages this process could not deliver."),
+    # Progress.
+    _gauge("watermark_timestamp_seconds", _S, ("model",), "Event time up to which panes are closed."),
+    _gauge("last_evaluation_timestamp_seconds", _S, ("model",), "Wall time of the last evaluation."),
+    _gauge("last_evaluation_event_timestamp_seconds", _S, ("model",), "Event time of the last evaluation."),
+    _histogram("evaluation_duration", ("model",), "Duration of an evaluation, all windows and versions."),
+    _gauge("partitions", "partitions", ("model", "topic"), "Partitions of the topic."),
+    _gauge("partitions_owned", "partitions", ("model", "topic"), "Partitions that this process reads; verdicts are partial below all."),
+    _gauge("consumer_lag_messages", "messages", _PARTITION, "Messages in the partition that have not been read."),
+    _gauge("partition_next_offset", "offset", _PARTITION, "Offset that is read next."),
+    _gauge("partition_newest_event_timestamp_seconds", _S, _PARTITION, "Newest event time in the partition."),
+    _gauge("partition_idle", "boolean", _PARTITION, "1 while the partition is silent and does not hold the watermark up."),
+    _gauge("partition_paused", "boolean", _PARTITION, "1 while the partition is not fetched, being too far ahead of the others."),
+    _counter("source_reconnects", "connections", (), "Connections to the broker made again by this process."),
+    # Counts, segments and memory.
+    _gauge("open_panes", "panes", ("model",), "Panes that still take rows, over all partitions and versions."),
+    _gauge("counts_memory_bytes", "bytes", ("model", "kind"), "Memory of counts and of remembered ids."),
+    _gauge("segments", "segments", ("model", "kind"), "Segments watched: those of the references, and new ones."),
+    _gauge("segments_limit", "segments", ("model",), "Most segments that are watched."),
+    _counter("segments_folded_rows", "rows", ("model",), "Rows folded into __other__ because there was no room for their segment."),
+    _gauge("duplicates_remembered_ids", "ids", ("model",), "Ids remembered to recognise duplicates."),
+    _counter("duplicates_evicted", "ids", ("model",), "Ids forgotten early because there was no room; their repeats count again."),
+    # State.
+    _histogram("commit_duration", (), "Duration of a commit of the state."),
+    _gauge("last_commit_timestamp_seconds", _S, (), "Wall time of the last commit of the state."),
+    _counter("commit_failures", "commits", (), "Commits of the state that failed in this process."),
+    _gauge("rebuilt_since_timestamp_seconds", _S, (), "Wall time since which lost state is being rebuilt from the log; absent otherwise."),
+    _gauge("ready", "boolean", (), "1 once partitions are assigned and the state is loaded."),
+    _gauge("loop_turned_timestamp_seconds", _S, (), "Wall time at which the main loop last turned."),
+    # Detectors of river.
+    _counter("river_drift", "alarms", _RIVER, "Alarms of the river detector."),
+    _gauge("river_last_drift_timestamp_seconds", _S, _RIVER, "Event time of the detector's last alarm."),
+    # The process; names and meanings are those of every Prometheus client.
+    Metric("process_virtual_memory_bytes", "gauge", "bytes", (), "Virtual memory size in bytes.", "process"),
+    Metric("process_resident_memory_bytes", "gauge", "bytes", (), "Resident memory size in bytes.", "process"),
+    Metric("process_start_time_seconds", "gauge", _S, (), "Start time of the process since unix epoch in seconds.", "process"),
+    Metric("process_cpu_seconds_total", "counter", _S, (), "Total user and system CPU time spent in seconds.", "process"),
+    Metric("process_open_fds", "gauge", "files", (), "Number of open file descriptors.", "process"),
+    Metric("process_max_fds", "gauge", "files", (), "Maximum number of open file descriptors.", "process"),
+)  # fmt: skip
+"""All families, in the order of the page."""
+
+METRICS: Mapping[str, Metric] = MappingProxyType({metric.name: metric for metric in CATALOGUE})
+"""The catalogue by name."""
+
+KINDS: Mapping[str, Mapping[str, str]] = MappingProxyType({
+    "driftgauge_signals_drifted": {
+        "distribution": "Distance of the values' distribution.",
+        "quality": "Share of missing, invalid, unseen or out-of-range values.",
+    },
+    "driftgauge_counts_memory_bytes": {
+        "open": "Panes that still take rows.",
+        "closed": "Panes kept for windows.",
+        "duplicates": "Remembered ids.",
+    },
+    "driftgauge_segments": {
+        "reference": "Segments that a reference knows.",
+        "new": "Segments first seen in production.",
+    },
+})  # fmt: skip
+"""Values of the label ``kind`` per metric, and what each means."""
