@@ -1,0 +1,1 @@
+"""The commands: each module adds one to the command line."""
