@@ -1,0 +1,91 @@
+"""Ports and processes of the tests: all on loopback, all ended with the run."""
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+"""Folder of the project."""
+
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None  # loaded before the fork
+
+
+def free_ports(count: int) -> list[int]:
+    """Distinct ports of 127.0.0.1 that nothing listens on now."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
+
+
+def _end_with_parent() -> None:
+    # A killed test run must not leave a broker behind; the kernel sends this when the parent ends.
+    if _LIBC is not None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class ServerProcess:
+    """A server in a process group of its own, its output in a file. Ended at the latest when the interpreter ends."""
+
+    def __init__(self, name: str, command: Sequence[str], log: Path, cwd: Path) -> None:
+        self.name = name
+        self.log = log
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                list(command), cwd=cwd, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                start_new_session=True, preexec_fn=_end_with_parent,  # noqa: PLW1509 (one system call, no lock)
+            )  # fmt: skip
+        atexit.register(self.kill)
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the whole group."""
+        if self.alive:
+            os.killpg(self._process.pid, number)
+
+    def terminate(self, timeout_s: float = 10.0) -> None:
+        """Ask to end, then insist."""
+        self.signal(signal.SIGTERM)
+        try:
+            self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        atexit.unregister(self.kill)
+
+    def kill(self) -> None:
+        """kill -9, as a crash would."""
+        self.signal(signal.SIGKILL)
+        self._process.wait()
+        atexit.unregister(self.kill)
+
+    def await_port(self, port: int, timeout_s: float = 60.0) -> None:
+        """Until the server accepts connections. Raises ``RuntimeError`` with the end of its output."""
+        deadline = time.monotonic() + timeout_s
+        while self.alive and time.monotonic() < deadline:
+            with socket.socket() as probe:
+                probe.settimeout(1.0)
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    return
+            time.sleep(0.1)
+        raise RuntimeError(f"{self.name} did not listen on port {port} (alive: {self.alive}):\n{self.tail()}")
+
+    def tail(self, size: int = 3000) -> str:
+        """The end of the server's output."""
+        return self.log.read_bytes()[-size:].decode(errors="replace")

@@ -1,0 +1,75 @@
+"""The brokers of the tests do what tests rely on."""
+
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from kafka import KafkaConsumer, KafkaProducer
+
+from tests import parts
+from tests.broker import start_broker
+from tests.broker.process import ROOT, ServerProcess, free_ports
+
+
+def test_an_acknowledged_record_survives_kill_minus_nine(broker, topic):
+    name = topic()
+    producer = KafkaProducer(bootstrap_servers=broker.bootstrap, acks="all")
+    producer.send(name, b"kept").get(timeout=30)
+    producer.close()
+    broker.kill()
+    broker.start()
+    consumer = KafkaConsumer(name, bootstrap_servers=broker.bootstrap, auto_offset_reset="earliest", consumer_timeout_ms=30_000)
+    assert next(consumer).value == b"kept"
+    consumer.close()
+
+
+def test_a_broker_leaves_neither_process_nor_folder_after_a_failure():
+    with pytest.raises(ZeroDivisionError), start_broker() as running:
+        folder, port = Path(running._folder), int(running.bootstrap.rsplit(":")[-1])
+        raise ZeroDivisionError
+    assert not folder.exists()
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def test_a_server_dies_with_a_killed_test_run(tmp_path):
+    script = f"""
+import sys, time
+sys.path.insert(0, {str(ROOT)!r})
+from pathlib import Path
+from tests.broker.process import ServerProcess
+server = ServerProcess("sleep", ["sleep", "600"], Path("out"), Path("."))
+print(server._process.pid, flush=True)
+time.sleep(600)
+"""
+    run = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, cwd=tmp_path)
+    assert run.stdout is not None
+    server = int(run.stdout.readline())
+    run.kill()
+    run.communicate()
+    stat = Path(f"/proc/{server}/stat")
+    for _ in range(200):
+        if not stat.exists() or stat.read_text().rsplit(")", 1)[1].split()[0] == "Z":
+            return
+        signal.sigtimedwait([], 0.05)
+    raise AssertionError(f"process {server} still runs")
+
+
+def test_a_server_that_ends_at_once_is_reported_with_its_output(tmp_path):
+    [port] = free_ports(1)
+    server = ServerProcess("sh", ["sh", "-c", "echo no such option; exit 3"], tmp_path / "out", tmp_path)
+    with pytest.raises(RuntimeError, match=rf"sh did not listen on port {port} .*\n*no such option"):
+        server.await_port(port)
+
+
+def test_a_required_part_must_be_one_we_know():
+    assert parts.required("kafka, prometheus") == {"kafka", "prometheus"}
+    with pytest.raises(ValueError, match="expected some of kafka, prometheus, alertmanager, got postgres"):
+        parts.required("kafka,postgres")
+
+
+def test_a_test_needs_a_part_when_it_uses_one_of_its_fixtures():
+    assert parts.needed([("broker",), ("broker", "kafka"), ("alerting",)]) == {"kafka": [1], "prometheus": [2], "alertmanager": [2]}

@@ -1,0 +1,92 @@
+"""Fixtures that every test may use, and the plain word about what a run used and what it left out."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+
+import pytest
+from kafka import KafkaAdminClient
+from kafka.admin import NewTopic
+
+from tests import prometheus
+from tests.broker import ApacheKafka, Broker, start_broker
+from tests.broker.kafka import VERSION, missing_program
+from tests.parts import PARTS, needed, required
+from tests.prometheus import alerting
+
+__all__ = ["admin", "alerting", "broker", "kafka", "topic"]
+
+_LEFT_OUT = pytest.StashKey[dict[str, str]]()
+_BROKER = pytest.StashKey[str]()
+
+
+def pytest_report_header() -> list[str]:
+    reason = missing_program()
+    chosen = f"Apache Kafka {VERSION}" if reason is None else f"noida-db ({reason}): tests that need Apache Kafka itself are left out"
+    return [f"broker: {chosen}", *prometheus.header_lines()]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect tests whose server cannot be had, or fail when it is required."""
+    try:
+        must = required()
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from error
+    users = needed([getattr(item, "fixturenames", ()) for item in items])
+    config.stash[_LEFT_OUT] = {}
+    dropped: set[int] = set()
+    for part in PARTS:
+        if part.name not in users and part.name not in must:
+            continue
+        reason = part.missing()
+        if reason is None:
+            continue
+        if part.name in must:
+            raise pytest.UsageError(f"{part.name} is required by DRIFTGAUGE_REQUIRE, but {reason}")
+        config.stash[_LEFT_OUT][part.name] = f"{reason}; {len(users[part.name])} tests left out"
+        dropped |= set(users[part.name])
+    if dropped:
+        config.hook.pytest_deselected(items=[items[place] for place in sorted(dropped)])
+        items[:] = [item for place, item in enumerate(items) if place not in dropped]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if _BROKER in config.stash:
+        terminalreporter.write_line(f"broker used: {config.stash[_BROKER]}")
+    for part, reason in config.stash.get(_LEFT_OUT, {}).items():
+        terminalreporter.write_line(f"LEFT OUT: {part}: {reason}", yellow=True, bold=True)
+
+
+@pytest.fixture(scope="session")
+def broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
+    """A running broker for the whole session: Apache Kafka, or noida-db without Java. ``broker.bootstrap`` is its address."""
+    with start_broker() as running:
+        request.config.stash[_BROKER] = running.name
+        yield running
+
+
+@pytest.fixture(scope="session")
+def kafka(broker: Broker) -> ApacheKafka:
+    """Apache Kafka itself; a test that uses this is left out, and that is said, where it cannot run."""
+    assert isinstance(broker, ApacheKafka)
+    return broker
+
+
+@pytest.fixture(scope="session")
+def admin(broker: Broker) -> Iterator[KafkaAdminClient]:
+    client = KafkaAdminClient(bootstrap_servers=broker.bootstrap)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def topic(admin: KafkaAdminClient) -> Callable[..., str]:
+    """Creates a fresh topic: ``topic(partitions=3)`` or ``topic(configs={"retention.ms": "1000"})`` returns its name."""
+
+    def create(partitions: int = 1, name: str = "", configs: dict[str, str] | None = None) -> str:
+        name = name or f"topic-{uuid.uuid4().hex[:12]}"
+        admin.create_topics([NewTopic(name, partitions, 1, topic_configs=configs or {})])
+        return name
+
+    return create
