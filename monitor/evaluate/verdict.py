@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from monitor.profile.table import CountTable
 from monitor.reference.reference import Reference
+from monitor.window import Window
+
+__all__ = ["ShareVerdicts", "Status", "Verdicts", "Window"]
 
 
 class Status(IntEnum):
@@ -26,15 +29,6 @@ class Status(IntEnum):
     def label(self) -> str:
         """Metric label value, ``insufficient_data`` and so on."""
         return self.name.lower()
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """A stretch of event time: [start, end) in milliseconds, and the name it is configured under."""
-
-    name: str  # "short" or "long"
-    start_ms: int
-    end_ms: int
 
 
 @dataclass(frozen=True)

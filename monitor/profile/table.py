@@ -39,8 +39,9 @@ class CountTable:
 
     @property
     def rows(self) -> NDArray[np.int64]:
-        """[segments] rows counted: each has exactly one cell in each signal."""
-        return np.asarray(self.counts[:, self.layout.span(0)].sum(axis=1))
+        """[segments] rows counted. Each row has one cell in each signal; a signal that started anew has fewer."""
+        per_signal = np.add.reduceat(self.counts, self.layout.offsets[:-1], axis=1)
+        return np.asarray(per_signal.max(axis=1, initial=0))
 
     def merge(self, other: CountTable) -> CountTable:
         """Sum by segment key. Raises ``ValueError`` when the layouts differ."""

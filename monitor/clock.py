@@ -1,0 +1,76 @@
+"""Event time: what is late, and when a pane closes.
+
+    partition 0   ──a──b─────c──d──▶          newest 0 = d
+    partition 1   ──e────f──▶                 newest 1 = f
+                        ▲
+                        horizon = min(newest) - lateness, floored to a pane
+
+A row is late when its pane ended before its own partition's newest event less the lateness: that depends on the
+order within the partition only. A pane closes when it ended before the horizon, the minimum over
+partitions; so a row that is not late always finds its pane open, however partitions are interleaved. A partition
+that is idle no longer holds the others up: an input, because only a wall clock can tell. When it comes back, rows for panes
+that closed meanwhile are late too, under a reason of their own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.batch import Int64, Span
+
+
+@dataclass(frozen=True, slots=True)
+class Arrivals:
+    """A batch's rows in event time."""
+
+    pane: Int64  # [rows] number of the row's pane since 1970
+    newest_pane: Int64  # [rows] pane of the newest event of its partition, up to and including the row
+    late: NDArray[np.bool_]  # [rows] behind its own partition by more than the lateness
+    closed: NDArray[np.bool_]  # [rows] not late by that rule, but its pane closed while the partition was idle
+
+
+@dataclass(eq=False)
+class EventClock:
+    """Event-time progress of one model's partitions. Pane numbers count panes since 1970."""
+
+    pane_ms: int
+    lateness_ms: int
+    newest_ms: dict[int, int] = field(default_factory=dict)  # owned partition -> newest event time, once it has one
+    owned: set[int] = field(default_factory=set)
+    idle: set[int] = field(default_factory=set)
+    closed_panes: int | None = None  # panes below this number are closed; None before the first row
+
+    def arrive(self, time_ms: Int64, spans: tuple[Span, ...]) -> Arrivals:
+        """Judge rows and move the partitions' newest times on. A partition that sends is not idle."""
+        newest = np.empty_like(time_ms)
+        for span in spans:
+            if span.start == span.stop:
+                continue
+            running = np.maximum.accumulate(time_ms[span.start : span.stop])
+            np.maximum(running, self.newest_ms.get(span.partition, running[0]), out=newest[span.start : span.stop])
+            self.newest_ms[span.partition] = int(newest[span.stop - 1])
+            self.idle.discard(span.partition)
+        pane = time_ms // self.pane_ms
+        late = (pane + 1) * self.pane_ms <= newest - self.lateness_ms
+        closed = np.zeros(len(pane), np.bool_) if self.closed_panes is None else ~late & (pane < self.closed_panes)
+        return Arrivals(pane, newest // self.pane_ms, late, closed)
+
+    def horizon_pane(self) -> int | None:
+        """Panes below this number can close; None while a partition that is not idle has sent nothing yet."""
+        active = self.owned - self.idle
+        if not active or any(partition not in self.newest_ms for partition in active):
+            return None
+        return (min(self.newest_ms[partition] for partition in active) - self.lateness_ms) // self.pane_ms
+
+    def oldest_newest_pane(self) -> int:
+        """The smallest newest pane over all partitions that have sent something."""
+        return min(self.newest_ms.values(), default=0) // self.pane_ms
+
+    def ahead(self, max_panes: int) -> set[int]:
+        """Partitions more than ``max_panes`` ahead of the slowest that still sends: to be paused, or memory has no bound."""
+        sending = [partition for partition in self.owned - self.idle if partition in self.newest_ms]
+        slowest_ms = min((self.newest_ms[partition] for partition in sending), default=0)
+        return {p for p in sending if self.newest_ms[p] - slowest_ms > max_panes * self.pane_ms}
