@@ -38,7 +38,7 @@ class PredictionEvent(msgspec.Struct, frozen=True):
     id: str
     ts: int  # scheduled departure, milliseconds since 1970 UTC
     model: Served
-    features: dict[str, str | float | None]
+    features: dict[str, str | float]
     prediction: Prediction
 
 
@@ -56,7 +56,7 @@ def events(flights: Flights, scores: NDArray[np.float64]) -> Iterator[Event]:
     for start in range(0, len(flights), _CHUNK_ROWS):
         rows = slice(start, start + _CHUNK_ROWS)
         columns = [flights.categorical[name][rows].tolist() for name in CATEGORICAL]
-        columns += [_nullable(flights.numeric[name][rows]) for name in NUMERIC]
+        columns += [flights.numeric[name][rows].tolist() for name in NUMERIC]  # NaN is written as null
         heads = zip(flights.ids[rows].tolist(), flights.time_ms[rows].tolist(), scores[rows].tolist(), strict=True)
         for (id_, time_ms, score), values in zip(heads, zip(*columns, strict=True), strict=True):
             event = PredictionEvent(id_, time_ms, served, dict(zip(names, values, strict=True)), Prediction(round(score, 6)))
@@ -72,7 +72,3 @@ def write_ndjson(path: Path, flights: Flights, scores: NDArray[np.float64]) -> i
             file.write(b"\n")
             count += 1
     return count
-
-
-def _nullable(column: NDArray[np.float64]) -> list[float | None]:
-    return [None if missing else value for value, missing in zip(column.tolist(), np.isnan(column).tolist(), strict=True)]
