@@ -1,0 +1,222 @@
+"""The whole flow, pure: ``advance(model, step)`` changes the state it is given and says what came of it.
+
+    rows → late? → seen before? → cells → counts of open panes → panes that close → windows → verdicts
+
+It reads no clock, opens nothing and logs nothing. What comes out depends on the steps alone, and, among batches, only
+on the order of rows within a partition: not on where batches were cut nor on how partitions were interleaved.
+The state is changed in place because counts are large; whoever calls owns it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.batch import Batch
+from monitor.evaluate.evaluate import Baseline, evaluate, with_onset
+from monitor.evaluate.verdict import Verdicts
+from monitor.profile.count import cells_of, count
+from monitor.profile.pane import OpenPane, close_panes
+from monitor.profile.windows import cap_segments
+from monitor.segment import ALL, OTHER, other_key, parse_key
+from monitor.state import Entry, ModelState, VersionState, new_version_state
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """A partition has been silent for so long (wall time) that it no longer holds the others up."""
+
+    partition: int
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """The partitions this process reads now, and whether these are all."""
+
+    partitions: frozenset[int]
+    complete: bool
+
+
+Step = Batch | Idle | Owned
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """The newest verdicts of a model, about windows that end at ``event_ms``."""
+
+    model: str
+    event_ms: int
+    verdicts: tuple[Verdicts, ...]
+
+
+def advance(model: ModelState, step: Step) -> list[Evaluated]:
+    """Take one step; returns the evaluations it led to, oldest first."""
+    match step:
+        case Batch():
+            _count_rows(model, step)
+        case Idle():
+            if step.partition not in model.clock.idle:
+                model.clock.idle.add(step.partition)
+                model.idle_exclusions += 1
+        case Owned():
+            model.clock.owned = set(step.partitions)
+            model.clock.idle &= step.partitions
+            model.complete = step.complete
+    return _close_panes(model)
+
+
+def _count_rows(model: ModelState, batch: Batch) -> None:
+    arrivals = model.clock.arrive(batch.time_ms, batch.spans)
+    kept = ~(arrivals.late | arrivals.closed)
+    duplicate = np.zeros(len(batch), np.bool_)
+    if model.config.predictions.duplicates.enabled and len(batch):
+        duplicate = _repeats(model, batch, kept)
+        kept &= ~duplicate
+    _enter_ledger(model, batch, arrivals.late, arrivals.closed, duplicate)
+    if not kept.any():
+        return
+    partition = np.empty(len(batch), np.int64)
+    for span in batch.spans:
+        partition[span.start : span.stop] = span.partition
+    for code, version in enumerate(batch.versions):
+        chosen = kept if len(batch.versions) == 1 else kept & (batch.version == code)
+        if chosen.all():
+            _count_version(model, version, batch, None, partition, arrivals.pane)
+        elif chosen.any():
+            rows = np.flatnonzero(chosen)
+            _count_version(model, version, batch, rows, partition[rows], arrivals.pane[rows])
+
+
+def _repeats(model: ModelState, batch: Batch, kept: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """[rows] kept rows whose (version, id) was seen before. Late rows are neither looked up nor remembered."""
+    from monitor.decode import id_hash  # the same hash for ids and versions
+
+    salt = np.array([id_hash(version) for version in batch.versions], np.uint64).reshape(-1, 2)
+    ids = batch.ids ^ salt[batch.version] if len(batch.versions) > 1 else batch.ids ^ salt[0]
+    running = np.empty(len(batch), np.int64)
+    for span in batch.spans:
+        running[span.start : span.stop] = np.maximum.accumulate(batch.time_ms[span.start : span.stop])
+    rows = np.flatnonzero(kept)
+    ticks = (batch.time_ms // model.tick_ms).astype(np.int32)
+    newest = (running // model.tick_ms).astype(np.int32)
+    oldest = min(model.clock.newest_ms.values(), default=0) // model.tick_ms
+    repeated = np.zeros(len(batch), np.bool_)
+    repeated[rows] = model.seen.repeats(ids[rows], ticks[rows], newest[rows], oldest)
+    return repeated
+
+
+def _enter_ledger(
+    model: ModelState, batch: Batch, late: NDArray[np.bool_], closed: NDArray[np.bool_], duplicate: NDArray[np.bool_]
+) -> None:
+    for span in batch.spans:
+        rows = slice(span.start, span.stop)
+        entries = model.ledger_of(span.partition)
+        entries[Entry.LATE] += np.count_nonzero(late[rows])
+        entries[Entry.CLOSED] += np.count_nonzero(closed[rows])
+        entries[Entry.DUPLICATE] += np.count_nonzero(duplicate[rows])
+        entries[Entry.COUNTED] += np.count_nonzero(~(late[rows] | closed[rows] | duplicate[rows]))
+        model.offsets[span.partition] = span.next_offset
+
+
+def _count_version(
+    model: ModelState,
+    name: str,
+    batch: Batch,
+    rows: NDArray[np.intp] | None,
+    partition: NDArray[np.int64],
+    pane: NDArray[np.int64],
+) -> None:
+    version = _version(model, name)
+    lowest = int(pane.min())
+    width = int(pane.max()) - lowest + 1
+    distinct, pane_of_row = np.unique(partition * width + (pane - lowest), return_inverse=True)
+    max_leaves = 2 * model.config.segments.max_segments + 64
+    panes = []
+    for code in distinct.tolist():
+        where = (code // width, code % width + lowest)
+        if where not in version.open:
+            version.open[where] = OpenPane(version.pool, max_leaves)
+        panes.append(version.open[where])
+    cells = cells_of(version.binning, batch, rows)
+    segments = batch.segments if rows is None else batch.segments[rows]
+    for index, base in enumerate(model.bases):
+        count(cells, version.binning, index, base, segments, batch.segment_values, pane_of_row.reshape(-1), panes)
+
+
+def _version(model: ModelState, name: str) -> VersionState:
+    """The version's state; past the cap, versions without a reference share one."""
+    if name not in model.versions:
+        if name not in model.references and len(model.versions) >= model.config.max_versions:
+            name = OTHER
+        if name not in model.versions:
+            model.versions[name] = new_version_state(model, name)
+    return model.versions[name]
+
+
+def _close_panes(model: ModelState) -> list[Evaluated]:
+    clock = model.clock
+    horizon = clock.horizon_pane()
+    if horizon is None or (clock.closed_panes is not None and horizon <= clock.closed_panes):
+        return []
+    opened = [pane for version in model.versions.values() for _, pane in version.open]
+    first = clock.closed_panes if clock.closed_panes is not None else min(opened, default=horizon)
+    # After a long silence every window is empty: no need to look at each pane of it.
+    idle_until = min([horizon - model.config.windows.long_ms // clock.pane_ms - 1, *opened])
+    every = (model.config.evaluation.every_ms or clock.pane_ms) // clock.pane_ms
+    evaluations = []
+    for pane in range(max(first, idle_until), horizon):
+        for version in list(model.versions.values()):
+            _close_pane(model, version, pane)
+        if (pane + 1) % every == 0 and model.versions:
+            evaluations.append(_evaluate(model, pane + 1))
+    clock.closed_panes = horizon
+    return evaluations
+
+
+def _close_pane(model: ModelState, version: VersionState, pane: int) -> None:
+    where = sorted(key for key in version.open if key[1] == pane)
+    if not where:
+        version.windows.move_to(pane + 1)
+    else:
+        panes = [version.open.pop(key) for key in where]
+        table = close_panes(version.layout, model.bases, panes)
+        for closed in panes:
+            version.pool.give_back(list(closed.leaves.values()))
+        others = {segment: other_key(parse_key(segment)[0]) for segment in table.segments}
+        placed = frozenset(version.admitted | version.reference_segments | set(others.values()) | {ALL})
+        table, entered, folded = cap_segments(table, placed, model.room(version), others)
+        version.admitted.update(entered)
+        version.rows_folded += folded + sum(closed.folded for closed in panes)
+        version.windows.close(pane, table)
+        version.river.update(table, version.reference, (pane + 1) * model.clock.pane_ms)
+    vanished = version.admitted - set(version.windows.long.total.segments)
+    if vanished:
+        version.admitted -= vanished
+        version.river.forget(vanished)
+    if not version.windows.long.total.segments and not version.open:
+        del model.versions[version.version]
+
+
+def _evaluate(model: ModelState, end_pane: int) -> Evaluated:
+    settings = model.config.evaluation
+    for version in model.versions.values():
+        for window, table in version.windows.views():
+            baseline = version.baseline.get(window.name)
+            if version.reference is not None and (baseline is None or baseline.segments != table.segments):
+                baseline = version.baseline[window.name] = Baseline.of(version.reference, table.segments, settings)
+            now = evaluate(
+                table,
+                window,
+                version.reference,
+                baseline,
+                settings,
+                model=model.config.name,
+                version=version.version,
+                partial=not model.complete,
+            )
+            version.verdicts[window.name] = with_onset(now, version.verdicts.get(window.name))
+    model.evaluated_pane = end_pane
+    verdicts = tuple(verdicts for version in model.versions.values() for verdicts in version.verdicts.values())
+    return Evaluated(model.config.name, end_pane * model.clock.pane_ms, verdicts)
