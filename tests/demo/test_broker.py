@@ -21,15 +21,15 @@ TOPICS = (f"topic-{number}" for number in itertools.count())
 
 
 @pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with embedded_broker(tmp_path_factory.mktemp("demo") / "broker") as address:
         yield address
 
 
 @pytest.fixture
-def topic(broker: str) -> str:
+def own_topic(embedded: str) -> str:
     name = next(TOPICS)
-    create_topics(broker, name)
+    create_topics(embedded, name)
     return name
 
 
@@ -68,14 +68,14 @@ def test_a_broker_ends_when_what_it_serves_fails(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_everything_arrives_once_in_order_with_the_time_of_sending(broker: str, topic: str) -> None:
+def test_everything_arrives_once_in_order_with_the_time_of_sending(embedded: str, own_topic: str) -> None:
     sent = messages(5_000)
     before = int(time.time() * 1000)
-    assert produce(broker, topic, iter(sent), lambda: len(sent)) == len(sent)
+    assert produce(embedded, own_topic, iter(sent), lambda: len(sent)) == len(sent)
     after = int(time.time() * 1000)
-    consumer = KafkaConsumer(bootstrap_servers=broker)
+    consumer = KafkaConsumer(bootstrap_servers=embedded)
     try:
-        found = read_all(consumer, topic, len(sent))
+        found = read_all(consumer, own_topic, len(sent))
     finally:
         consumer.close()
     assert sorted((key, value) for *_, key, value in found) == sorted(sent)
@@ -86,7 +86,7 @@ def test_everything_arrives_once_in_order_with_the_time_of_sending(broker: str, 
     assert all(before <= timestamp <= after for _, _, timestamp, _, _ in found)
 
 
-def test_the_producer_is_never_further_ahead_than_allowed(broker: str, topic: str) -> None:
+def test_the_producer_is_never_further_ahead_than_allowed(embedded: str, own_topic: str) -> None:
     sent, allowed_records = messages(20_000), 3_000
     read, ahead = 0, []
 
@@ -96,8 +96,8 @@ def test_the_producer_is_never_further_ahead_than_allowed(broker: str, topic: st
         return read
 
     produce(
-        broker,
-        topic,
+        embedded,
+        own_topic,
         sent,
         reads_a_thousand_each_time,
         lambda so_far, got: ahead.append(so_far - got),
@@ -107,24 +107,24 @@ def test_the_producer_is_never_further_ahead_than_allowed(broker: str, topic: st
     assert max(ahead) > 0  # and it did run ahead
 
 
-def test_a_reader_that_stands_still_is_reported(broker: str) -> None:
+def test_a_reader_that_stands_still_is_reported(embedded: str) -> None:
     with pytest.raises(TimeoutError, match=r"expected the monitor to read on within 0\.2 s, but it stands at 3 of 10 records"):
         wait_until_read(lambda: 3, 10, stalled_seconds=0.2)
 
 
-def test_a_record_that_the_client_refuses_is_an_error(broker: str, topic: str) -> None:
+def test_a_record_that_the_client_refuses_is_an_error(embedded: str, own_topic: str) -> None:
     with pytest.raises(Exception, match=r"(?i)larger than"):
-        produce(broker, topic, [(b"key", b"." * 5_000_000)], lambda: 1)
+        produce(embedded, own_topic, [(b"key", b"." * 5_000_000)], lambda: 1)
 
 
-def test_committed_records_are_what_the_group_has_committed(broker: str, topic: str) -> None:
+def test_committed_records_are_what_the_group_has_committed(embedded: str, own_topic: str) -> None:
     sent = messages(1_000)
-    produce(broker, topic, sent, lambda: len(sent))
-    consumer = KafkaConsumer(bootstrap_servers=broker, group_id="readers", enable_auto_commit=False)
+    produce(embedded, own_topic, sent, lambda: len(sent))
+    consumer = KafkaConsumer(bootstrap_servers=embedded, group_id="readers", enable_auto_commit=False)
     try:
-        with committed_records(broker, topic, "readers") as committed:
+        with committed_records(embedded, own_topic, "readers") as committed:
             assert committed() == 0
-            assert len(read_all(consumer, topic, len(sent))) == len(sent)
+            assert len(read_all(consumer, own_topic, len(sent))) == len(sent)
             assert committed() == 0  # read is not committed
             consumer.commit()
             assert committed() == len(sent)
@@ -132,9 +132,9 @@ def test_committed_records_are_what_the_group_has_committed(broker: str, topic: 
         consumer.close()
 
 
-def test_nothing_keeps_running(broker: str, topic: str) -> None:
+def test_nothing_keeps_running(embedded: str, own_topic: str) -> None:
     threads = threading.active_count()
-    produce(broker, topic, messages(10), lambda: 10)
-    with committed_records(broker, topic, "nobody"):
+    produce(embedded, own_topic, messages(10), lambda: 10)
+    with committed_records(embedded, own_topic, "nobody"):
         pass
     assert threading.active_count() == threads
