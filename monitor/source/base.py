@@ -69,7 +69,20 @@ class AssignmentListener(Protocol):
         """Partitions that already belong to another: write nothing for them."""
 
     def gap(self, gap: Gap) -> None:
-        """Reading could not begin at the saved offset and went on at the nearest one the log has."""
+        """Reading could not go on at the wanted offset.
+
+        Below the log: it goes on at the log's start. Above it: the topic was made anew, and it begins at its start.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class SourceHealth:
+    """What happened to the connection since ``start``. None of it is an error of the counts."""
+
+    commit_failures: int = 0
+    transient_errors: int = 0  # polls that failed in a way that heals by itself
+    reconnects: int = 0  # clients that were replaced because they stood still
+    last_error: str = ""
 
 
 class Source(Protocol):
@@ -91,13 +104,19 @@ class Source(Protocol):
         """Fetch from these again."""
 
     def commit(self, offsets: Mapping[TopicPartition, int], metadata: str) -> None:
-        """Tell the cluster how far the saved state is, for lag dashboards. Failure is not an error of the state: counted, retried next time."""
+        """Tell the cluster how far the saved state is, for lag dashboards.
+
+        Failure is not an error of the state: counted, retried next time.
+        """
 
     def lag(self) -> Mapping[TopicPartition, int]:
         """Messages not yet returned by ``poll``, as far as is known without a request."""
 
     def assignment(self) -> Assignment:
         """What is owned now."""
+
+    def health(self) -> SourceHealth:
+        """What went wrong and was mended."""
 
     def finished(self) -> bool:
         """Whether nothing will ever come again (a file was read to its end)."""

@@ -1,0 +1,238 @@
+"""A consumer-group member on kafka-python.
+
+Assignor: ``range``, hence eager rebalances. A label must be read by the process that read its prediction, and only
+``range`` gives equal partition numbers of several topics to one member; cooperative-sticky does not. What eager costs
+(all partitions move when a member comes or goes) static membership saves on restarts.
+
+Threads: kafka-python calls rebalance listeners on its I/O thread and refuses blocking calls there. Here the client's
+``poll`` runs on a thread of its own, and its listener waits, without blocking the I/O thread, until the thread that
+called *our* ``poll`` has told the listener. So heartbeats go on while state is saved.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from operator import attrgetter
+from typing import Any
+
+import numpy as np
+from kafka import TopicPartition as KafkaPartition
+from kafka.errors import KafkaError, LogTruncationError, OffsetOutOfRangeError
+from kafka.structs import OffsetAndMetadata
+
+from monitor.batch import RawBatch
+from monitor.config.source import SourceConfig
+from monitor.source.base import Assignment, AssignmentListener, Gap, Needs, SourceHealth, TopicPartition
+from monitor.source.faults import advice
+from monitor.source.kafka_client import Rebalances, connect, error_name, explain
+from monitor.source.watchdog import Standstill, observe, stuck
+
+_JOIN_POLL_MS = 200  # a shorter poll may never get through a join
+_HANG_S = 60.0  # a call that outlives its own timeout by this hangs
+_LAST_COMMIT_S = 2.0
+_LOOK_MS = 1_000  # between two looks for stuck partitions
+
+_OFFSET, _TIMESTAMP, _KEY, _VALUE, _HEADERS = map(attrgetter, ("offset", "timestamp", "key", "value", "headers"))
+
+
+class KafkaPythonSource:
+    """See ``Source``. Made without touching the network; ``start`` connects."""
+
+    def __init__(self, config: SourceConfig, topics: Sequence[str], needs: Needs) -> None:
+        self._config = config
+        self._topics = sorted(set(topics))
+        self._needs = needs
+        self._started = False
+        self._owned: set[TopicPartition] = set()
+        self._partitions: dict[str, int] = dict.fromkeys(self._topics, 0)
+        self._health = SourceHealth()
+        self._last_commit: Any = None
+        self._standstills: Mapping[TopicPartition, Standstill] = {}
+        self._polled_ms = 0.0  # time spent inside ``poll``
+        self._looked_ms = 0.0
+
+    def start(self, listener: AssignmentListener) -> None:
+        """See ``Source.start``."""
+        self._listener = listener
+        self._open()
+        self._started = True
+
+    def poll(self, timeout_ms: int) -> Sequence[RawBatch]:
+        """See ``Source.poll``."""
+        began = time.monotonic()
+        wait_ms = timeout_ms if self._owned else max(timeout_ms, _JOIN_POLL_MS)
+        call = partial(self._consumer.poll, timeout_ms=wait_ms, max_records=self._config.max_poll_records)
+        try:
+            found = self._client.thread.call(call, wait_ms / 1000 + _HANG_S)
+        except OffsetOutOfRangeError as error:
+            self._close_gaps(error.args[0], {})
+            return []
+        except LogTruncationError as error:
+            self._close_gaps(self._positions(), error.divergent_offsets)
+            return []
+        except TimeoutError as error:
+            self._reopen(str(error))
+            return []
+        except KafkaError as error:
+            self._tolerate(error)
+            time.sleep(min(0.1, max(0.0, began + wait_ms / 1000 - time.monotonic())))
+            return []
+        finally:
+            self._polled_ms += (time.monotonic() - began) * 1000
+        self._watch()
+        return [_batch(place, records, self._needs) for place, records in found.items()]
+
+    def pause(self, partitions: Iterable[TopicPartition]) -> None:
+        """See ``Source.pause``. A partition that moves away and comes back is not paused any more."""
+        self._consumer.pause(*(KafkaPartition(*each) for each in partitions if each in self._owned))
+
+    def resume(self, partitions: Iterable[TopicPartition]) -> None:
+        """See ``Source.resume``."""
+        self._consumer.resume(*(KafkaPartition(*each) for each in partitions if each in self._owned))
+
+    def commit(self, offsets: Mapping[TopicPartition, int], metadata: str) -> None:
+        """See ``Source.commit``. Sent, not awaited."""
+        wanted = {KafkaPartition(*each): OffsetAndMetadata(offset, metadata, -1) for each, offset in offsets.items()}
+        try:
+            self._last_commit = self._consumer.commit_async(wanted)
+        except KafkaError as error:
+            self._commit_failed(error)
+        else:
+            self._last_commit.add_errback(self._commit_failed)
+
+    def lag(self) -> Mapping[TopicPartition, int]:
+        """See ``Source.lag``."""
+        return {partition: max(0, end - position) for partition, (position, end) in self._ends().items()}
+
+    def assignment(self) -> Assignment:
+        """See ``Source.assignment``."""
+        return Assignment(frozenset(self._owned), dict(self._partitions))
+
+    def health(self) -> SourceHealth:
+        """See ``Source.health``."""
+        return self._health
+
+    def finished(self) -> bool:
+        """Never: a topic has no end."""
+        return False
+
+    def close(self) -> None:
+        """See ``Source.close``."""
+        if self._started:
+            self._started = False
+            self._leave()
+
+    def _open(self) -> None:
+        self._client, self._partitions = connect(self._config, self._topics)
+        self._consumer = self._client.consumer
+        self._consumer.subscribe(self._topics, listener=Rebalances(self._client, self._assigned, self._revoked, self._lost))
+
+    def _reopen(self, reason: str) -> None:
+        self._health = replace(self._health, reconnects=self._health.reconnects + 1, last_error=reason)
+        self._leave()
+        self._open()
+
+    def _leave(self) -> None:
+        """Close the client. Partitions are revoked; or lost, when it no longer answers and nobody knows whose they are."""
+        deadline = time.monotonic() + _LAST_COMMIT_S
+        while self._last_commit is not None and not self._last_commit.is_done and time.monotonic() < deadline:
+            time.sleep(0.01)
+        failure = self._client.close()
+        self._standstills, self._last_commit = {}, None
+        if failure is not None:
+            self._health = replace(self._health, last_error=str(failure))
+        self._lost(frozenset(self._owned))
+
+    # Rebalances, on the thread that polls.
+
+    def _assigned(self, partitions: frozenset[TopicPartition]) -> None:
+        self._partitions = {topic: len(self._consumer.partitions_for_topic(topic)) for topic in self._topics}
+        self._owned |= partitions
+        offsets = self._listener.assigned(partitions) if partitions else {}
+        fresh = [KafkaPartition(*each) for each in partitions - offsets.keys()]
+        for partition in partitions & offsets.keys():
+            self._consumer.seek(KafkaPartition(*partition), offsets[partition])
+        if fresh:
+            (self._consumer.seek_to_beginning if self._config.start == "earliest" else self._consumer.seek_to_end)(*fresh)
+
+    def _revoked(self, partitions: frozenset[TopicPartition]) -> None:
+        self._gone(partitions, self._listener.revoked)
+
+    def _lost(self, partitions: frozenset[TopicPartition]) -> None:
+        self._gone(partitions, self._listener.lost)
+
+    def _gone(self, partitions: frozenset[TopicPartition], tell: Callable[[frozenset[TopicPartition]], None]) -> None:
+        self._owned -= partitions
+        if partitions:
+            tell(partitions)
+
+    # Gaps, errors, standstills.
+
+    def _close_gaps(self, wanted: Mapping[Any, int], truncated: Mapping[Any, Any]) -> None:
+        """Go on where the log begins, or where it was cut when that is known; and say so."""
+        places = list(truncated or wanted)
+        starts = self._request(partial(self._consumer.beginning_offsets, places))
+        for place in places if starts is not None else ():
+            cut = truncated.get(place)
+            resumed = starts[place] if cut is None else cut.offset
+            if (place.topic, place.partition) in self._owned and place in wanted:
+                self._consumer.seek(place, resumed)
+                self._listener.gap(Gap(place.topic, place.partition, wanted[place], resumed))
+
+    def _request(self, call: Callable[..., Any]) -> Any:
+        limit_ms = self._config.connect_timeout_ms
+        try:
+            return self._client.thread.call(partial(call, timeout_ms=limit_ms), limit_ms / 1000 + _HANG_S)
+        except KafkaError as error:
+            self._tolerate(error)
+            return None
+
+    def _tolerate(self, error: KafkaError) -> None:
+        name = error_name(error)
+        if advice(name) is not None:
+            raise explain(error, "cannot read", self._config) from error
+        self._health = replace(self._health, transient_errors=self._health.transient_errors + 1, last_error=name)
+
+    def _commit_failed(self, error: Exception) -> None:
+        self._health = replace(self._health, commit_failures=self._health.commit_failures + 1, last_error=error_name(error))
+
+    def _positions(self) -> dict[Any, int]:
+        # The client's own positions: they have moved past transaction markers, which are no records.
+        return {place: at.offset for place, at in self._consumer._subscription.all_consumed_offsets().items()}
+
+    def _ends(self) -> dict[TopicPartition, tuple[int, int]]:
+        """(position, end of the log) of the partitions of which both are known."""
+        ends = {place: self._consumer.highwater(place) for place in self._consumer.assignment()}
+        return {
+            (place.topic, place.partition): (position, ends[place])
+            for place, position in self._positions().items()
+            if ends.get(place) is not None
+        }
+
+    def _watch(self) -> None:
+        if self._polled_ms - self._looked_ms < _LOOK_MS:
+            return
+        self._looked_ms = self._polled_ms
+        paused = {(place.topic, place.partition) for place in self._consumer.paused()}
+        moving = {partition: ends for partition, ends in self._ends().items() if partition not in paused}
+        self._standstills = observe(self._standstills, moving, int(self._polled_ms))
+        still = stuck(self._standstills, int(self._polled_ms), self._config.stuck_after_ms)
+        if still:
+            names = ", ".join(f"{topic}/{number}" for topic, number in sorted(still))
+            self._reopen(f"{names} stood still for {self._config.stuck_after_ms} ms with more to read")
+
+
+def _batch(place: Any, records: Sequence[Any], needs: Needs) -> RawBatch:
+    count = len(records)
+    return RawBatch(
+        topic=place.topic,
+        partition=place.partition,
+        values=list(map(_VALUE, records)),
+        offsets=np.fromiter(map(_OFFSET, records), np.int64, count),
+        timestamps_ms=np.fromiter(map(_TIMESTAMP, records), np.int64, count),
+        keys=list(map(_KEY, records)) if needs.keys else None,
+        headers=list(map(_HEADERS, records)) if needs.headers else None,
+    )

@@ -1,0 +1,41 @@
+"""Partitions that stand still although the log goes on: a client defect that only a new client cures. Pure.
+
+Stuck partitions were fixed in kafka-python 3.0.6 and again in 3.0.9, so the client is watched instead of trusted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from monitor.source.base import TopicPartition
+
+
+@dataclass(frozen=True, slots=True)
+class Standstill:
+    """A partition's position, and since when it has been there with more to read."""
+
+    position: int
+    since_ms: int
+
+
+def observe(
+    before: Mapping[TopicPartition, Standstill], positions: Mapping[TopicPartition, tuple[int, int]], now_ms: int
+) -> dict[TopicPartition, Standstill]:
+    """The standstills after a look at (position, end of the log) of each partition that should be moving.
+
+    A partition that moved, that has nothing more to read or that was not looked at (paused, moved away) starts anew.
+    ``now_ms`` must count only time in which the client was free to read: time that the caller spent elsewhere is no standstill.
+    """
+    return {
+        partition: before[partition]
+        if partition in before and before[partition].position == position
+        else Standstill(position, now_ms)
+        for partition, (position, end) in positions.items()
+        if end > position
+    }  # fmt: skip
+
+
+def stuck(standstills: Mapping[TopicPartition, Standstill], now_ms: int, limit_ms: int) -> frozenset[TopicPartition]:
+    """The partitions that have stood still for ``limit_ms`` or longer."""
+    return frozenset(partition for partition, still in standstills.items() if now_ms - still.since_ms >= limit_ms)
