@@ -39,10 +39,11 @@ class Ledger:
     rejected: Mapping[RejectReason, int] = field(default_factory=no_rejections)
     rows_counted: int = 0
     rows_duplicate: int = 0
-    rows_late: Mapping[str, int] = field(default_factory=dict)  # by a bounded reason, such as ``lateness``
+    rows_late: Mapping[str, int] = field(default_factory=dict)  # by a bounded reason, such as ``late`` and ``closed``
     rows_folded: int = 0  # of those counted: their segment had no room and became __other__
     ids_evicted: int = 0  # forgotten before the horizon of duplicates
     offsets_lost: int = 0  # never read: the log no longer had them
+    idle_exclusions: int = 0  # how often a silent partition stopped holding the watermark up
 
     @property
     def rejected_messages(self) -> int:
@@ -62,7 +63,7 @@ class Ledger:
 
 
 @dataclass(frozen=True, slots=True)
-class VersionState:
+class VersionView:
     """A model version that occurs in the events, or of which there is a reference."""
 
     version: str
@@ -103,19 +104,18 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelState:
+class ModelView:
     """Everything about one model except its verdicts."""
 
     name: str
     topic: str
     ledger: Ledger = field(default_factory=Ledger)
-    versions: tuple[VersionState, ...] = ()
+    versions: tuple[VersionView, ...] = ()
     partitions: tuple[PartitionProgress, ...] = ()
     partitions_in_topic: int = 0  # 0: not known yet
     watermark_ms: int | None = None  # None: no pane could be closed yet
     evaluated_ms: int | None = None  # wall time of the last evaluation
     evaluated_event_ms: int | None = None  # the event time that it was made for
-    segment_share_threshold: float = 0.0
     open_panes: int = 0
     segments_reference: int = 0
     segments_new: int = 0
@@ -148,12 +148,12 @@ class Snapshot:
     started_ms: int
     program_version: str
     phase: Phase = Phase.STARTING
-    models: tuple[ModelState, ...] = ()
+    models: tuple[ModelView, ...] = ()
     verdicts: tuple[Verdicts, ...] = ()
     committed_ms: int | None = None
     rebuilding_since_ms: int | None = None  # lost state is being rebuilt from the log; None when caught up
     notices: tuple[str, ...] = ()  # what an operator must know, such as an older epoch that had to be used
 
-    def model(self, name: str) -> ModelState | None:
+    def model(self, name: str) -> ModelView | None:
         """The model of that name."""
         return next((model for model in self.models if model.name == name), None)

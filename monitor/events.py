@@ -1,0 +1,281 @@
+"""What the monitor reports about itself: a noun and a past-tense verb, as frozen records.
+
+An event is emitted once per batch, window or commit, never per row. A field holds a number, a short text or a tuple of
+these: no configuration, no payload and no foreign error text, and so no secret.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened. Its fields are what the line says."""
+
+    level: ClassVar[int] = logging.INFO
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessStarted(Event):
+    """The process has read its configuration."""
+
+    version: str
+    models: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StopRequested(Event):
+    """A signal asked the process to stop."""
+
+    signal: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessStopped(Event):
+    """The process has ended its work."""
+
+    duration_seconds: float  # from the request to the end
+    state_saved: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ServerStarted(Event):
+    """The HTTP server listens."""
+
+    address: str
+    authentication: str  # none, bearer, basic or both
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialsFailed(Event):
+    """A configured secret of the HTTP server cannot be read; every protected request is refused."""
+
+    level: ClassVar[int] = logging.ERROR
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFailed(Event):
+    """Answering an HTTP request raised; a bug."""
+
+    level: ClassVar[int] = logging.ERROR
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceLoaded(Event):
+    """A reference file was read and its fingerprint checked."""
+
+    model: str
+    version: str
+    fingerprint: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionsAssigned(Event):
+    """Partitions came to this process."""
+
+    topic: str
+    partitions: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionsRevoked(Event):
+    """Partitions are about to move; their state was saved."""
+
+    topic: str
+    partitions: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionsLost(Event):
+    """Partitions went to another process before their state could be saved here."""
+
+    level: ClassVar[int] = logging.WARNING
+    topic: str
+    partitions: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OffsetsLost(Event):
+    """The log no longer has the saved offset, or does not have it yet."""
+
+    level: ClassVar[int] = logging.WARNING
+    topic: str
+    partition: int
+    wanted: int
+    resumed: int
+
+
+@dataclass(frozen=True, slots=True)
+class SourceReconnected(Event):
+    """A connection to the broker was lost and made again."""
+
+    level: ClassVar[int] = logging.WARNING
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFailed(Event):
+    """Reading failed in a way that does not heal by itself."""
+
+    level: ClassVar[int] = logging.ERROR
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFinished(Event):
+    """A file was read to its end."""
+
+    messages: int
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionStuck(Event):
+    """The watchdog found a partition that does not move although there is something to read."""
+
+    level: ClassVar[int] = logging.WARNING
+    topic: str
+    partition: int
+    offset: int
+    duration_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class MessagesRejected(Event):
+    """Messages of one batch that yield no row."""
+
+    level: ClassVar[int] = logging.WARNING
+    model: str
+    reason: str
+    messages: int
+    example: str  # topic, partition and offset of the first
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLettersDelivered(Event):
+    """Rejected messages are in the dead-letter topic."""
+
+    level: ClassVar[int] = logging.DEBUG
+    model: str
+    messages: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLettersFailed(Event):
+    """Rejected messages could not be delivered to the dead-letter topic."""
+
+    level: ClassVar[int] = logging.ERROR
+    model: str
+    messages: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class IdsEvicted(Event):
+    """Ids were forgotten before their horizon; their repeats would count again."""
+
+    level: ClassVar[int] = logging.WARNING
+    model: str
+    ids: int
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentsFolded(Event):
+    """Rows whose segment had no room went to ``__other__``."""
+
+    level: ClassVar[int] = logging.WARNING
+    model: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class WindowsEvaluated(Event):
+    """All windows and versions of one model were compared with their references."""
+
+    model: str
+    event_time_ms: int
+    duration_seconds: float
+    drifted_signals: int  # over all segments
+    judged_signals: int
+
+
+@dataclass(frozen=True, slots=True)
+class DriftBegan(Event):
+    """A window has drifted verdicts that the one before it did not have; the worst is named."""
+
+    level: ClassVar[int] = logging.WARNING
+    model: str
+    version: str
+    window: str
+    signals: int  # newly drifted pairs of segment and signal
+    segment: str
+    signal: str
+    statistic: str
+    value: float
+    threshold: float
+
+
+@dataclass(frozen=True, slots=True)
+class DriftEnded(Event):
+    """Verdicts that were drifted in the window before no longer are."""
+
+    model: str
+    version: str
+    window: str
+    signals: int  # pairs of segment and signal that are no longer drifted
+
+
+@dataclass(frozen=True, slots=True)
+class StateLoaded(Event):
+    """The saved state was read."""
+
+    epoch: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class StateDiscarded(Event):
+    """A saved epoch cannot be used; an older one, or a rebuild from the log, takes its place."""
+
+    level: ClassVar[int] = logging.ERROR
+    epoch: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RebuildStarted(Event):
+    """The state is lost and is being rebuilt from the log."""
+
+    level: ClassVar[int] = logging.WARNING
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RebuildFinished(Event):
+    """The rebuilt state has caught up."""
+
+    duration_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class StateCommitted(Event):
+    """State and offsets were saved together."""
+
+    level: ClassVar[int] = logging.DEBUG
+    epoch: int
+    bytes: int
+    duration_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class CommitFailed(Event):
+    """State and offsets could not be saved; tried again at the next commit."""
+
+    level: ClassVar[int] = logging.ERROR
+    reason: str

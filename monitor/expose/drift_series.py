@@ -1,0 +1,224 @@
+"""Verdicts as blocks of series: which there are, their labels, values and urgency. All arrays, nothing per series.
+
+Urgency decides what stays when there are more series than may be exposed, highest first: counts per window and
+thresholds, always; a drifted segment's own series; drifted statistics; the whole traffic; the other segments' own
+series; the other statistics, each by value / threshold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.evaluate.verdict import Status, Verdicts
+from monitor.expose.catalogue import METRICS, Metric
+from monitor.expose.findings import conclude, is_quality, share_distance, urgency
+from monitor.expose.snapshot import RiverAlarms
+from monitor.profile.layout import Role
+from monitor.profile.table import CountTable
+from monitor.segment import ALL
+
+Float64 = NDArray[np.float64]
+Text = NDArray[np.object_]  # of bytes
+
+_ALWAYS = np.inf
+_ALARMED = 2.5  # among the drifted statistics
+_SEGMENT_FIRST = 1.0  # [1, 2) calm, [3, 4) drifted: before the statistics of the same state
+_EMPTY = np.array([b""], object)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Block:
+    """Series of one family that differ in two parts of their labels.
+
+    Series i reads ``start + heads[cells[i] // len(tails)] + tails[cells[i] % len(tails)]`` and then its value.
+    """
+
+    metric: Metric
+    start: bytes  # family, opening brace and first labels
+    heads: Text
+    tails: Text  # ends with the closing brace and a space
+    cells: NDArray[np.intp]  # [n] rising
+    values: Float64 | NDArray[np.int64]  # [n] finite
+    urgency: Float64  # [n]
+
+    def only(self, mask: NDArray[np.bool_]) -> Block:
+        """The series where ``mask`` [n] is true."""
+        return replace(self, cells=self.cells[mask], values=self.values[mask], urgency=self.urgency[mask])
+
+
+def escape(value: str) -> str:
+    """A label value as the exposition format writes it.
+
+    >>> escape('a"b\\\\c\\nd')
+    'a\\\\"b\\\\\\\\c\\\\nd'
+    """
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def _text(parts: Iterator[str] | Sequence[str]) -> Text:
+    encoded = [part.encode("utf-8", "replace") for part in parts]  # a lone surrogate has no UTF-8
+    out = np.empty(len(encoded), object)
+    out[:] = encoded
+    return out
+
+
+def _labels(names: Sequence[str], values: Sequence[str]) -> str:
+    return ",".join(f'{name}="{escape(value)}"' for name, value in zip(names, values, strict=True))
+
+
+def blocks(verdicts: Sequence[Verdicts], alarms: Sequence[tuple[str, RiverAlarms]] = ()) -> Iterator[Block]:
+    """Series of all verdicts, thresholds once per model; and of river's alarms, each with its model's name."""
+    yield from _thresholds(verdicts)
+    for one in verdicts:
+        yield from _of_window(one)
+    yield from _river(alarms)
+
+
+def _river(alarms: Sequence[tuple[str, RiverAlarms]]) -> Iterator[Block]:
+    counts = np.array([alarm.alarms for _, alarm in alarms], np.int64)
+    last_ms = [alarm.last_alarm_event_ms for _, alarm in alarms]
+    seconds = np.array([np.nan if time_ms is None else time_ms / 1000 for time_ms in last_ms], np.float64)
+    urgent = np.where(counts > 0, _ALARMED, 0.0)
+    for name, values in (("driftgauge_river_drift_total", counts), ("driftgauge_river_last_drift_timestamp_seconds", seconds)):
+        metric = METRICS[name]
+        heads = [_labels(metric.labels, (model, a.version, a.segment, a.signal, a.detector)) for model, a in alarms]
+        yield _block(metric, f"{name}{{".encode(), _text(heads), _CLOSE, values, urgent)
+
+
+def _thresholds(verdicts: Sequence[Verdicts]) -> Iterator[Block]:
+    seen: set[tuple[str, str, str]] = set()
+    models: set[str] = set()
+    for one in verdicts:
+        if one.model not in models:
+            models.add(one.model)
+            metric = METRICS["driftgauge_segment_share_threshold"]
+            start = f'{metric.name}{{model="{escape(one.model)}"'.encode()
+            yield _block(metric, start, _EMPTY, _CLOSE, np.array([one.share.threshold]), np.array([_ALWAYS]))
+        metric = METRICS["driftgauge_drift_threshold"]
+        keys = [(one.model, signal, statistic) for signal in one.signals for statistic in one.statistics]
+        new = np.array([key not in seen for key in keys], bool)
+        seen.update(keys)
+        used = (one.status != Status.NOT_APPLICABLE).any(axis=0).ravel()
+        start = f'{metric.name}{{model="{escape(one.model)}"'.encode()
+        tails = _text([f",{_labels(('signal', 'statistic'), key[1:])}}} " for key in keys])
+        yield _block(metric, start, _EMPTY, tails, np.where(new & used, one.threshold.ravel(), np.nan), np.full(len(keys), _ALWAYS))
+
+
+_CLOSE = np.array([b"} "], object)
+
+
+def _block(metric: Metric, start: bytes, heads: Text, tails: Text, values: NDArray[Any], urgent: Float64) -> Block:
+    """A block of the finite ones among ``values`` [heads x tails]."""
+    flat = values.ravel()
+    cells = np.flatnonzero(np.isfinite(flat))
+    return Block(metric, start, heads, tails, cells, flat[cells], np.broadcast_to(urgent, values.shape).ravel()[cells])
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Page:
+    """What the families of one window share."""
+
+    of: Verdicts
+    segments: Text  # [S]
+    signals: Text  # [F]
+
+    def block(self, name: str, tails: Text, values: NDArray[Any], urgent: Float64, heads: Text | None = None) -> Block:
+        metric = METRICS[name]
+        start = f"{name}{{{_labels(('model', 'version', 'window'), (self.of.model, self.of.version, self.of.window.name))}"
+        return _block(metric, start.encode("utf-8", "replace"), self.segments if heads is None else heads, tails, values, urgent)
+
+
+def _of_window(one: Verdicts) -> Iterator[Block]:
+    page = _Page(
+        one,
+        _text([f',segment="{escape(segment)}"' for segment in one.segments]),
+        _text([f',signal="{escape(signal)}"}} ' for signal in one.signals]),
+    )
+    urgent = urgency(one.value, one.threshold, one.status)  # [S, F, K]
+    urgent += _SEGMENT_FIRST * (np.array(one.segments) == ALL)[:, None, None]
+    of_signal = urgent.max(axis=2, initial=0.0)  # [S, F]
+    of_segment = np.maximum(
+        of_signal.max(axis=1, initial=0.0), urgency(share_distance(one), np.array(one.share.threshold), one.share.status)
+    )
+    yield from _counts(page)
+    yield from _segments(page, of_segment + _SEGMENT_FIRST)
+    tails = _text([f",{_labels(('signal', 'statistic'), (signal, name))}}} " for signal in one.signals for name in one.statistics])
+    yield page.block("driftgauge_drift_statistic", tails, one.value.reshape(len(one.segments), -1), urgent.reshape(len(one.segments), -1))
+    yield from _details(page, of_signal)
+    yield from _quality(page, urgent, of_signal)
+
+
+def _counts(page: _Page) -> Iterator[Block]:
+    one = page.of
+    tails = _text([f',status="{status.label}"}} ' for status in Status])
+    of_signal = conclude(one.status, axis=2)
+    for name, statuses in (("segment_status", conclude(of_signal, axis=1)), ("signal_segments", of_signal)):
+        counts = np.bincount(statuses.ravel(), minlength=len(Status))
+        yield page.block(f"driftgauge_{name}", tails, counts, np.full(len(Status), _ALWAYS), _EMPTY)
+    end = np.array([one.window.end_ms / 1000])
+    yield page.block("driftgauge_window_end_timestamp_seconds", _CLOSE, end, np.array([_ALWAYS]), _EMPTY)
+
+
+def _segments(page: _Page, urgent: Float64) -> Iterator[Block]:
+    one = page.of
+    yield page.block("driftgauge_window_rows", _CLOSE, one.table.rows, urgent)
+    quality = np.array([is_quality(name) for name in one.statistics], bool)
+    drifted = np.empty((len(one.segments), 2))
+    for column, chosen in enumerate((~quality, quality)):
+        status = one.status[:, :, chosen]
+        judged = ((status == Status.DRIFTED) | (status == Status.STABLE)).any(axis=(1, 2))
+        drifted[:, column] = np.where(judged, (status == Status.DRIFTED).any(axis=2).sum(axis=1), np.nan)
+    tails = _text([',kind="distribution"} ', ',kind="quality"} '])
+    yield page.block("driftgauge_signals_drifted", tails, drifted, urgent[:, None])
+    share = one.share
+    yield page.block("driftgauge_segment_share_ratio", _CLOSE, share.share, urgent)
+    known = np.where(share.status != Status.NO_REFERENCE, share.reference_share, np.nan)
+    yield page.block("driftgauge_segment_reference_share_ratio", _CLOSE, known, urgent)
+    judged = (share.status == Status.DRIFTED) | (share.status == Status.STABLE)
+    yield page.block("driftgauge_segment_share_drifted", _CLOSE, np.where(judged, share.status == Status.DRIFTED, np.nan), urgent)
+
+
+def _details(page: _Page, of_signal: Float64) -> Iterator[Block]:
+    one = page.of
+    since = np.where(one.drifted() & (one.since_ms >= 0), one.since_ms, np.iinfo(np.int64).max).min(axis=2, initial=np.iinfo(np.int64).max)
+    seconds = np.where(since < np.iinfo(np.int64).max, since / 1000, np.nan)
+    yield page.block("driftgauge_drift_since_timestamp_seconds", page.signals, seconds, of_signal)
+    yield page.block("driftgauge_unit_change_factor", page.signals, one.unit_factor, of_signal)
+
+
+def _quality(page: _Page, urgent: Float64, of_signal: Float64) -> Iterator[Block]:
+    one = page.of
+    for name, statistic in (
+        ("missing_ratio", "missing_rate"),
+        ("invalid_ratio", "invalid_rate"),
+        ("unseen_ratio", "unseen_rate"),
+        ("out_of_range_ratio", "out_of_range_rate"),
+    ):
+        # A share is as urgent as the verdict about it.
+        same = urgent[:, :, one.statistics.index(statistic)] if statistic in one.statistics else of_signal
+        yield page.block(f"driftgauge_{name}", page.signals, quality_ratio(one.table, name), same)
+
+
+def quality_ratio(table: CountTable, name: str) -> Float64:
+    """[S, F] share of rows that are missing, invalid, unseen or out of range; NaN without rows or where it has no meaning."""
+    layout = table.layout
+    first = layout.offsets[:-1]
+    if name == "missing_ratio":
+        counts = table.counts[:, first + Role.MISSING].astype(np.float64)
+    elif name == "invalid_ratio":
+        counts = (table.counts[:, first + Role.INVALID] + table.counts[:, first + Role.NON_FINITE]).astype(np.float64)
+    else:
+        role = Role.UNSEEN if name == "unseen_ratio" else Role.OUT_OF_RANGE
+        counts = np.full((len(table.segments), len(layout.signals)), np.nan)
+        for index, signal in enumerate(layout.signals):
+            declared = signal.range is not None or signal.declared is not None
+            if signal.kind == "categorical" if role == Role.UNSEEN else declared:
+                span = layout.span(index)
+                counts[:, index] = table.counts[:, span][:, layout.roles[span] == role].sum(axis=1)
+    rows = table.rows[:, None].astype(np.float64)
+    return np.divide(counts, rows, out=np.full_like(counts, np.nan), where=rows > 0)
