@@ -27,7 +27,7 @@ class Arrivals:
     """A batch's rows in event time."""
 
     pane: Int64  # [rows] number of the row's pane since 1970
-    newest_pane: Int64  # [rows] pane of the newest event of its partition, up to and including the row
+    newest_ms: Int64  # [rows] newest event of its partition, up to and including the row
     late: NDArray[np.bool_]  # [rows] behind its own partition by more than the lateness
     closed: NDArray[np.bool_]  # [rows] not late by that rule, but its pane closed while the partition was idle
 
@@ -56,7 +56,7 @@ class EventClock:
         pane = time_ms // self.pane_ms
         late = (pane + 1) * self.pane_ms <= newest - self.lateness_ms
         closed = np.zeros(len(pane), np.bool_) if self.closed_panes is None else ~late & (pane < self.closed_panes)
-        return Arrivals(pane, newest // self.pane_ms, late, closed)
+        return Arrivals(pane, newest, late, closed)
 
     def horizon_pane(self) -> int | None:
         """Panes below this number can close; None while a partition that is not idle has sent nothing yet."""
@@ -64,10 +64,6 @@ class EventClock:
         if not active or any(partition not in self.newest_ms for partition in active):
             return None
         return (min(self.newest_ms[partition] for partition in active) - self.lateness_ms) // self.pane_ms
-
-    def oldest_newest_pane(self) -> int:
-        """The smallest newest pane over all partitions that have sent something."""
-        return min(self.newest_ms.values(), default=0) // self.pane_ms
 
     def ahead(self, max_panes: int) -> set[int]:
         """Partitions more than ``max_panes`` ahead of the slowest that still sends: to be paused, or memory has no bound."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.batch import Batch
+from monitor.batch import Batch, Int64
 from monitor.evaluate.evaluate import Baseline, evaluate, with_onset
 from monitor.evaluate.verdict import Verdicts
 from monitor.profile.count import cells_of, count
@@ -72,7 +72,7 @@ def _count_rows(model: ModelState, batch: Batch) -> None:
     kept = ~(arrivals.late | arrivals.closed)
     duplicate = np.zeros(len(batch), np.bool_)
     if model.config.predictions.duplicates.enabled and len(batch):
-        duplicate = _repeats(model, batch, kept)
+        duplicate = _repeats(model, batch, kept, arrivals.newest_ms)
         kept &= ~duplicate
     _enter_ledger(model, batch, arrivals.late, arrivals.closed, duplicate)
     if not kept.any():
@@ -89,18 +89,15 @@ def _count_rows(model: ModelState, batch: Batch) -> None:
             _count_version(model, version, batch, rows, partition[rows], arrivals.pane[rows])
 
 
-def _repeats(model: ModelState, batch: Batch, kept: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _repeats(model: ModelState, batch: Batch, kept: NDArray[np.bool_], newest_ms: Int64) -> NDArray[np.bool_]:
     """[rows] kept rows whose (version, id) was seen before. Late rows are neither looked up nor remembered."""
     from monitor.decode import id_hash  # the same hash for ids and versions
 
     salt = np.array([id_hash(version) for version in batch.versions], np.uint64).reshape(-1, 2)
     ids = batch.ids ^ salt[batch.version] if len(batch.versions) > 1 else batch.ids ^ salt[0]
-    running = np.empty(len(batch), np.int64)
-    for span in batch.spans:
-        running[span.start : span.stop] = np.maximum.accumulate(batch.time_ms[span.start : span.stop])
     rows = np.flatnonzero(kept)
     ticks = (batch.time_ms // model.tick_ms).astype(np.int32)
-    newest = (running // model.tick_ms).astype(np.int32)
+    newest = (newest_ms // model.tick_ms).astype(np.int32)
     oldest = min(model.clock.newest_ms.values(), default=0) // model.tick_ms
     repeated = np.zeros(len(batch), np.bool_)
     repeated[rows] = model.seen.repeats(ids[rows], ticks[rows], newest[rows], oldest)
@@ -110,13 +107,14 @@ def _repeats(model: ModelState, batch: Batch, kept: NDArray[np.bool_]) -> NDArra
 def _enter_ledger(
     model: ModelState, batch: Batch, late: NDArray[np.bool_], closed: NDArray[np.bool_], duplicate: NDArray[np.bool_]
 ) -> None:
+    model.ledger[Entry.MESSAGES] += batch.messages
+    model.ledger[Entry.TOMBSTONES] += batch.tombstones
+    model.ledger[Entry.LATE] += np.count_nonzero(late)
+    model.ledger[Entry.CLOSED] += np.count_nonzero(closed)
+    model.ledger[Entry.DUPLICATE] += np.count_nonzero(duplicate)
+    model.ledger[Entry.COUNTED] += np.count_nonzero(~(late | closed | duplicate))
+    model.ledger[len(Entry) :] += batch.rejected
     for span in batch.spans:
-        rows = slice(span.start, span.stop)
-        entries = model.ledger_of(span.partition)
-        entries[Entry.LATE] += np.count_nonzero(late[rows])
-        entries[Entry.CLOSED] += np.count_nonzero(closed[rows])
-        entries[Entry.DUPLICATE] += np.count_nonzero(duplicate[rows])
-        entries[Entry.COUNTED] += np.count_nonzero(~(late[rows] | closed[rows] | duplicate[rows]))
         model.offsets[span.partition] = span.next_offset
 
 
@@ -167,9 +165,9 @@ def _close_panes(model: ModelState) -> list[Evaluated]:
     every = (model.config.evaluation.every_ms or clock.pane_ms) // clock.pane_ms
     evaluations = []
     for pane in range(max(first, idle_until), horizon):
-        for version in list(model.versions.values()):
+        for _, version in sorted(model.versions.items()):
             _close_pane(model, version, pane)
-        if (pane + 1) % every == 0 and model.versions:
+        if (pane + 1) % every == 0:
             evaluations.append(_evaluate(model, pane + 1))
     clock.closed_panes = horizon
     return evaluations
@@ -201,7 +199,7 @@ def _close_pane(model: ModelState, version: VersionState, pane: int) -> None:
 
 def _evaluate(model: ModelState, end_pane: int) -> Evaluated:
     settings = model.config.evaluation
-    for version in model.versions.values():
+    for _, version in sorted(model.versions.items()):
         for window, table in version.windows.views():
             baseline = version.baseline.get(window.name)
             if version.reference is not None and (baseline is None or baseline.segments != table.segments):
@@ -218,5 +216,5 @@ def _evaluate(model: ModelState, end_pane: int) -> Evaluated:
             )
             version.verdicts[window.name] = with_onset(now, version.verdicts.get(window.name))
     model.evaluated_pane = end_pane
-    verdicts = tuple(verdicts for version in model.versions.values() for verdicts in version.verdicts.values())
+    verdicts = tuple(verdicts for _, version in sorted(model.versions.items()) for verdicts in version.verdicts.values())
     return Evaluated(model.config.name, end_pane * model.clock.pane_ms, verdicts)

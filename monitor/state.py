@@ -68,7 +68,7 @@ class VersionState:
 
 @dataclass(eq=False)
 class ModelState:
-    """One model. Offsets, clock and ledger are keyed by partition."""
+    """One model. Offsets, clock and open panes are keyed by partition."""
 
     config: ModelConfig
     references: dict[str, Reference]  # by model version
@@ -78,25 +78,25 @@ class ModelState:
     clock: EventClock
     seen: SeenIds
     offsets: dict[int, int] = field(default_factory=dict)  # next offset to read
-    ledger: dict[int, Int64] = field(default_factory=dict)  # partition -> [LEDGER_COLUMNS]
+    ledger: Int64 = field(default_factory=lambda: np.zeros(LEDGER_COLUMNS, np.int64))
     versions: dict[str, VersionState] = field(default_factory=dict)
     complete: bool = True  # whether this process reads every partition
     evaluated_pane: int | None = None
     offsets_lost: int = 0
     idle_exclusions: int = 0  # how often a silent partition was left out of the horizon
 
-    def ledger_of(self, partition: int) -> Int64:
-        """The partition's ledger row."""
-        return self.ledger.setdefault(partition, np.zeros(LEDGER_COLUMNS, np.int64))
-
     @property
     def tick_ms(self) -> int:
         """Resolution of event time in the duplicates' horizon; ticks fit 32 bits for millennia."""
-        return max(self.config.windows.pane_ms, 60_000)
+        return _tick_ms(self.config)
 
     def room(self, version: VersionState) -> int:
         """Segments that may still enter under the cap."""
         return self.config.segments.max_segments - len(version.admitted | version.reference_segments)
+
+
+def _tick_ms(config: ModelConfig) -> int:
+    return max(config.windows.pane_ms, 60_000)
 
 
 def new_model_state(config: ModelConfig, references: Sequence[Reference]) -> ModelState:
@@ -104,7 +104,7 @@ def new_model_state(config: ModelConfig, references: Sequence[Reference]) -> Mod
     by_version = {reference.model_version: reference for reference in references}
     layouts = [reference.layout for reference in references] or [bare_layout(config)]
     duplicates = config.predictions.duplicates
-    tick_ms = max(config.windows.pane_ms, 60_000)
+    tick_ms = _tick_ms(config)
     return ModelState(
         config=config,
         references=by_version,

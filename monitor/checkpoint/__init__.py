@@ -1,0 +1,1 @@
+"""State and offsets in one commit."""

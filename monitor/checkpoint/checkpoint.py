@@ -1,0 +1,86 @@
+"""Commit and resume: the whole state of the process, with the offsets it came from, in one epoch of the store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from monitor.checkpoint.ids import IdRuns
+from monitor.checkpoint.saved import load_model, save_model
+from monitor.checkpoint.store import Store
+from monitor.state import ModelState
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """How the process starts."""
+
+    epoch: int  # 0: from nothing
+    values: Mapping[str, Any]  # what ``commit`` was given as ``values``
+    lost: bool  # there was a state, and none of it could be used: rebuild from the log
+    notices: tuple[str, ...]  # what an operator should know
+
+
+@dataclass(eq=False)
+class Checkpoint:
+    """Saves and loads model states through a store."""
+
+    store: Store
+    models: dict[str, ModelState]
+    runs: dict[str, IdRuns] = field(default_factory=dict)
+    written: set[str] = field(default_factory=set)  # kept blobs that the store has
+
+    def resume(self) -> Resumed:
+        """Load the newest usable epoch into the models. Raises ``StateError`` when the folder is in use or not writable."""
+        opened = self.store.open()
+        self.runs = {name: IdRuns(f"{name}/ids/") for name in self.models}
+        notices = list(opened.passed_over)
+        if opened.manifest is None:
+            if notices:
+                notices.append("no saved state could be used: counts are rebuilt from the log")
+            return Resumed(0, {}, bool(notices), tuple(notices))
+        if notices:
+            notices.append(f"resumed from the older epoch {opened.manifest.epoch}; the log is read again from its offsets")
+        lost = False
+        for name, model in self.models.items():
+            values = opened.manifest.values["models"].get(name)
+            if values is None:
+                continue  # a model that was added to the configuration
+            try:
+                load_model(model, values, opened.blobs)
+                self.runs[name].restore(opened.blobs, model.seen)
+            except (KeyError, ValueError, TypeError, IndexError) as error:
+                notices.append(f"the saved state of model {name} cannot be used ({error}): its counts are rebuilt from the log")
+                lost = True
+                self._start_anew(name)
+        self.written = {name for name, ref in opened.manifest.blobs.items() if ref.file.endswith("-kept")}
+        return Resumed(opened.manifest.epoch, opened.manifest.values["process"], lost, tuple(notices))
+
+    def _start_anew(self, name: str) -> None:
+        from monitor.state import new_model_state
+
+        old = self.models[name]
+        self.models[name] = new_model_state(old.config, list(old.references.values()))
+        self.runs[name] = IdRuns(f"{name}/ids/")
+
+    def commit(self, values: Mapping[str, Any]) -> int:
+        """Commit everything; returns the epoch. Raises ``StateError``; the state in memory stays good and can be tried again."""
+        now: dict[str, bytes] = {}
+        kept: dict[str, bytes] = {}
+        named: set[str] = set()
+        models: dict[str, Any] = {}
+        for name, model in self.models.items():
+            saved = save_model(model)
+            models[name] = saved.values
+            now.update(saved.now)
+            kept.update({blob: data for blob, data in saved.kept.items() if blob not in self.written})
+            named.update(saved.kept)
+            runs = self.runs[name]
+            oldest = min(model.clock.newest_ms.values(), default=0) // model.tick_ms
+            runs.take(model.seen, oldest - model.seen.horizon)
+            kept.update(runs.new_blobs(self.written))
+            named.update(runs.names())
+        epoch = self.store.commit({"process": dict(values), "models": models}, now, kept, named)
+        self.written = named
+        return epoch

@@ -1,0 +1,184 @@
+"""A model's state as small values and blobs, and back.
+
+Only what defines counts is compared when a state is loaded: a signal whose bins changed starts anew, a grouping that is no
+longer configured is dropped, and everything else goes on as it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from monitor.evaluate.evaluate import Baseline, evaluate
+from monitor.profile.grouping import Base
+from monitor.profile.packed import pack_array, pack_table, unpack_array, unpack_table
+from monitor.profile.pane import Leaf, OpenPane
+from monitor.profile.table import CountTable
+from monitor.profile.windows import Kept
+from monitor.river import pack_river, unpack_river
+from monitor.segment import OTHER, parse_key
+from monitor.state import ModelState, VersionState, new_version_state
+
+
+@dataclass(eq=False)
+class Saved:
+    """Parts of a commit."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    now: dict[str, bytes] = field(default_factory=dict)  # replaced by every commit
+    kept: dict[str, bytes] = field(default_factory=dict)  # written once
+
+
+def save_model(model: ModelState) -> Saved:
+    """Everything about a model but its remembered ids."""
+    saved = Saved()
+    saved.values = {
+        "offsets": {str(partition): offset for partition, offset in model.offsets.items()},
+        "newest_ms": {str(partition): ms for partition, ms in model.clock.newest_ms.items()},
+        "idle": sorted(model.clock.idle),
+        "closed_panes": model.clock.closed_panes,
+        "pane_ms": model.clock.pane_ms,
+        "evaluated_pane": model.evaluated_pane,
+        "ledger": model.ledger.tolist(),
+        "offsets_lost": model.offsets_lost,
+        "idle_exclusions": model.idle_exclusions,
+        "ids_evicted": model.seen.evicted,
+        "bases": [base.columns for base in model.bases],
+        "versions": {name: _save_version(model, version, saved) for name, version in model.versions.items()},
+    }
+    return saved
+
+
+def _save_version(model: ModelState, version: VersionState, saved: Saved) -> dict[str, Any]:
+    windows, name = version.windows, _prefix(model, version)
+    for kind, parts in (("pane", windows.panes), ("block", windows.blocks)):
+        saved.kept.update({f"{name}/{kind}/{number}": packed for number, packed in parts})
+    for (partition, pane), opened in version.open.items():
+        saved.now[f"{name}/open/{partition}/{pane}"] = _pack_open(opened, model.bases)
+    saved.now[f"{name}/filling"] = pack_table(windows.block.total)
+    saved.now[f"{name}/river"] = pack_river(version.river)
+    return {
+        "prefix": name,
+        "panes": [number for number, _ in windows.panes],
+        "blocks": [number for number, _ in windows.blocks],
+        "block_number": windows.block_number,
+        "end_pane": windows.end_pane,
+        "open": [[partition, pane, opened.rows, opened.folded] for (partition, pane), opened in version.open.items()],
+        "admitted": sorted(version.admitted),
+        "rows_folded": version.rows_folded,
+        "onsets": {
+            window: [list(v.segments), list(v.signals), list(v.statistics), pack_array(v.since_ms), pack_array(v.share.since_ms)]
+            for window, v in version.verdicts.items()
+        },
+    }
+
+
+def _prefix(model: ModelState, version: VersionState) -> str:
+    """Blobs of other bins or groupings have other names, so a changed configuration never finds old bytes under them."""
+    definition = version.layout.fingerprint + repr([[g.columns for g in base.groupings] for base in model.bases])
+    return f"{model.config.name}/{version.version}/{hashlib.sha256(definition.encode()).hexdigest()[:12]}"
+
+
+def _pack_open(opened: OpenPane, bases: tuple[Base, ...]) -> bytes:
+    leaves = [msgspec.json.encode([bases[base].columns, values]).decode() for base, values in opened.leaves]
+    rows = list(opened.leaves.values())
+    return pack_table(CountTable(opened.pool.layout, tuple(leaves), opened.pool.counts[rows], opened.pool.tails[rows]))
+
+
+def load_model(model: ModelState, values: Mapping[str, Any], blobs: Mapping[str, bytes]) -> None:
+    """Bring a new model state to where ``save_model`` was. Raises ``ValueError`` or ``KeyError`` for values it never wrote."""
+    model.offsets = {int(partition): offset for partition, offset in values["offsets"].items()}
+    model.ledger = np.array(values["ledger"], np.int64)
+    model.offsets_lost, model.idle_exclusions = values["offsets_lost"], values["idle_exclusions"]
+    model.seen.evicted = values["ids_evicted"]
+    model.clock.newest_ms = {int(partition): ms for partition, ms in values["newest_ms"].items()}
+    model.clock.idle = set(values["idle"])
+    if values["pane_ms"] != model.clock.pane_ms:
+        raise ValueError(f"windows.pane was {values['pane_ms']} ms and is {model.clock.pane_ms} ms: panes of another width cannot be added")
+    model.clock.closed_panes, model.evaluated_pane = values["closed_panes"], values["evaluated_pane"]
+    for name, part in values["versions"].items():
+        version = model.versions[name] = new_version_state(model, name)
+        _load_version(model, version, part, blobs)
+
+
+def _load_version(model: ModelState, version: VersionState, part: Mapping[str, Any], blobs: Mapping[str, bytes]) -> None:
+    prefix, same = part["prefix"], part["prefix"] == _prefix(model, version)
+    groupings = {grouping.columns for base in model.bases for grouping in base.groupings}
+
+    def table_of(name: str) -> CountTable:
+        table = unpack_table(blobs[f"{prefix}/{name}"], version.layout)
+        kept = [row for row, segment in enumerate(table.segments) if parse_key(segment)[0] in groupings]
+        return CountTable(version.layout, tuple(table.segments[row] for row in kept), table.counts[kept], table.tails[kept])
+
+    def kept(kind: str, numbers: list[int]) -> list[Kept]:
+        return [(n, blobs[f"{prefix}/{kind}/{n}"] if same else pack_table(table_of(f"{kind}/{n}"))) for n in numbers]
+
+    version.windows.restore(
+        kept("pane", part["panes"]),
+        kept("block", part["blocks"]),
+        pack_table(table_of("filling")),
+        part["block_number"],
+        part["end_pane"],
+    )
+    version.admitted, version.rows_folded = set(part["admitted"]), part["rows_folded"]
+    version.river = unpack_river(blobs[f"{prefix}/river"], model.config.detectors)
+    for partition, pane, rows, folded in part["open"]:
+        table = unpack_table(blobs[f"{prefix}/open/{partition}/{pane}"], version.layout)
+        version.open[partition, pane] = _load_open(model, version, table, rows, folded)
+    for window, (segments, signals, statistics, since, share_since) in part["onsets"].items():
+        _restore_onset(model, version, window, (segments, signals, statistics), (unpack_array(since), unpack_array(share_since)))
+
+
+def _load_open(model: ModelState, version: VersionState, table: CountTable, rows: int, folded: int) -> OpenPane:
+    opened = OpenPane(version.pool, max_leaves=2 * model.config.segments.max_segments + 64, rows=rows, folded=folded)
+    had = {tuple(msgspec.json.decode(leaf)[0]) for leaf in table.segments}
+    for row, text in enumerate(table.segments):
+        columns, values = msgspec.json.decode(text)
+        for leaf in _leaves_now(model.bases, had, tuple(columns), values):
+            target, _ = opened.enter(leaf)
+            version.pool.counts[target] += table.counts[row].astype(version.pool.counts.dtype)
+            version.pool.tails[target] += table.tails[row]
+    return opened
+
+
+def _leaves_now(bases: tuple[Base, ...], had: set[tuple[str, ...]], columns: tuple[str, ...], values: list[str]) -> list[Leaf]:
+    """Where a leaf belongs under the present groupings: each base takes all its rows from the old base nearest to it."""
+    known = dict(zip(columns, values, strict=True))
+    return [
+        (index, tuple(known.get(column, OTHER) for column in base.columns))
+        for index, base in enumerate(bases)
+        if columns == max(sorted(had), key=lambda old: len(set(old) & set(base.columns)))
+    ]
+
+
+def _restore_onset(model: ModelState, version: VersionState, name: str, axes: tuple[list[str], ...], since: tuple[Any, Any]) -> None:
+    """Judge the restored counts again (the same counts give the same verdicts) and put back since when they have drifted."""
+    window, table = next((w, t) for w, t in version.windows.views() if w.name == name)
+    settings = model.config.evaluation
+    if version.reference is not None:
+        version.baseline[name] = Baseline.of(version.reference, table.segments, settings)
+    verdicts = evaluate(
+        table,
+        window,
+        version.reference,
+        version.baseline.get(name),
+        settings,
+        model=model.config.name,
+        version=version.version,
+        partial=not model.complete,
+    )
+    places = []
+    for names, axis in zip((verdicts.segments, verdicts.signals, verdicts.statistics), axes, strict=True):
+        old = {name: place for place, name in enumerate(axis)}
+        places.append([(place, old[name]) for place, name in enumerate(names) if name in old])
+    onset = np.full(verdicts.value.shape, -1, np.int64)
+    now, then = (np.ix_(*([pair[side] for pair in axis] for axis in places)) for side in (0, 1))
+    onset[now] = since[0].reshape([len(axis) for axis in axes])[then]
+    share = np.full(len(verdicts.segments), -1, np.int64)
+    share[[a for a, _ in places[0]]] = since[1][[b for _, b in places[0]]]
+    version.verdicts[name] = replace(verdicts, since_ms=onset, share=replace(verdicts.share, since_ms=share))
