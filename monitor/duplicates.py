@@ -123,7 +123,7 @@ class SeenIds:
 
     def _make_room(self, more: int, alive_from: int) -> None:
         """Grow, sweep or forget so that ``more`` ids fit. Costs a pass over the table, but rarely."""
-        if self.count + more <= _FULL * len(self.low):
+        if self.count + more <= min(_FULL * len(self.low), self.max_ids):
             return
         kept = np.flatnonzero((self.low != FREE) & (self.ticks >= alive_from))
         # To forget a tenth at a time keeps sweeps rare once the bound is reached.

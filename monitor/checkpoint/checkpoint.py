@@ -49,7 +49,7 @@ class Checkpoint:
                 continue  # a model that was added to the configuration
             try:
                 load_model(model, values, opened.blobs)
-                self.runs[name].restore(opened.blobs, model.seen)
+                self.runs[name].restore(values["ids"], opened.blobs, model.seen)
             except (KeyError, ValueError, TypeError, IndexError) as error:
                 notices.append(f"the saved state of model {name} cannot be used ({error}): its counts are rebuilt from the log")
                 lost = True
@@ -72,7 +72,6 @@ class Checkpoint:
         models: dict[str, Any] = {}
         for name, model in self.models.items():
             saved = save_model(model)
-            models[name] = saved.values
             now.update(saved.now)
             kept.update({blob: data for blob, data in saved.kept.items() if blob not in self.written})
             named.update(saved.kept)
@@ -81,6 +80,9 @@ class Checkpoint:
             runs.take(model.seen, oldest - model.seen.horizon)
             kept.update(runs.new_blobs(self.written))
             named.update(runs.names())
+            models[name] = {**saved.values, "ids": sorted(runs.names())}
         epoch = self.store.commit({"process": dict(values), "models": models}, now, kept, named)
         self.written = named
+        for runs in self.runs.values():
+            runs.committed()
         return epoch

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -37,28 +37,34 @@ class IdRuns:
             self.unwritten[name] = run
         self.merged = {name: tick for name, tick in self.merged.items() if tick >= alive_from}
 
-    def new_blobs(self, written: Mapping[str, object]) -> dict[str, bytes]:
+    def new_blobs(self, written: Container[str]) -> dict[str, bytes]:
         """Runs that the store does not have yet."""
-        runs, self.unwritten = {**self.recent, **self.unwritten}, {}
-        return {name: run for name, run in runs.items() if name not in written}
+        return {name: run for name, run in {**self.recent, **self.unwritten}.items() if name not in written}
+
+    def committed(self) -> None:
+        """Everything new was committed."""
+        self.unwritten = {}
 
     def names(self) -> set[str]:
         """Names of all runs."""
         return {*self.merged, *self.recent}
 
-    def restore(self, blobs: Mapping[str, bytes], seen: SeenIds) -> None:
+    def restore(self, names: Sequence[str], blobs: Mapping[str, bytes], seen: SeenIds) -> None:
         """Load the runs of a saved state, oldest first."""
-        names = sorted((name for name in blobs if name.startswith(self.prefix)), key=lambda name: int(name.rpartition("/")[2]))
-        for name in names:
+        for name in sorted(names, key=_number):
             ids, ticks = unpack_ids(blobs[name])
             seen.restore(ids, ticks)
             self.merged[name] = newest_tick(blobs[name])
-            self.number = max(self.number, int(name.rpartition("/")[2]))
+            self.number = max(self.number, _number(name))
         seen.take_fresh()
 
     def _name(self) -> str:
         self.number += 1
         return f"{self.prefix}{self.number}"
+
+
+def _number(name: str) -> int:
+    return int(name.rpartition("/")[2])
 
 
 def pack_ids(ids: UInt64, ticks: NDArray[np.int32]) -> bytes:

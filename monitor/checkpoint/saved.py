@@ -80,8 +80,9 @@ def _save_version(model: ModelState, version: VersionState, saved: Saved) -> dic
 
 def _prefix(model: ModelState, version: VersionState) -> str:
     """Blobs of other bins or groupings have other names, so a changed configuration never finds old bytes under them."""
-    definition = version.layout.fingerprint + repr([[g.columns for g in base.groupings] for base in model.bases])
-    return f"{model.config.name}/{version.version}/{hashlib.sha256(definition.encode()).hexdigest()[:12]}"
+    groupings = [[grouping.columns for grouping in base.groupings] for base in model.bases]
+    definition = msgspec.json.encode([model.config.name, version.version, version.layout.fingerprint, groupings])
+    return hashlib.sha256(definition).hexdigest()[:24]
 
 
 def _pack_open(opened: OpenPane, bases: tuple[Base, ...]) -> bytes:

@@ -12,7 +12,16 @@ from monitor.errors import Mistake
 
 def explain(error: ValidationError) -> list[Mistake]:
     """One ``Mistake`` per error, in the order of the file; unknown keys come with the nearest known one."""
-    return [Mistake(_path(details["loc"]), _message(details)) for details in error.errors(include_url=False)]
+    found = error.errors(include_url=False)
+    # A list all of whose items failed is then also reported as too short, which says nothing new.
+    return [
+        Mistake(_path(details["loc"]), _message(details))
+        for details in found
+        if not (
+            details["type"] == "too_short"
+            and any(other["loc"][: len(details["loc"])] == details["loc"] for other in found if other is not details)
+        )
+    ]
 
 
 def _path(loc: tuple[int | str, ...]) -> str:

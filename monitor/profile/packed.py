@@ -75,7 +75,8 @@ def _moved(layout: Layout, segments: tuple[str, ...], signals: list[Any], counts
 def pack_array(array: NDArray[np.signedinteger[Any]]) -> list[Any]:
     """[dtype, bytes] in the narrowest little-endian type that holds every value."""
     low, high = int(array.min(initial=0)), int(array.max(initial=0))
-    kind = np.result_type(np.min_scalar_type(low), np.min_scalar_type(high)).newbyteorder("<")
+    # A negative number makes numpy look for a signed type, which must hold the largest too.
+    kind = np.min_scalar_type(min(low, -high - 1) if low < 0 else high).newbyteorder("<")
     return [kind.str, array.astype(kind).tobytes()]
 
 

@@ -1,0 +1,76 @@
+"""Counts are a commutative monoid, before and after a round trip through bytes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.profile.layout import Layout, SignalBins
+from monitor.profile.packed import pack_table, unpack_table
+from monitor.profile.table import CountTable, empty_table
+
+LAYOUT = Layout((SignalBins("x", "numeric", edges=(0.0, 1.0)), SignalBins("c", "categorical", categories=("a",))))
+OTHER_LAYOUT = Layout((SignalBins("x", "numeric", edges=(0.0, 2.0)), SignalBins("c", "categorical", categories=("a",))))
+
+
+@st.composite
+def tables(draw) -> CountTable:
+    segments = tuple(sorted(draw(st.sets(st.sampled_from(["ALL", "k=a", "k=b", "k=c"])))))
+    whole = st.integers(0, 2**40)
+    counts = [[draw(whole) for _ in range(LAYOUT.cells)] for _ in segments]
+    tails = [[[draw(st.integers(-(2**40), 2**40)) for _ in range(2)] for _ in LAYOUT.signals] for _ in segments]
+    return CountTable(
+        LAYOUT,
+        segments,
+        np.array(counts, np.int64).reshape(len(segments), LAYOUT.cells),
+        np.array(tails, np.int64).reshape(len(segments), 2, 2),
+    )
+
+
+@given(tables(), tables(), tables())
+def test_merge_is_associative_and_commutative(a, b, c):
+    assert a.merge(b) == b.merge(a)
+    assert a.merge(b).merge(c) == a.merge(b.merge(c))
+
+
+@given(tables())
+def test_the_empty_table_is_the_identity(a):
+    assert a.merge(empty_table(LAYOUT)) == a == empty_table(LAYOUT).merge(a)
+
+
+@given(tables(), tables())
+def test_merge_leaves_its_arguments_as_they_were(a, b):
+    before = (a.counts.copy(), a.tails.copy(), b.counts.copy(), b.tails.copy())
+    a.merge(b)
+    for was, now in zip(before, (a.counts, a.tails, b.counts, b.tails), strict=True):
+        assert np.array_equal(was, now)
+
+
+@given(tables())
+def test_a_round_trip_through_bytes_changes_nothing(a):
+    assert unpack_table(pack_table(a), LAYOUT) == a
+
+
+@given(tables(), tables())
+def test_merging_after_a_round_trip_is_merging(a, b):
+    assert unpack_table(pack_table(a), LAYOUT).merge(unpack_table(pack_table(b), LAYOUT)) == a.merge(b)
+
+
+@given(tables())
+def test_a_signal_with_other_bins_starts_anew_and_the_rest_stays(a):
+    moved = unpack_table(pack_table(a), OTHER_LAYOUT)
+    assert not moved.counts[:, OTHER_LAYOUT.span(0)].any()
+    assert np.array_equal(moved.counts[:, OTHER_LAYOUT.span(1)], a.counts[:, LAYOUT.span(1)])
+
+
+def test_counts_of_other_bins_do_not_merge():
+    with pytest.raises(ValueError, match="they have other bins"):
+        empty_table(LAYOUT).merge(empty_table(OTHER_LAYOUT))
+
+
+@pytest.mark.parametrize("data", [b"", b"junk", pack_table(empty_table(LAYOUT))[:-3]])
+def test_bytes_that_are_no_table_are_refused(data):
+    with pytest.raises(ValueError, match="expected packed counts"):
+        unpack_table(data, LAYOUT)
