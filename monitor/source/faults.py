@@ -6,7 +6,9 @@ share, and those a client has for itself: a class name in kafka-python, a leadin
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+from monitor.errors import SourceError
 
 _AUTHENTICATION = "the broker refused the credentials; check source.security: mechanism, username, and what password or token refers to"
 _AUTHORIZATION = "the user may not do this; grant Read and Describe on the topics and Read on the group"
@@ -60,3 +62,17 @@ def redact(text: str, secrets: Iterable[str]) -> str:
     for secret in secrets:
         text = text.replace(secret, "***")
     return " ".join(text.split())[:500]
+
+
+def refusal(what: str, brokers: Sequence[str], name: str, text: str, secrets: Iterable[str]) -> SourceError:
+    """The error for what a client reported: what failed, where, its own words without secrets, and what to do."""
+    action = advice(name) or "check that the brokers are up and reachable"
+    return SourceError(f"{what}, Kafka at {', '.join(brokers)}: {redact(text, secrets)} ({name}); {action}")
+
+
+def unknown_topics(missing: Sequence[str], brokers: Sequence[str]) -> SourceError:
+    """The error for topics that the cluster does not have or does not show."""
+    return SourceError(
+        f"expected these topics on {', '.join(brokers)}, but they are not there or hidden from this user: {', '.join(missing)};"
+        " create them or check the names"
+    )

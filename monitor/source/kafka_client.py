@@ -19,7 +19,7 @@ from monitor.config.source import SourceConfig
 from monitor.errors import SourceError
 from monitor.source.base import TopicPartition
 from monitor.source.client_thread import ClientThread
-from monitor.source.faults import advice, redact
+from monitor.source.faults import refusal, unknown_topics
 from monitor.source.reach import await_brokers
 from monitor.source.security import kafka_python_options, secrets, tls_context
 
@@ -83,19 +83,9 @@ def connect(config: SourceConfig, topics: Sequence[str]) -> tuple[Client, dict[s
     return client, partitions
 
 
-def unknown_topics(missing: Sequence[str], brokers: Sequence[str]) -> SourceError:
-    """The error for topics that the cluster does not have or does not show."""
-    return SourceError(
-        f"expected the topics to be on {', '.join(brokers)}, but not there, or hidden from this user: {', '.join(missing)};"
-        " create them or check the names"
-    )
-
-
 def explain(error: Exception, what: str, config: SourceConfig) -> SourceError:
     """The client's error with place and advice, and without secrets."""
-    text = redact(str(error), secrets(config.security))
-    action = advice(error_name(error)) or "check that the brokers are up and reachable"
-    return SourceError(f"{what}, Kafka at {', '.join(config.brokers)}: {text}; {action}")
+    return refusal(what, config.brokers, error_name(error), str(error), secrets(config.security))
 
 
 def error_name(error: Exception) -> str:

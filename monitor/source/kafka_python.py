@@ -28,12 +28,11 @@ from monitor.config.source import SourceConfig
 from monitor.source.base import Assignment, AssignmentListener, Gap, Needs, SourceHealth, TopicPartition
 from monitor.source.faults import advice
 from monitor.source.kafka_client import Rebalances, connect, error_name, explain
-from monitor.source.watchdog import Standstill, observe, stuck
+from monitor.source.watchdog import Watch
 
 _JOIN_POLL_MS = 200  # a shorter poll may never get through a join
 _HANG_S = 60.0  # a call that outlives its own timeout by this hangs
 _LAST_COMMIT_S = 2.0
-_LOOK_MS = 1_000  # between two looks for stuck partitions
 
 _OFFSET, _TIMESTAMP, _KEY, _VALUE, _HEADERS = map(attrgetter, ("offset", "timestamp", "key", "value", "headers"))
 
@@ -50,9 +49,7 @@ class KafkaPythonSource:
         self._partitions: dict[str, int] = dict.fromkeys(self._topics, 0)
         self._health = SourceHealth()
         self._last_commit: Any = None
-        self._standstills: Mapping[TopicPartition, Standstill] = {}
-        self._polled_ms = 0.0  # time spent inside ``poll``
-        self._looked_ms = 0.0
+        self._watch = Watch(config.stuck_after_ms)
 
     def start(self, listener: AssignmentListener) -> None:
         """See ``Source.start``."""
@@ -80,9 +77,9 @@ class KafkaPythonSource:
             self._tolerate(error)
             time.sleep(min(0.1, max(0.0, began + wait_ms / 1000 - time.monotonic())))
             return []
-        finally:
-            self._polled_ms += (time.monotonic() - began) * 1000
-        self._watch()
+        standstill = self._watch.polled((time.monotonic() - began) * 1000, self._moving)
+        if standstill is not None:
+            self._reopen(standstill)
         return [_batch(place, records, self._needs) for place, records in found.items()]
 
     def pause(self, partitions: Iterable[TopicPartition]) -> None:
@@ -141,7 +138,7 @@ class KafkaPythonSource:
         while self._last_commit is not None and not self._last_commit.is_done and time.monotonic() < deadline:
             time.sleep(0.01)
         failure = self._client.close()
-        self._standstills, self._last_commit = {}, None
+        self._last_commit = None
         if failure is not None:
             self._health = replace(self._health, last_error=str(failure))
         self._lost(frozenset(self._owned))
@@ -212,17 +209,9 @@ class KafkaPythonSource:
             if ends.get(place) is not None
         }
 
-    def _watch(self) -> None:
-        if self._polled_ms - self._looked_ms < _LOOK_MS:
-            return
-        self._looked_ms = self._polled_ms
+    def _moving(self) -> dict[TopicPartition, tuple[int, int]]:
         paused = {(place.topic, place.partition) for place in self._consumer.paused()}
-        moving = {partition: ends for partition, ends in self._ends().items() if partition not in paused}
-        self._standstills = observe(self._standstills, moving, int(self._polled_ms))
-        still = stuck(self._standstills, int(self._polled_ms), self._config.stuck_after_ms)
-        if still:
-            names = ", ".join(f"{topic}/{number}" for topic, number in sorted(still))
-            self._reopen(f"{names} stood still for {self._config.stuck_after_ms} ms with more to read")
+        return {partition: ends for partition, ends in self._ends().items() if partition not in paused}
 
 
 def _batch(place: Any, records: Sequence[Any], needs: Needs) -> RawBatch:

@@ -5,7 +5,7 @@ Stuck partitions were fixed in kafka-python 3.0.6 and again in 3.0.9, so the cli
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from monitor.source.base import TopicPartition
@@ -39,3 +39,26 @@ def observe(
 def stuck(standstills: Mapping[TopicPartition, Standstill], now_ms: int, limit_ms: int) -> frozenset[TopicPartition]:
     """The partitions that have stood still for ``limit_ms`` or longer."""
     return frozenset(partition for partition, still in standstills.items() if now_ms - still.since_ms >= limit_ms)
+
+
+class Watch:
+    """Standstills over a source's polls. Its clock is the time that the polls took."""
+
+    def __init__(self, limit_ms: int, look_every_ms: int = 1_000) -> None:
+        self._limit_ms, self._look_every_ms = limit_ms, look_every_ms
+        self._now_ms = self._looked_ms = 0.0
+        self._standstills: Mapping[TopicPartition, Standstill] = {}
+
+    def polled(self, took_ms: float, positions: Callable[[], Mapping[TopicPartition, tuple[int, int]]]) -> str | None:
+        """After a poll: a sentence that names what is stuck, or None. ``positions`` is asked about once a second."""
+        self._now_ms += took_ms
+        if self._now_ms - self._looked_ms < self._look_every_ms:
+            return None
+        self._looked_ms = self._now_ms
+        self._standstills = observe(self._standstills, positions(), int(self._now_ms))
+        found = stuck(self._standstills, int(self._now_ms), self._limit_ms)
+        if not found:
+            return None
+        self._standstills = {}
+        names = ", ".join(f"{topic}/{partition}" for topic, partition in sorted(found))
+        return f"{names} stood still for {self._limit_ms} ms of polling with more to read"
