@@ -17,6 +17,7 @@ class Resumed:
     """How the process starts."""
 
     epoch: int  # 0: from nothing
+    bytes_read: int
     values: Mapping[str, Any]  # what ``commit`` was given as ``values``
     lost: bool  # there was a state, and none of it could be used: rebuild from the log
     notices: tuple[str, ...]  # what an operator should know
@@ -39,7 +40,7 @@ class Checkpoint:
         if opened.manifest is None:
             if notices:
                 notices.append("no saved state could be used: counts are rebuilt from the log")
-            return Resumed(0, {}, bool(notices), tuple(notices))
+            return Resumed(0, 0, {}, bool(notices), tuple(notices))
         if notices:
             notices.append(f"resumed from the older epoch {opened.manifest.epoch}; the log is read again from its offsets")
         lost = False
@@ -55,7 +56,8 @@ class Checkpoint:
                 lost = True
                 self._start_anew(name)
         self.written = {name for name, ref in opened.manifest.blobs.items() if ref.file.endswith("-kept")}
-        return Resumed(opened.manifest.epoch, opened.manifest.values["process"], lost, tuple(notices))
+        size = sum(map(len, opened.blobs.values()))
+        return Resumed(opened.manifest.epoch, size, opened.manifest.values["process"], lost, tuple(notices))
 
     def _start_anew(self, name: str) -> None:
         from monitor.state import new_model_state

@@ -76,6 +76,7 @@ class Store:
     keep_epochs: int
     at_step: Callable[[str], None] = _nothing
     epoch: int = 0
+    bytes_written: int = 0  # by the last commit
     _kept: dict[str, BlobRef] = field(default_factory=dict)
     _lock: IO[str] | None = None
 
@@ -135,6 +136,7 @@ class Store:
         except OSError as error:
             raise StateError(f"{self.directory}: the state could not be saved: {error}; free space or give it another folder") from error
         self.epoch, self._kept = epoch, still_kept
+        self.bytes_written = len(manifest) + sum(map(len, now.values())) + sum(map(len, kept.values()))
         self.at_step("before prune")
         self._prune()
         self.at_step("after prune")

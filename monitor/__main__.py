@@ -1,0 +1,61 @@
+"""The command line: ``driftgauge``, or ``python -m monitor``."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+import monitor
+from monitor.errors import DriftgaugeError
+
+COMMANDS = ("run", "check", "init", "reference", "rules", "schema", "healthcheck")
+"""Modules of ``monitor.cli``, in the order of the help."""
+
+_EXAMPLES = """\
+examples:
+  driftgauge init --data sample.ndjson -o config.yaml     a first configuration from your own events
+  driftgauge check -c config.yaml                         everything that is wrong with it, at once
+  driftgauge reference build --data train.parquet -c config.yaml -o reference.json.gz
+  driftgauge run -c config.yaml                           watch, until SIGTERM
+  driftgauge rules -c config.yaml -o rules.yaml           alert rules for Prometheus
+
+exit codes: 0 done, 1 failure, 2 configuration or usage, 3 reference, 4 source or sink, 5 state, 130 interrupted
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    parser = argparse.ArgumentParser(
+        prog="driftgauge",
+        description="Watches machine-learning models in production: reads predictions from Kafka, keeps counts per segment in event"
+        " time, compares them with a reference, and speaks through Prometheus.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"driftgauge {monitor.__version__}")
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        importlib.import_module(f"monitor.cli.{command}").add_parser(subparsers)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit code. Errors that we raise on purpose are shown without a traceback."""
+    parsed = build_parser().parse_args(arguments)
+    try:
+        return int(parsed.run(parsed))
+    except DriftgaugeError as error:
+        print(f"driftgauge: {error}", file=sys.stderr)  # noqa: T201
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has enough.
+        sys.stderr.close()
+        return 141
+
+
+if __name__ == "__main__":
+    sys.exit(main())

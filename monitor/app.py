@@ -1,0 +1,234 @@
+"""The main job: wires the edges to the pure flow and turns the loop.
+
+1 poll             messages that arrived
+2 decode           to columns, and rejections
+3 advance          counts, closed panes, verdicts
+4 dead letters     to their topic
+5 publish          what is shown
+6 commit           state with offsets, every ``state.commit_every``: dead letters are delivered first
+7 tell the cluster the committed offsets, for lag dashboards
+"""
+
+from __future__ import annotations
+
+import gc
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import monitor
+from monitor import events
+from monitor.batch import RawBatch, Rejection
+from monitor.checkpoint.checkpoint import Checkpoint
+from monitor.checkpoint.store import Store
+from monitor.config import Config
+from monitor.decode import Decoder, needs
+from monitor.errors import SinkError, StateError
+from monitor.expose.published import Published
+from monitor.expose.self_metrics import SelfMetrics
+from monitor.expose.snapshot import Phase, Snapshot
+from monitor.partitions import Partitions
+from monitor.pipeline import Evaluated, advance
+from monitor.reference.reference import Reference
+from monitor.sink import Sink, open_sink
+from monitor.source.base import Needs, Source
+from monitor.source.open import open_source
+from monitor.state import ModelState, new_model_state
+from monitor.telemetry import Telemetry, reason_of
+from monitor.view import model_view, river_alarms
+
+_FLUSH_MS = 5_000
+_PUBLISH_EVERY_MS = 1_000
+
+
+class Monitor:
+    """One process. ``clock_ms`` is wall time; it stamps what is shown and tells silence, never what is counted."""
+
+    def __init__(
+        self,
+        config: Config,
+        references: Mapping[str, Sequence[Reference]],
+        self_metrics: SelfMetrics,
+        telemetry: Telemetry,
+        clock_ms: Callable[[], int],
+        at_step: Callable[[str], None] = lambda _step: None,
+    ) -> None:
+        self.config, self.telemetry, self.clock_ms = config, telemetry, clock_ms
+        self.snapshot = Snapshot(taken_ms=clock_ms(), started_ms=clock_ms(), program_version=monitor.__version__)
+        self.published = Published(self.snapshot, self_metrics, config.http.max_series)
+        for name, each in references.items():
+            for reference in each:
+                telemetry.emit(events.ReferenceLoaded(name, reference.model_version, reference.fingerprint[:12], reference.rows))
+        models = {model.name: new_model_state(model, references.get(model.name, ())) for model in config.models}
+        self.checkpoint = Checkpoint(Store(config.state.directory, config.state.keep_epochs, at_step), models)
+        self.saved = False  # whether the last commit succeeded
+        self._evaluated_ms: dict[str, int] = {}
+        self._committed_at = self._published_at = clock_ms()
+        self._sink: Sink | None = None
+
+    def run(
+        self, stop: threading.Event, *, until_end: bool = False, progress: Callable[[int, int], None] = lambda _done, _lag: None
+    ) -> None:
+        """Turn the loop until ``stop`` is set, or with ``until_end`` until everything was read. Raises ``DriftgaugeError``.
+
+        ``progress`` is called each turn with the messages of the turn and those still unread.
+        """
+        start = self._resume()
+        self._source = source = open_source(self.config.source.model_copy(update={"start": start}), list(self._models), self._needs())
+        self.partitions = Partitions(self._models, self.telemetry, self.clock_ms, self._commit)
+        decoders = {topic: Decoder(model.config, model.vocabulary) for topic, model in self._models.items()}
+        try:
+            source.start(self.partitions)
+            gc.collect()
+            gc.freeze()  # what is alive now stays: collections need not look at it
+            while not stop.is_set():
+                raws = source.poll(self.config.source.poll_timeout_ms)
+                self._turn(source, decoders, raws)
+                lag = sum(source.lag().values())
+                progress(sum(map(len, raws)), lag)
+                if source.finished() or (until_end and not raws and lag == 0 and source.assignment().owned):
+                    self._finish(stop, until_end)
+            self._stop()
+        finally:
+            source.close()
+            if self._sink is not None:
+                self._sink.close()
+            self.checkpoint.store.close()
+
+    def _resume(self) -> str:
+        resumed = self.checkpoint.resume()
+        for notice in resumed.notices:
+            self.telemetry.emit(events.StateDiscarded(resumed.epoch, notice))
+        if resumed.epoch:
+            self.telemetry.emit(events.StateLoaded(resumed.epoch, resumed.bytes_read))
+        self._models = {model.config.predictions.topic: model for model in self.checkpoint.models.values()}
+        since = self.clock_ms() if resumed.lost else resumed.values.get("rebuilding_since_ms")
+        if resumed.lost:
+            self.telemetry.emit(events.RebuildStarted("the saved state cannot be used"))
+        self.snapshot = replace(self.snapshot, rebuilding_since_ms=since, notices=resumed.notices)
+        verdicts = tuple(v for m in self._models.values() for _, version in sorted(m.versions.items()) for v in version.verdicts.values())
+        self.snapshot = replace(self.snapshot, verdicts=verdicts)
+        # Lost state is made again from everything that the log still has.
+        return "earliest" if resumed.lost else self.config.source.start
+
+    def _needs(self) -> Needs:
+        each = [needs(model) for model in self.config.models]
+        keys = any(need.keys for need in each) or any(model.predictions.dead_letter_topic for model in self.config.models)
+        return Needs(keys=keys, headers=any(need.headers for need in each))
+
+    def _turn(self, source: Source, decoders: dict[str, Decoder], raws: Sequence[RawBatch]) -> None:
+        now_ms = self.clock_ms()
+        self.partitions.own(source)
+        evaluated: list[Evaluated] = []
+        for topic, model in self._models.items():
+            mine = [raw for raw in raws if raw.topic == topic]
+            if not mine:
+                continue
+            batch, rejections = decoders[topic].decode(mine)
+            evaluated += advance(model, batch)
+            self._reject(model, rejections)
+            for raw in mine:
+                self.partitions.heard_from((topic, raw.partition), now_ms)
+        for silent, idle in self.partitions.silent(source, now_ms):
+            evaluated += advance(silent, idle)
+        self.partitions.hold_back(source, now_ms)
+        self._publish(source, evaluated)
+        if now_ms - self._committed_at >= self.config.state.commit_every_ms:
+            self._commit()
+
+    def _reject(self, model: ModelState, rejections: Sequence[Rejection]) -> None:
+        predictions = model.config.predictions
+        for reason in sorted({rejection.reason for rejection in rejections}):
+            alike = [rejection for rejection in rejections if rejection.reason == reason]
+            example = f"{alike[0].topic}/{alike[0].partition}@{alike[0].offset}"
+            self.telemetry.emit(events.MessagesRejected(model.config.name, reason.label, len(alike), example))
+        if predictions.dead_letter_topic is None or not rejections:
+            return
+        if self._sink is None:
+            self._sink = open_sink(self.config.source)
+        for rejection in rejections:
+            self._sink.send(predictions.dead_letter_topic, rejection.key, rejection.value, dead_letter_headers(rejection))
+
+    def _publish(self, source: Source, evaluated: Sequence[Evaluated]) -> None:
+        now_ms = self.clock_ms()
+        if not evaluated and now_ms - self._published_at < _PUBLISH_EVERY_MS and self.snapshot.phase is Phase.RUNNING:
+            return
+        self._published_at = now_ms
+        latest = {evaluation.model: evaluation for evaluation in evaluated}
+        for name in latest:
+            self._evaluated_ms[name] = now_ms
+        if latest:
+            kept = [v for v in self.snapshot.verdicts if v.model not in latest]
+            verdicts = (*kept, *(v for evaluation in latest.values() for v in evaluation.verdicts))
+            self.snapshot = replace(self.snapshot, verdicts=verdicts)
+        assignment, lag = source.assignment(), source.lag()
+        if self.snapshot.rebuilding_since_ms is not None and assignment.owned and not sum(lag.values()):
+            self.telemetry.emit(events.RebuildFinished((now_ms - self.snapshot.rebuilding_since_ms) / 1000))
+            self.snapshot = replace(self.snapshot, rebuilding_since_ms=None)
+        before = {view.name: view.river for view in self.snapshot.models}
+        views = []
+        for topic, model in self._models.items():
+            river = river_alarms(model)
+            name = model.config.name
+            views.append(
+                model_view(
+                    model,
+                    lag={p: waiting for (t, p), waiting in lag.items() if t == topic},
+                    paused={p for t, p in self.partitions.paused if t == topic},
+                    partitions_in_topic=assignment.partitions.get(topic, 0),
+                    evaluated_ms=self._evaluated_ms.get(name),
+                    river=before[name] if before.get(name) == river else river,
+                )
+            )
+        phase = self.snapshot.phase
+        if phase is Phase.STARTING and assignment.owned:
+            phase = Phase.RUNNING
+        self.snapshot = replace(self.snapshot, taken_ms=now_ms, phase=phase, models=tuple(views))
+        self.published.publish(self.snapshot)
+
+    def _commit(self) -> None:
+        started_ms = self._committed_at = self.clock_ms()
+        try:
+            if self._sink is not None:
+                self._sink.flush(_FLUSH_MS)  # before the commit that forgets the messages
+            epoch = self.checkpoint.commit({"rebuilding_since_ms": self.snapshot.rebuilding_since_ms})
+        except (StateError, SinkError) as error:
+            self.saved = False
+            self.telemetry.emit(events.CommitFailed(reason_of(error)))
+            return
+        self.saved = True
+        done_ms = self.clock_ms()
+        self.telemetry.emit(events.StateCommitted(epoch, self.checkpoint.store.bytes_written, (done_ms - started_ms) / 1000))
+        self.snapshot = replace(self.snapshot, committed_ms=done_ms)
+        offsets = {(topic, p): offset for topic, model in self._models.items() for p, offset in model.offsets.items()}
+        owned = {partition: offset for partition, offset in offsets.items() if partition in self.partitions.owned}
+        if owned:
+            self._source.commit(owned, f"epoch {epoch}")
+
+    def _finish(self, stop: threading.Event, until_end: bool) -> None:
+        """Everything was read: save, and go on showing what was found unless told to end."""
+        self._commit()
+        self.telemetry.emit(events.SourceFinished(int(sum(model.ledger[0] for model in self._models.values()))))
+        self.snapshot = replace(self.snapshot, phase=Phase.FINISHED, taken_ms=self.clock_ms())
+        self.published.publish(self.snapshot)
+        if until_end:
+            stop.set()
+        else:
+            stop.wait()
+
+    def _stop(self) -> None:
+        self.snapshot = replace(self.snapshot, phase=Phase.STOPPING, taken_ms=self.clock_ms())
+        self.published.publish(self.snapshot)
+        self._commit()
+
+
+def dead_letter_headers(rejection: Rejection) -> list[tuple[str, bytes]]:
+    """Why and where from, for whoever reads the dead-letter topic."""
+    texts = {
+        "driftgauge-reason": rejection.reason.label,
+        "driftgauge-detail": rejection.detail,
+        "driftgauge-topic": rejection.topic,
+        "driftgauge-partition": str(rejection.partition),
+        "driftgauge-offset": str(rejection.offset),
+    }
+    return [(name, text.encode()) for name, text in texts.items()]

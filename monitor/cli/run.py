@@ -1,0 +1,92 @@
+"""``driftgauge run``: the main job."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import threading
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import monitor
+from monitor import events
+from monitor.app import Monitor
+from monitor.cli.progress import progress
+from monitor.config import load_config
+from monitor.expose.self_metrics import SelfMetrics
+from monitor.expose.server import HttpServer
+from monitor.reference.fit import load_references
+from monitor.telemetry import Telemetry, configure_logging
+
+_EXAMPLES = """\
+examples:
+  driftgauge run -c config.yaml
+  driftgauge run -c config.yaml --until-end     read what is there, judge it, save and stop
+
+SIGTERM and SIGINT stop it cleanly: the state is saved with its offsets, and a restart goes on from there.
+Log lines go to standard error; DRIFTGAUGE_LOG_FORMAT=json and DRIFTGAUGE_LOG_LEVEL=debug change them.
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command to the command line."""
+    parser = subparsers.add_parser(
+        "run",
+        help="watch models, until SIGTERM",
+        description="Read predictions, keep counts per segment, compare them with the reference, and expose the verdicts.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("-c", "--config", type=Path, required=True, metavar="FILE", help="the configuration")
+    parser.add_argument("--until-end", action="store_true", help="stop once everything that is there was read")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run until told to stop."""
+    configure_logging()
+    config = load_config(arguments.config)
+    references = load_references(config)
+    self_metrics = SelfMetrics()
+    telemetry = Telemetry(listeners=(self_metrics.observe,))
+    telemetry.emit(events.ProcessStarted(monitor.__version__, tuple(model.name for model in config.models)))
+    stop = threading.Event()
+    asked = _on_signals(stop, telemetry)
+    job = Monitor(config, references, self_metrics, telemetry, _wall_ms)
+    server = HttpServer(config.http, job.published, telemetry)
+    saved = False
+    try:
+        with progress(None, "reading") as advance:
+            shown = advance if arguments.until_end else None
+            job.run(stop, until_end=arguments.until_end, progress=(lambda done, _lag: shown(0, done)) if shown else _quiet)
+        saved = job.saved
+    finally:
+        server.stop()
+        telemetry.emit(events.ProcessStopped((time.monotonic() - asked[0]) if asked else 0.0, saved))
+    return 0 if saved else 5
+
+
+def _quiet(_done: int, _lag: int) -> None:
+    return None
+
+
+def _wall_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _on_signals(stop: threading.Event, telemetry: Telemetry) -> list[float]:
+    """Stop on SIGTERM and SIGINT; the second SIGINT ends at once. Returns where the time of the first request is put."""
+    asked: list[float] = []
+
+    def request(number: int, _frame: FrameType | None) -> None:
+        if asked and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        asked.append(time.monotonic())
+        stop.set()
+        telemetry.emit(events.StopRequested(signal.Signals(number).name))
+
+    signal.signal(signal.SIGTERM, request)
+    signal.signal(signal.SIGINT, request)
+    return asked

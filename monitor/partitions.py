@@ -1,0 +1,102 @@
+"""Which partitions are read here, where each begins, and which are silent or too far ahead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from monitor import events
+from monitor.pipeline import Idle, Owned, advance
+from monitor.source.base import Gap, Source, TopicPartition
+from monitor.state import ModelState
+from monitor.telemetry import Telemetry
+from monitor.view import open_bytes
+
+
+@dataclass(eq=False)
+class Partitions:
+    """The source's assignment listener, and what follows from silence and haste. Times are wall time in milliseconds."""
+
+    models: Mapping[str, ModelState]  # by topic
+    telemetry: Telemetry
+    clock_ms: Callable[[], int]
+    save: Callable[[], None]  # commits the state
+    owned: set[TopicPartition] = field(default_factory=set)
+    active_ms: dict[TopicPartition, int] = field(default_factory=dict)  # last message, or when it came or was resumed
+    paused: set[TopicPartition] = field(default_factory=set)
+
+    def assigned(self, partitions: frozenset[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """Partitions came: they begin where the state ends."""
+        self.owned |= partitions
+        self.active_ms.update(dict.fromkeys(partitions, self.clock_ms()))
+        for topic, numbers in _by_topic(partitions).items():
+            self.telemetry.emit(events.PartitionsAssigned(topic, numbers))
+        offsets = {(topic, p): self.models[topic].offsets.get(p) for topic, p in partitions}
+        return {partition: offset for partition, offset in offsets.items() if offset is not None}
+
+    def revoked(self, partitions: frozenset[TopicPartition]) -> None:
+        """Partitions are about to move: save everything, with the offsets reached."""
+        self.save()
+        self._gone(partitions)
+        for topic, numbers in _by_topic(partitions).items():
+            self.telemetry.emit(events.PartitionsRevoked(topic, numbers))
+
+    def lost(self, partitions: frozenset[TopicPartition]) -> None:
+        """Partitions belong to another already. Counts and offsets here still agree with each other; nothing is written for them."""
+        self._gone(partitions)
+        for topic, numbers in _by_topic(partitions).items():
+            self.telemetry.emit(events.PartitionsLost(topic, numbers))
+
+    def gap(self, gap: Gap) -> None:
+        """The log does not have the saved offset."""
+        self.models[gap.topic].offsets_lost += max(0, gap.lost)
+        self.telemetry.emit(events.OffsetsLost(gap.topic, gap.partition, gap.wanted, gap.resumed))
+
+    def _gone(self, partitions: frozenset[TopicPartition]) -> None:
+        self.owned -= partitions
+        self.paused -= partitions
+
+    def own(self, source: Source) -> None:
+        """Tell the models which partitions they see, where that changed."""
+        assignment = source.assignment()
+        for topic, model in self.models.items():
+            owned = frozenset(p for t, p in self.owned if t == topic)
+            complete = len(owned) == assignment.partitions.get(topic, -1)
+            if owned != model.clock.owned or complete != model.complete:
+                advance(model, Owned(owned, complete))
+
+    def heard_from(self, partition: TopicPartition, now_ms: int) -> None:
+        """A message came."""
+        self.active_ms[partition] = now_ms
+
+    def silent(self, source: Source, now_ms: int) -> list[tuple[ModelState, Idle]]:
+        """Partitions to leave out of the horizon: read to their end and silent for long."""
+        lag = source.lag()
+        return [
+            (self.models[topic], Idle(p))
+            for topic, p in sorted(self.owned - self.paused)
+            if p not in self.models[topic].clock.idle
+            and lag.get((topic, p), 0) == 0
+            and now_ms - self.active_ms[topic, p] >= self.models[topic].config.windows.idle_after_ms
+        ]
+
+    def hold_back(self, source: Source, now_ms: int) -> None:
+        """Pause partitions that run ahead of the slowest, so that open panes stay within their bounds; resume the rest."""
+        ahead: set[TopicPartition] = set()
+        for topic, model in self.models.items():
+            windows = model.config.windows
+            full = open_bytes(model) > windows.max_open_mb << 20
+            ahead |= {(topic, p) for p in model.clock.ahead(1 if full else windows.max_open_panes)}
+        ahead &= self.owned
+        if ahead - self.paused:
+            source.pause(ahead - self.paused)
+        resumed = self.paused - ahead
+        if resumed:
+            source.resume(resumed)
+            self.active_ms.update(dict.fromkeys(resumed, now_ms))
+        self.paused = ahead
+
+
+def _by_topic(partitions: frozenset[TopicPartition]) -> dict[str, tuple[int, ...]]:
+    topics = sorted({topic for topic, _ in partitions})
+    return {topic: tuple(sorted(p for t, p in partitions if t == topic)) for topic in topics}

@@ -1,0 +1,58 @@
+"""Whether references fit the configuration they are used with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from monitor.config import Config, ModelConfig
+from monitor.errors import ConfigError, Mistake, ReferenceFileError
+from monitor.profile.bare import bare_layout
+from monitor.reference.format import read_reference
+from monitor.reference.reference import Reference
+
+
+def load_references(config: Config) -> dict[str, list[Reference]]:
+    """References of every model, by model name. Raises ``ConfigError`` with everything that is wrong with any of them."""
+    found: dict[str, list[Reference]] = {}
+    mistakes: list[Mistake] = []
+    for i, model in enumerate(config.models):
+        found[model.name] = []
+        for j, path in enumerate(model.references):
+            where = f"models[{i}].references[{j}]"
+            try:
+                reference = read_reference(path)
+            except ReferenceFileError as error:
+                mistakes.append(Mistake(where, str(error)))
+                continue
+            mistakes += misfits(model, reference, path, where)
+            if reference.model_version in (other.model_version for other in found[model.name]):
+                mistakes.append(
+                    Mistake(where, f"expected one reference per model version, got a second one of {reference.model_version!r}")
+                )
+            found[model.name].append(reference)
+    if mistakes:
+        raise ConfigError("references", mistakes)
+    return found
+
+
+def misfits(model: ModelConfig, reference: Reference, path: Path, where: str) -> Sequence[Mistake]:
+    """What about the reference does not fit the model's configuration."""
+    advice = f"; build it again: driftgauge reference build -c CONFIG --data DATA -o {path.name}"
+    if reference.model != model.name:
+        return [Mistake(where, f"expected a reference of model {model.name}, got one of {reference.model}{advice}")]
+    wanted = {signal.name: signal for signal in bare_layout(model).signals}
+    got = {signal.name: signal for signal in reference.layout.signals}
+    mistakes = []
+    if list(wanted) != list(got):
+        missing, unknown = [n for n in wanted if n not in got], [n for n in got if n not in wanted]
+        what = [f"lacks {', '.join(missing)}"] * bool(missing) + [f"has also {', '.join(unknown)}"] * bool(unknown)
+        mistakes.append(
+            Mistake(where, f"expected the configured signals in their order, but it {' and '.join(what) or 'has another order'}{advice}")
+        )
+    for name in wanted.keys() & got.keys():
+        for attribute in ("kind", "range", "declared"):
+            expected, found = getattr(wanted[name], attribute), getattr(got[name], attribute)
+            if expected != found:
+                mistakes.append(Mistake(where, f"{name}: expected {attribute} {expected}, got {found}{advice}"))
+    return mistakes

@@ -1,0 +1,97 @@
+"""Lateness depends on a partition's own order, closing on the slowest partition."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.batch import Span
+from monitor.clock import EventClock
+
+PANE, LATENESS = 10, 25
+
+
+def arrive(clock: EventClock, *parts: tuple[int, list[int]]):
+    spans, times = [], []
+    for partition, events in parts:
+        spans.append(Span(partition, len(times), len(times) + len(events), 0))
+        times += events
+    return clock.arrive(np.array(times, np.int64), tuple(spans))
+
+
+def owning(*partitions: int) -> EventClock:
+    return EventClock(PANE, LATENESS, owned=set(partitions))
+
+
+def test_a_row_is_late_once_its_pane_ended_before_the_newest_event_less_the_lateness():
+    # pane of 4 is [0, 10): late from a newest event of 35 on.
+    clock = owning(0)
+    assert arrive(clock, (0, [0, 34, 4, 35, 4])).late.tolist() == [False, False, False, False, True]
+
+
+def test_panes_close_at_the_slowest_partition():
+    clock = owning(0, 1)
+    arrive(clock, (0, [100]))
+    assert clock.horizon_pane() is None, "partition 1 has sent nothing"
+    arrive(clock, (1, [50]))
+    assert clock.horizon_pane() == (50 - LATENESS) // PANE
+
+
+def test_an_idle_partition_no_longer_holds_the_others_up_and_returns_as_late():
+    clock = owning(0, 1)
+    arrive(clock, (0, [100]), (1, [30]))
+    clock.idle.add(1)
+    assert clock.horizon_pane() == 7
+    clock.closed_panes = 7
+    back = arrive(clock, (1, [40, 75]))
+    assert clock.idle == set()
+    assert back.late.tolist() == [False, False]
+    assert back.closed.tolist() == [True, False]
+
+
+def test_when_all_are_idle_nothing_closes():
+    clock = owning(0)
+    arrive(clock, (0, [100]))
+    clock.idle.add(0)
+    assert clock.horizon_pane() is None
+
+
+def test_partitions_far_ahead_of_the_slowest_are_named():
+    clock = owning(0, 1, 2)
+    arrive(clock, (0, [1000]), (1, [100]))
+    assert clock.ahead(89) == {0}
+    assert clock.ahead(90) == set()
+    clock.idle.add(1)
+    assert clock.ahead(89) == set(), "an idle partition is not waited for"
+
+
+@given(
+    streams=st.lists(st.lists(st.integers(0, 300), min_size=1, max_size=30), min_size=1, max_size=3),
+    data=st.data(),
+)
+def test_lateness_does_not_depend_on_batch_cuts_or_interleaving(streams, data):
+    whole = owning(*range(len(streams)))
+    expected = []
+    for partition, events in enumerate(streams):
+        expected.append(arrive(whole, (partition, events)).late.tolist())
+
+    cut = owning(*range(len(streams)))
+    got: list[list[bool]] = [[] for _ in streams]
+    at = [0] * len(streams)
+    while any(at[p] < len(events) for p, events in enumerate(streams)):
+        p = data.draw(st.sampled_from([p for p, events in enumerate(streams) if at[p] < len(events)]))
+        size = data.draw(st.integers(1, 5))
+        got[p] += arrive(cut, (p, streams[p][at[p] : at[p] + size])).late.tolist()
+        at[p] += size
+    assert got == expected
+    assert cut.horizon_pane() == whole.horizon_pane()
+
+
+@given(st.lists(st.integers(0, 300), min_size=1, max_size=60))
+def test_a_row_that_is_not_late_finds_its_pane_open(events):
+    clock = owning(0)
+    for event in events:
+        clock.closed_panes = clock.horizon_pane()
+        arrived = arrive(clock, (0, [event]))
+        assert not arrived.closed.any(), "one partition alone never closes a pane that it still fills"
