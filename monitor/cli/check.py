@@ -11,7 +11,7 @@ from monitor.config import Secret, load_config
 from monitor.config.types import Section
 from monitor.errors import ConfigError, DriftgaugeError, Mistake
 from monitor.reference.fit import load_references
-from monitor.source.reach import check_source
+from monitor.source.check import check_source
 
 _EXAMPLES = """\
 examples:

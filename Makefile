@@ -1,0 +1,51 @@
+# driftgauge. `make help` lists what there is; `make demo` and `make test` do all their own set-up.
+
+VENV   := .venv
+PYTHON := $(VENV)/bin/python
+
+.PHONY: help demo demo-serve test lint bench docs rules image-test clean
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+demo: $(VENV)/.demo ## real flights through an embedded broker: findings in the terminal, under two minutes
+	@$(PYTHON) -m monitor.demo run
+
+demo-serve: $(VENV)/.demo ## the same, and keep the status page and /metrics open
+	@$(PYTHON) -m monitor.demo serve
+
+test: $(VENV)/.test ## every check and test, on Apache Kafka, Prometheus and Alertmanager where they can be had
+	@bash tests/install-prometheus.sh
+	@$(MAKE) --no-print-directory lint
+	$(PYTHON) -m pytest
+
+lint: $(VENV)/.test ## style, types
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+bench: $(VENV)/.test ## speed and memory: prints a table, writes benchmarks/results.json
+	$(PYTHON) -m benchmarks
+
+docs: $(VENV)/.test ## regenerate docs/metrics.md, docs/configuration.md, rules and dashboards
+	$(PYTHON) -m monitor.generate
+
+image-test: $(VENV)/.test ## build the container image and run driftgauge in it (needs root, buildah and debootstrap)
+	bash deploy/image-test.sh
+
+clean: ## remove what these targets made
+	rm -rf $(VENV) .state .cache build dist *.egg-info
+
+$(VENV)/bin/python:
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "driftgauge needs Python 3.11 or newer; python3 is $$(python3 --version)"; exit 1; }
+	python3 -m venv $(VENV)
+
+$(VENV)/.demo: $(VENV)/bin/python pyproject.toml
+	@echo "installing driftgauge and the demo's data into $(VENV) ..."
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --editable '.[demo]'
+	@touch $@
+
+$(VENV)/.test: $(VENV)/bin/python pyproject.toml
+	@echo "installing driftgauge and what its tests need into $(VENV) ..."
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@
