@@ -1,0 +1,47 @@
+"""``driftgauge rules``: write the alert rules of a configuration, and their unit tests."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from monitor.config import load_config
+from monitor.rules import render_rules, render_tests
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to the command line."""
+    parser = commands.add_parser("rules", help="write the alert rules for Prometheus", description=__doc__)
+    parser.add_argument("-c", "--config", type=Path, required=True, metavar="FILE", help="the configuration")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="where to write; standard output when absent")
+    parser.add_argument("--tests", action="store_true", help="also write unit tests for promtool beside the output, as NAME.test.yml")
+    parser.set_defaults(run=run, usage_error=parser.error)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the rules. Raises ``ConfigError``."""
+    output: Path | None = arguments.output
+    if arguments.tests and output is None:
+        arguments.usage_error("--tests needs -o, because the tests name the file of the rules")
+    config = load_config(arguments.config)
+    rules = render_rules(config)
+    if output is None:
+        sys.stdout.write(rules)
+        return 0
+    output.write_text(rules, encoding="utf-8")
+    print(f"wrote {output}")
+    if arguments.tests:
+        tests = test_path(output)
+        tests.write_text(render_tests(config, output.name), encoding="utf-8")
+        print(f"wrote {tests}; run them with: promtool test rules {tests}")
+    return 0
+
+
+def test_path(rules: Path) -> Path:
+    """Where the tests of a rule file stand.
+
+    >>> test_path(Path("deploy/driftgauge.rules.yml")).name
+    'driftgauge.rules.test.yml'
+    """
+    return rules.with_name(f"{rules.stem}.test.yml")
