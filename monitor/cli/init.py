@@ -1,0 +1,66 @@
+"""``driftgauge init``: a first configuration from a user's own events."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+from pathlib import Path
+
+from monitor.config import load_config
+from monitor.errors import ConfigError, Mistake, SourceError
+from monitor.init.column import columns_of
+from monitor.init.roles import assign
+from monitor.init.sample import SAMPLE_ROWS, read_sample
+from monitor.init.text import Origin, config_text
+from monitor.reference.read import file_kind
+
+_EXAMPLES = """examples:
+  driftgauge init --data events.ndjson
+  driftgauge init --data train.parquet --model churn --topic churn.predictions -o churn.yaml
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``init`` to the command line."""
+    parser = subparsers.add_parser(
+        "init",
+        help="write a first configuration from a sample of your events",
+        description=f"Look at the first {SAMPLE_ROWS:,} rows of a file and write an annotated configuration that runs.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--data", type=Path, required=True, help="events: .ndjson, .csv or .parquet")
+    parser.add_argument("-o", "--output", type=Path, default=Path("config.yaml"), help="configuration to write (default config.yaml)")
+    parser.add_argument("--model", help="name of the model; default: the name of the data file")
+    parser.add_argument("--topic", help="topic of the prediction events; default: the name of the model")
+    parser.add_argument("--force", action="store_true", help="overwrite an existing configuration")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the configuration and say what to do next."""
+    if args.output.exists() and not args.force:
+        raise ConfigError(str(args.output), [Mistake("", "exists already; choose another file with -o or overwrite it with --force")])
+    rows, others = read_sample(args.data)
+    columns = columns_of(rows)
+    if not columns:
+        raise SourceError(f"{args.data}: expected events as JSON objects, one a line, or rows with columns; got none")
+    model = args.model or re.sub(r"[^A-Za-z0-9_.:/-]", "_", args.data.name.split(".")[0]).lstrip("0123456789.:/-") or "model"
+    is_ndjson = file_kind(args.data) == "ndjson"
+    data = os.path.relpath(args.data, args.output.parent)
+    text = config_text(assign(columns, len(rows)), Origin(data, is_ndjson, str(args.output), model, args.topic or model))
+    try:
+        args.output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(str(args.output), [Mistake("", f"cannot be written: {error.strerror}")]) from error
+    config = load_config(args.output)
+    if others:
+        print(f"note: {others:,} lines are no JSON objects and were left out", file=sys.stderr)
+    watched = config.models[0]
+    print(
+        f"{args.output}: model {watched.name}, {len(watched.features)} features, segments by "
+        f"{', '.join(watched.segments.columns) or 'nothing'}. Check the comments in it, then: driftgauge check -c {args.output}"
+    )
+    return 0

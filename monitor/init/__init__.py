@@ -1,0 +1,1 @@
+"""A first configuration, from a look at a user's own events."""

@@ -1,0 +1,99 @@
+"""Events flattened into columns by path, with what their values look like."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+MAX_COLUMNS = 1_000
+MAX_DEPTH = 8
+MAX_ELEMENTS = 64
+_PLAIN_KEY = re.compile(r'[^.\[\]"\s$][^.\[\]"]*')
+
+
+@dataclass(eq=False)
+class Column:
+    """All values of one path in the sample."""
+
+    path: str
+    keys: tuple[str, ...]  # the keys on the way, without array positions
+    values: list[Any] = field(default_factory=list)  # those that are present; scalars
+    kinds: dict[str, int] = field(default_factory=dict)  # boolean, integer, number, text, time
+
+    @property
+    def name(self) -> str:
+        """The last key."""
+        return self.keys[-1] if self.keys else self.path
+
+    @property
+    def kind(self) -> str:
+        """The one kind of all values; ``number`` for whole numbers among others; ``mixed``; ``none`` without a value."""
+        kinds = set(self.kinds)
+        if kinds == {"integer", "number"}:
+            return "number"
+        return kinds.pop() if len(kinds) == 1 else "mixed" if kinds else "none"
+
+    @property
+    def distinct(self) -> int:
+        """How many different values."""
+        return len(set(self.values))
+
+    @property
+    def words(self) -> set[str]:
+        """The lower-case words of the last key: ``modelVersion`` and ``model_version`` are model and version."""
+        return set(_words(self.name))
+
+
+def _words(name: str) -> list[str]:
+    return [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", name)]
+
+
+def columns_of(rows: Sequence[Mapping[str, Any]]) -> list[Column]:
+    """The columns of events, in the order in which they first appear, at most ``MAX_COLUMNS``."""
+    columns: dict[str, Column] = {}
+    for row in rows:
+        for path, keys, value in _leaves(row, "", (), 0):
+            column = columns.get(path)
+            if column is None:
+                if len(columns) >= MAX_COLUMNS:
+                    continue
+                column = columns[path] = Column(path, keys)
+            kind = _kind(value)
+            if kind is not None:
+                column.values.append(value)
+                column.kinds[kind] = column.kinds.get(kind, 0) + 1
+    return list(columns.values())
+
+
+def _leaves(value: Any, path: str, keys: tuple[str, ...], depth: int) -> Iterator[tuple[str, tuple[str, ...], Any]]:
+    if isinstance(value, Mapping):
+        for key, part in value.items():
+            # A key with a quote in it cannot be written as a path.
+            if depth < MAX_DEPTH and key and '"' not in key and not key.startswith("$"):
+                step = key if _PLAIN_KEY.fullmatch(key) else f'"{key}"'
+                yield from _leaves(part, f"{path}.{step}" if path else step, (*keys, key), depth + 1)
+    elif isinstance(value, list):
+        for position, part in enumerate(value[:MAX_ELEMENTS]):
+            if depth < MAX_DEPTH and path:
+                yield from _leaves(part, f"{path}[{position}]", keys, depth + 1)
+    elif path:
+        yield path, keys, value
+
+
+def _kind(value: Any) -> str | None:
+    match value:
+        case bool():
+            return "boolean"
+        case int():
+            return "integer"
+        case float():
+            return "number" if math.isfinite(value) else None
+        case date():
+            return "time"
+        case str():
+            return "text" if value else None
+    return None

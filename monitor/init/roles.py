@@ -1,0 +1,232 @@
+"""What each column of a sample probably is: id, time, score, feature, segment. Every choice comes with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+from monitor.init.column import Column
+
+MAX_CATEGORIES = 1_000
+MAX_SEGMENT_VALUES = 50
+_CONTAINERS = {"features", "feature", "inputs", "input", "instance", "instances", "x"}
+_ID_WORDS = {"id", "uuid", "guid", "key"}
+_TIME_WORDS = {"time", "timestamp", "ts", "date", "datetime", "at", "when", "day"}
+_SCORE_WORDS = {"score", "prob", "proba", "probability", "prediction", "predicted", "pred", "yhat"}
+_CLASS_WORDS = {"class", "label", "decision", "predicted", "prediction", "outcome"}
+_TRUTH_NAMES = {"label", "target", "actual", "truth", "y", "outcome"}
+_SEGMENT_WORDS = {
+    "country", "region", "device", "platform", "channel", "carrier", "segment", "tier", "market", "language", "locale",
+    "origin", "brand", "store", "tenant", "customer", "plan", "browser", "os", "city", "state", "product",
+}  # fmt: skip
+_CODE_WORDS = {"code", "type", "class", "category", "zip", "id", "flag", "status", "level"}
+# Seconds from 2001 to 2100: numbers of that size are times and little else.
+_FIRST_S, _LAST_S = 978_307_200, 4_102_444_800
+_UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A column in a role, and why."""
+
+    column: Column
+    why: str
+    detail: str = ""  # unit of a time, type of a feature, how categories are written
+
+
+@dataclass(eq=False)
+class Roles:
+    """All columns of a sample by role; each is in ``features`` or ``left_out`` at most once."""
+
+    rows: int
+    id: Chosen | None = None
+    time: Chosen | None = None
+    version: Chosen | None = None
+    score: Chosen | None = None
+    predicted_class: Chosen | None = None
+    segments: list[Chosen] = field(default_factory=list)
+    features: list[Chosen] = field(default_factory=list)
+    left_out: list[Chosen] = field(default_factory=list)
+
+
+def assign(columns: Sequence[Column], rows: int) -> Roles:
+    """Give every column of a sample of ``rows`` rows its role."""
+    roles = Roles(rows)
+    taken: set[str] = set()
+
+    def take(chosen: Chosen | None) -> Chosen | None:
+        if chosen is not None:
+            taken.add(chosen.column.path)
+        return chosen
+
+    def free() -> list[Column]:
+        return [column for column in columns if column.path not in taken]
+
+    roles.time = take(_time(free()))
+    roles.id = take(_id(free(), rows))
+    roles.version = take(_version(free()))
+    inside = [column for column in columns if _in_container(column)]
+    outside = [column for column in free() if column not in inside]
+    roles.score = take(_score(outside))
+    roles.predicted_class = take(_predicted_class([column for column in outside if column.path not in taken], roles.score))
+    for column in free():
+        chosen, is_feature = _feature(column, rows, not inside or column in inside)
+        (roles.features if is_feature else roles.left_out).append(chosen)
+    # An event of which nothing looks like an input still has to give a configuration that runs.
+    if not roles.features and roles.left_out:
+        usable = [chosen for chosen in roles.left_out if chosen.detail] or roles.left_out[:1]
+        roles.features = [Chosen(c.column, c.why, c.detail or "categorical string") for c in usable]
+        roles.left_out = [chosen for chosen in roles.left_out if chosen not in usable]
+    roles.segments = _segments([column for column in columns if column.path not in taken], rows)
+    return roles
+
+
+def _in_container(column: Column) -> bool:
+    return any(key.lower() in _CONTAINERS for key in column.keys[:-1]) or (
+        column.path.endswith("]") and column.keys[-1].lower() in _CONTAINERS
+    )
+
+
+def time_unit(column: Column) -> str | None:
+    """``iso8601``, or the unit since 1970 in which all numbers are plausible; None when the values are no times."""
+    if column.kind == "time" or (column.kind == "text" and all(_is_time(value) for value in column.values)):
+        return "iso8601"
+    if column.kind in ("integer", "number"):
+        for unit, factor in _UNITS.items():
+            if all(_FIRST_S * factor <= value < _LAST_S * factor for value in column.values):
+                return unit
+    return None
+
+
+def _is_time(text: object) -> bool:
+    if isinstance(text, date):
+        return True
+    try:
+        datetime.fromisoformat(str(text))
+    except ValueError:
+        return False
+    # Bare digits such as 20130101 are read as a date too, but may be anything.
+    return not str(text).isdigit()
+
+
+def _time(columns: Sequence[Column]) -> Chosen | None:
+    found = [(column, unit) for column in columns if (unit := time_unit(column))]
+    found.sort(key=lambda pair: (not pair[0].words & _TIME_WORDS, len(pair[0].keys)))
+    if not found:
+        return None
+    column, unit = found[0]
+    shape = "text like a date" if unit == "iso8601" else f"of the size of {unit} since 1970"
+    others = [other.path for other, _ in found[1:4]]
+    more = f"; others that look like a time: {', '.join(others)}" if others else ""
+    return Chosen(column, f"all values are {shape}, such as {_shown(column)}{more}", unit)
+
+
+def _id(columns: Sequence[Column], rows: int) -> Chosen | None:
+    def named(column: Column) -> bool:
+        return bool(column.words & _ID_WORDS) or column.name.lower().endswith("id")
+
+    unique = [
+        column
+        for column in columns
+        if column.kind in ("text", "integer") and len(column.values) == rows == column.distinct and (named(column) or column.kind == "text")
+    ]
+    unique.sort(key=lambda column: (not named(column), _in_container(column), len(column.keys), column.kind != "text"))
+    if not unique:
+        return None
+    return Chosen(unique[0], f"different in each of {rows:,} rows, such as {_shown(unique[0])}")
+
+
+def _version(columns: Sequence[Column]) -> Chosen | None:
+    named = [column for column in columns if "version" in column.words and column.values and column.kind in ("text", "integer")]
+    named.sort(key=lambda column: ("model" not in " ".join(column.keys).lower(), len(column.keys)))
+    if not named:
+        return None
+    return Chosen(named[0], f"named like a version, {named[0].distinct} different in the sample, such as {_shown(named[0])}")
+
+
+def _score(columns: Sequence[Column]) -> Chosen | None:
+    named = [column for column in columns if column.kind in ("number", "integer") and column.words & _SCORE_WORDS]
+    named.sort(key=lambda column: (column.kind != "number", not _within_unit(column), len(column.keys)))
+    if not named or (named[0].kind == "integer" and named[0].distinct <= 20):
+        return None
+    if _within_unit(named[0]):
+        return Chosen(named[0], "named like a score, and all values lie between 0 and 1", "probability")
+    return Chosen(named[0], f"named like a prediction, values from {min(named[0].values):g} to {max(named[0].values):g}")
+
+
+def _within_unit(column: Column) -> bool:
+    return all(0 <= value <= 1 for value in column.values)
+
+
+def _predicted_class(columns: Sequence[Column], score: Chosen | None) -> Chosen | None:
+    found = []
+    for column in columns:
+        beside = score is not None and len(column.keys) > 1 and column.keys[:-1] == score.column.keys[:-1]
+        predicted = beside or bool(column.words & {"predicted", "prediction", "pred", "decision"})
+        few = column.kind in ("text", "integer", "boolean") and column.distinct <= MAX_CATEGORIES
+        if predicted and few and column.words & _CLASS_WORDS:
+            found.append(column)
+    if not found:
+        return None
+    return Chosen(found[0], f"named like a predicted class, {found[0].distinct} different in the sample")
+
+
+def _feature(column: Column, rows: int, expected: bool) -> tuple[Chosen, bool]:
+    """A column as a feature, with its type as detail, and whether it should be one."""
+    kind, doubt = _type(column), _doubt(column, expected)
+    if doubt is not None:
+        return Chosen(column, doubt, kind), False
+    missing = rows - len(column.values)
+    why = f"missing in {missing / rows:.1%} of the sample" if missing else "never missing in the sample"
+    distinct = column.distinct
+    if column.kind in ("integer", "number"):
+        why += f", from {min(column.values):.10g} to {max(column.values):.10g}"
+        if column.kind == "integer" and distinct <= MAX_SEGMENT_VALUES:
+            why += f"; {distinct} different: a number or a code?"
+    elif column.kind == "text":
+        why += f", {distinct} different"
+    return Chosen(column, why, kind), True
+
+
+def _doubt(column: Column, expected: bool) -> str | None:
+    """Why a column should be no feature; None when it may be one."""
+    distinct = column.distinct
+    kinds = ", ".join(f"{kind} {n:,}" for kind, n in sorted(column.kinds.items()))
+    # A text is a category when values come again.
+    free_text = column.kind == "text" and (distinct > MAX_CATEGORIES or distinct > max(len(column.values) // 2, 2))
+    doubts = (
+        (not column.values, "no value in the sample"),
+        (not expected, "stands beside the features"),
+        (column.name.lower() in _TRUTH_NAMES, "named like the true outcome, which is no input"),
+        (column.kind == "time" or (column.kind == "integer" and time_unit(column) is not None), "looks like another time"),
+        (column.kind == "mixed", f"values of several types: {kinds}"),
+        (free_text, f"{distinct:,} different texts in {len(column.values):,} rows: an id or free text?"),
+    )
+    return next((why for applies, why in doubts if applies), None)
+
+
+def _type(column: Column) -> str:
+    if column.kind == "integer":
+        codes = column.distinct <= 2 or (column.distinct <= MAX_SEGMENT_VALUES and bool(column.words & _CODE_WORDS))
+        return "categorical integer" if codes else "numeric"
+    return {"boolean": "categorical boolean", "number": "numeric", "text": "categorical string"}.get(column.kind, "")
+
+
+def _segments(columns: Sequence[Column], rows: int) -> list[Chosen]:
+    few = [
+        column
+        for column in columns
+        if column.kind == "text"
+        and 2 <= column.distinct <= min(MAX_SEGMENT_VALUES, rows // 20)
+        and len(column.values) >= 0.9 * rows
+        and column.name.lower() not in _TRUTH_NAMES
+    ]
+    few.sort(key=lambda column: (not column.words & _SEGMENT_WORDS, column.distinct))
+    return [Chosen(column, f"{column.distinct} different values, such as {_shown(column)}") for column in few[:3]]
+
+
+def _shown(column: Column) -> str:
+    text = str(column.values[0])
+    clean = "".join(letter if letter.isprintable() else "?" for letter in text)
+    return clean if len(clean) <= 40 else clean[:37] + "..."

@@ -1,0 +1,83 @@
+"""The first rows of a data file as plain values."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+from itertools import islice
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import msgspec
+
+from monitor.errors import SourceError
+from monitor.reference.columns import number_of
+from monitor.reference.read import file_kind, lines, pyarrow_parquet
+
+SAMPLE_ROWS = 10_000
+_MAX_LINE_BYTES = 1_000_000
+
+
+def read_sample(path: Path, limit: int = SAMPLE_ROWS) -> tuple[list[dict[str, Any]], int]:
+    """The first ``limit`` rows as nested dictionaries, and how many lines were no JSON objects.
+
+    Columns of CSV in which every text is a number or empty become numbers. Raises ``SourceError``.
+    """
+    try:
+        match file_kind(path):
+            case "parquet":
+                return _parquet(path, limit), 0
+            case "csv":
+                with _opened(path) as file:
+                    return _csv(file, limit), 0
+        with _opened(path) as file:
+            return _ndjson(file, limit)
+    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
+        raise SourceError(f"{path}: cannot be read: {error}") from error
+
+
+def _opened(path: Path) -> BinaryIO:
+    return cast(BinaryIO, gzip.open(path, "rb")) if path.suffix.lower() == ".gz" else path.open("rb")
+
+
+def _ndjson(file: BinaryIO, limit: int) -> tuple[list[dict[str, Any]], int]:
+    rows, others = [], 0
+    for line in islice(lines(file, _MAX_LINE_BYTES), limit):
+        try:
+            rows.append(msgspec.json.decode(line, type=dict[str, Any]))
+        except (msgspec.DecodeError, RecursionError):
+            others += 1
+    return rows, others
+
+
+def _csv(file: BinaryIO, limit: int) -> list[dict[str, Any]]:
+    text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+    rows = list(islice(csv.DictReader(text), limit))
+    names = [name for name in rows[0] if name] if rows else []
+    columns = {name: _column([row[name] or "" for row in rows]) for name in names}
+    return [{name: columns[name][at] for name in names} for at in range(len(rows))]
+
+
+def _column(cells: list[str]) -> list[Any]:
+    numbers = [number_of(cell) for cell in cells]
+    if not any(isinstance(number, str) for number in numbers):
+        return numbers
+    lowered = [cell.lower() for cell in cells]
+    if all(cell in ("true", "false", "") for cell in lowered):
+        return [{"true": True, "false": False, "": None}[cell] for cell in lowered]
+    return [cell or None for cell in cells]
+
+
+def _parquet(path: Path, limit: int) -> list[dict[str, Any]]:
+    parquet, wrong = pyarrow_parquet(path)
+    rows: list[dict[str, Any]] = []
+    try:
+        with parquet.ParquetFile(path) as file:
+            for batch in file.iter_batches(min(limit, 4096)):
+                rows += batch.to_pylist()[: limit - len(rows)]
+                if len(rows) >= limit:
+                    break
+    except wrong as error:
+        raise OSError(f"expected a Parquet file: {error}") from error
+    return rows

@@ -1,0 +1,158 @@
+"""The roles of a sample's columns as an annotated configuration."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from monitor.config.model import PREDICTED_CLASS, RESERVED, SCORE
+from monitor.init.roles import Chosen, Roles
+
+_MAX_NAME = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where the sample is and where the configuration will be."""
+
+    data: str  # path of the sample, as it is written in the configuration
+    is_ndjson: bool
+    config: str
+    model: str
+    topic: str
+
+
+def config_text(roles: Roles, origin: Origin) -> str:
+    """YAML that ``load_config`` accepts. Comments say why each thing was chosen and what to check."""
+    return "\n".join(_lines(roles, origin)) + "\n"
+
+
+def name_of(path: str, used: set[str]) -> str:
+    """A name for a path that is not used yet, and marks it as used.
+
+    >>> name_of("features.distance", set()), name_of('inputs[3]."a b"', set()), name_of("x[0]", set()), name_of("a.x", {"x"})
+    ('distance', 'a_b', 'x_0', 'a_x')
+    """
+    steps = [step for step in re.split(r'[.\[\]"]+', path) if step]
+    last = next((at for at in range(len(steps) - 1, -1, -1) if not steps[at].isdigit()), 0)
+    start = last
+    while True:
+        name = re.sub(r"[^A-Za-z0-9_]+", "_", "_".join(steps[start:])).strip("_") or "feature"
+        name = (name if name[0].isalpha() else f"f_{name}")[:_MAX_NAME]
+        if name not in used and name not in RESERVED:
+            break
+        if start == 0:
+            name = next(numbered for n in range(2, 10_000) if (numbered := f"{name[: _MAX_NAME - 6]}_{n}") not in used)
+            break
+        start -= 1
+    used.add(name)
+    return name
+
+
+def _lines(roles: Roles, origin: Origin) -> Iterator[str]:
+    yield f"# Written by `driftgauge init` from the first {roles.rows:,} rows of {_comment(origin.data)}."
+    yield "# Every choice below is a guess with its reason. Check them, then:"
+    yield f"#   driftgauge check -c {_comment(origin.config)}"
+    yield f"#   driftgauge reference build -c {_comment(origin.config)} --data <training data> -o reference.json.gz"
+    yield f"#   driftgauge run -c {_comment(origin.config)}"
+    yield ""
+    yield from _source(origin)
+    yield ""
+    yield "models:"
+    yield f"  - name: {_quoted(origin.model)}"
+    yield "    # Without a reference everything is counted and nothing can be judged: build one, then uncomment this."
+    yield "    # references: [reference.json.gz]"
+    yield from _predictions(roles, origin)
+    yield from _features(roles)
+    yield from _segments(roles)
+    yield "    windows:  # event time; more rows a window show smaller drifts"
+    yield "      pane: 5m"
+    yield "      short: 1h"
+    yield "      long: 24h"
+
+
+def _source(origin: Origin) -> Iterator[str]:
+    kafka = ["client: kafka-python", "brokers: [localhost:9092]  # your bootstrap addresses", "group: driftgauge"]
+    yield "source:"
+    if not origin.is_ndjson:
+        yield from (f"  {line}" for line in kafka)
+        return
+    yield "  # The sample itself, so that this runs as it is. For Kafka replace these two lines by the three below."
+    yield "  client: ndjson"
+    yield f"  path: {_quoted(origin.data)}"
+    yield from (f"  # {line}" for line in kafka)
+
+
+def _predictions(roles: Roles, origin: Origin) -> Iterator[str]:
+    yield "    predictions:"
+    yield f"      topic: {_quoted(origin.topic)}  # the topic of the prediction events"
+    yield from _path("id", roles.id, "$key", "no column is different in each row: the key of the message is assumed to be the id")
+    yield "      time:"
+    if roles.time is None:
+        yield "        path: $timestamp  # no column looks like a time: the record's own timestamp is taken"
+    else:
+        yield f"        path: {_quoted(roles.time.column.path)}  # {_comment(roles.time.why)}"
+        yield f"        unit: {roles.time.detail}"
+        if roles.time.detail == "iso8601":
+            yield "        zone: UTC  # of times that name none"
+    if roles.version is not None:
+        yield from _path("model_version", roles.version, "", "")
+    if roles.score is not None:
+        yield from _path("score", roles.score, "", "")
+        if roles.predicted_class is None and roles.score.detail:
+            yield "      # threshold: 0.5  # score from which on the model decides for the positive class"
+    if roles.predicted_class is not None:
+        yield from _path("predicted_class", roles.predicted_class, "", "")
+
+
+def _path(key: str, chosen: Chosen | None, otherwise: str, why: str) -> Iterator[str]:
+    if chosen is None:
+        yield f"      {key}: {otherwise}  # {why}"
+    else:
+        yield f"      {key}: {_quoted(chosen.column.path)}  # {_comment(chosen.why)}"
+
+
+def _features(roles: Roles) -> Iterator[str]:
+    yield "    # Inputs of the model. `range: [low, high]` or `categories: [...]` make what lies outside count as out of range;"
+    yield "    # `required: true` makes each missing value worth a warning."
+    yield "    features:"
+    used = {SCORE, PREDICTED_CLASS}
+    for feature in roles.features:
+        yield f"      - {_feature(feature, used)}  # {_comment(feature.why)}"
+    for column in roles.left_out:
+        text = _feature(column, used) if column.detail else _quoted(column.column.path)
+        yield f"      # left out: {text}  # {_comment(column.why)}"
+
+
+def _feature(chosen: Chosen, used: set[str]) -> str:
+    kind, _, written = chosen.detail.partition(" ")
+    parts = [f"name: {name_of(chosen.column.path, used)}", f"type: {kind}"]
+    if written in ("integer", "boolean"):
+        parts.append(f"values: {written}")
+    return "{" + ", ".join([*parts, f"path: {_quoted(chosen.column.path)}"]) + "}"
+
+
+def _segments(roles: Roles) -> Iterator[str]:
+    if not roles.segments:
+        yield "    # segments: no column with a few different values was found; drift is judged on the whole traffic."
+        return
+    used: set[str] = set()
+    names = [(name_of(segment.column.path, used), segment) for segment in roles.segments]
+    yield "    segments:  # slices that are judged apart; each needs some hundred rows a window"
+    yield "      columns:"
+    for name, segment in names:
+        yield f"        {name}: {_quoted(segment.column.path)}  # {_comment(segment.why)}"
+    yield f"      groupings: [{', '.join(f'[{name}]' for name, _ in names)}]"
+    if len(names) > 1:
+        yield f"      # Crossed, for drift that only a combination shows: [{names[0][0]}, {names[1][0]}]"
+
+
+def _quoted(text: str) -> str:
+    # JSON strings are YAML strings.
+    return json.dumps(text, ensure_ascii=not text.isprintable())
+
+
+def _comment(text: str) -> str:
+    return "".join(letter if letter.isprintable() else "?" for letter in text)

@@ -1,0 +1,146 @@
+"""From rows to a reference, in two readings and bounded memory.
+
+1. The survey: a uniform sample for the edges, exact extents, frequent categories and segments, times, versions.
+2. The tally: every row into its cell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from monitor.batch import Batch, RejectReason
+from monitor.config.model import ModelConfig
+from monitor.decode import Decoder
+from monitor.errors import SourceError
+from monitor.profile.layout import FAULT_CELLS
+from monitor.profile.table import CountTable
+from monitor.reference.format import with_fingerprint
+from monitor.reference.mapping import data_model, with_fallback_version, without_times
+from monitor.reference.read import Rows
+from monitor.reference.reference import Reference
+from monitor.reference.survey import Survey, finite_range, survey_model
+from monitor.reference.tally import Tally
+from monitor.segment import ALL
+
+Advance = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the data does not say of itself."""
+
+    model_version: str | None = None  # None: the one version that the rows name, or the configured one
+    dataset_version: str | None = None
+    pipeline_version: str | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A reference, and what a person should know about how it came about."""
+
+    reference: Reference
+    notes: tuple[str, ...]
+
+
+def build_reference(model: ModelConfig, rows: Rows, options: Options, advance: Advance = lambda done, rows: None) -> Built:
+    """Read the rows twice and count them.
+
+    ``advance`` is told of bytes and rows done; the bytes add up to twice ``rows.size``. Raises ``SourceError`` when
+    no row can be used, or the rows are of several versions and none was chosen.
+    """
+    mapping = with_fallback_version(model if rows.as_produced else data_model(model), options.model_version or model.version)
+    has_times = _has_times(mapping, rows)
+    if not has_times:
+        mapping = without_times(mapping)
+    survey = Survey(mapping, options.model_version, options.seed)
+    reasons: dict[RejectReason, str] = {}
+    for batch, done in _decoded(rows, Decoder(survey_model(mapping), {}), reasons):
+        survey.add(batch)
+        advance(done, len(batch))
+    version = _version(survey, options.model_version, reasons)
+
+    tally = Tally(survey, survey.layout(), version, has_times)
+    for batch, done in _decoded(rows, Decoder(mapping, tally.vocabulary), {}):
+        tally.add(batch)
+        advance(done, len(batch))
+    table = tally.table()
+    moments = tally.sums.moments(table.counts[table.index[ALL]])
+    reference = Reference(
+        model=model.name,
+        model_version=version,
+        dataset_version=options.dataset_version,
+        pipeline_version=options.pipeline_version,
+        rows=tally.rows,
+        start_ms=survey.start_ms if has_times else None,
+        end_ms=survey.end_ms if has_times else None,
+        schema=tuple(feature.model_dump(mode="json") | {"range": finite_range(feature.range)} for feature in model.features),
+        groupings=model.segments.groupings,
+        table=table,
+        bin_means=moments.bin_means,
+        means=moments.means,
+        stds=moments.stds,
+        hours=None if tally.hours is None else tally.hours.slots_by_segment(),
+        blocks=None if tally.blocks is None else tally.blocks.moments(),
+        labels=None,
+        fingerprint="",
+    )
+    return Built(with_fingerprint(reference), tuple(_notes(model, reference, survey, reasons)))
+
+
+def _decoded(rows: Rows, decoder: Decoder, reasons: dict[RejectReason, str]) -> Iterator[tuple[Batch, int]]:
+    for raw, done in rows.read():
+        batch, rejections = decoder.decode([raw])
+        for rejection in rejections:
+            reasons.setdefault(rejection.reason, f"{rejection.topic}, row {rejection.offset}: {rejection.detail}")
+        yield batch, done
+
+
+def _has_times(model: ModelConfig, rows: Rows) -> bool:
+    """Whether any of the first rows has a time; those that cannot be read at all say nothing."""
+    decoder = Decoder(survey_model(model), {})
+    for raw, _ in rows.read():
+        batch, rejections = decoder.decode([raw])
+        if len(batch) or any(rejection.reason is not RejectReason.NO_TIME for rejection in rejections):
+            return True
+        if rejections:
+            return False
+    return True
+
+
+def _version(survey: Survey, chosen: str | None, reasons: dict[RejectReason, str]) -> str:
+    if not survey.rows:
+        found = ", ".join(survey.versions.most(5))
+        why = f"; they are of version {found}, not {chosen}" if found else "".join(f"; {reason}" for reason in reasons.values())
+        raise SourceError(f"expected rows to count, got none that can be used{why}")
+    versions = survey.versions.most(6)
+    if chosen is None and len(versions) > 1:
+        raise SourceError(f"expected rows of one model version, got {', '.join(versions)}; choose one with --model-version")
+    return chosen or versions[0]
+
+
+def _notes(model: ModelConfig, reference: Reference, survey: Survey, reasons: dict[RejectReason, str]) -> Iterator[str]:
+    for reason, rejected in sorted(survey.rejected.items()):
+        yield f"{rejected:,} rows rejected as {reason.label} (first: {reasons.get(reason, 'unknown')})"
+    others = sum(rows for name, rows in survey.versions.counts.items() if name != reference.model_version)
+    if others:
+        yield f"{others:,} rows of other model versions left out"
+    if reference.start_ms is None:
+        yield f"no row has a time at {model.predictions.time.path}: season unknown, clustering not measured"
+    elif reference.blocks is None:
+        yield "the rows are not in the order of their times: clustering not measured; sort the data by time and build again"
+    for name, values in zip(reference.layout.names, _values(reference.table), strict=True):
+        if not values:
+            yield f"{name}: no row has a value; is its path right?"
+    if any(seen.error for seen in survey.leaves):
+        yield "too many different segments to count each: those with counts of their own were chosen by estimated sizes"
+
+
+def _values(table: CountTable) -> list[int]:
+    """Per signal the rows with a value."""
+    total = table.counts[table.index[ALL]]
+    spans = [table.layout.span(index) for index in range(len(table.layout.signals))]
+    return [int(np.sum(total[span][FAULT_CELLS:])) for span in spans]

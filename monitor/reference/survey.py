@@ -1,0 +1,167 @@
+"""The first reading of the data: everything from which the cells and segments are chosen, in bounded memory.
+
+Decoding gives codes to categories that a layout knows, and here there is none yet. So the text of a category is read
+as a segment value: each categorical signal is added to the segment columns for this reading.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from monitor.batch import Batch, RejectReason
+from monitor.config.model import PREDICTED_CLASS, SCORE, ModelConfig
+from monitor.profile.bare import signal_names
+from monitor.profile.layout import Layout, SignalBins
+from monitor.reference.edges import numeric_edges
+from monitor.reference.leaves import Leaf, bases, leaves_of
+from monitor.reference.sample import FrequentValues, Numbers, Reservoir
+from monitor.segment import MISSING
+
+CATEGORY_CELLS = 40
+KNOWN_CATEGORIES = 1_000
+"""The most frequent categories have a cell each, the next are known and counted together, the rest count as unseen."""
+
+_KEPT_CATEGORIES = 10_000
+_KEPT_SEGMENTS = 50_000
+_LONGEST_CATEGORY = 1_000
+
+
+def survey_model(model: ModelConfig) -> ModelConfig:
+    """The model with a segment column for the text of each categorical signal that stands in the event."""
+    paths = {feature.name: feature.where for feature in model.features if feature.type == "categorical"}
+    if model.predictions.predicted_class is not None:
+        paths[PREDICTED_CLASS] = model.predictions.predicted_class
+    columns = model.segments.columns | {_column(name): path for name, path in paths.items()}
+    return model.model_copy(
+        update={"segments": model.segments.model_copy(update={"columns": columns, "max_value_length": _LONGEST_CATEGORY})}
+    )
+
+
+def _column(signal: str) -> str:
+    return f"category of {signal}"  # no column of a user: those cannot be paths and names at once
+
+
+def finite_range(declared: tuple[float, float] | None) -> tuple[float, float] | None:
+    """A range with an open end as one that ends at the largest number: JSON has no infinity.
+
+    >>> finite_range((0.0, float("inf")))
+    (0.0, 1.7976931348623157e+308)
+    """
+    most = sys.float_info.max
+    return declared and (max(declared[0], -most), min(declared[1], most))
+
+
+@dataclass(eq=False)
+class Survey:
+    """What the first reading found."""
+
+    model: ModelConfig
+    version: str | None  # rows of other versions are left out; None: all count
+    seed: int = 0
+    rows: int = 0
+    start_ms: int | None = None
+    end_ms: int | None = None
+    rejected: dict[RejectReason, int] = field(default_factory=dict)
+    versions: FrequentValues[str] = field(default_factory=lambda: FrequentValues(1_000))
+
+    def __post_init__(self) -> None:
+        self.names = signal_names(self.model)
+        self.reservoir = Reservoir(len(self.names), seed=self.seed)
+        features = {feature.name: feature for feature in self.model.features}
+        self.numbers: dict[int, Numbers] = {}
+        self.categories: dict[int, FrequentValues[str]] = {}
+        for place, name in enumerate(self.names):
+            feature = features.get(name)
+            if name == SCORE or (feature is not None and feature.type == "numeric"):
+                self.numbers[place] = Numbers(None if feature is None else finite_range(feature.range))
+            else:
+                self.categories[place] = FrequentValues(_KEPT_CATEGORIES)
+        self.columns = tuple(survey_model(self.model).segments.columns)
+        segments = self.model.segments
+        self.bases = bases(tuple(segments.columns), segments.groupings)
+        kept = max(_KEPT_SEGMENTS, 4 * segments.max_segments)
+        self.leaves: list[FrequentValues[Leaf]] = [FrequentValues(kept) for _ in self.bases]
+
+    def add(self, batch: Batch) -> None:
+        """Add rows decoded with ``survey_model``."""
+        for reason in np.flatnonzero(batch.rejected).tolist():
+            self.rejected[RejectReason(reason)] = self.rejected.get(RejectReason(reason), 0) + int(batch.rejected[reason])
+        rows = np.bincount(batch.version, minlength=len(batch.versions)).tolist()
+        self.versions.add((name, n) for name, n in zip(batch.versions, rows, strict=True) if n)
+        chosen = rows_of_version(batch, self.version)
+        if not len(chosen):
+            return
+        self.rows += len(chosen)
+        times = batch.time_ms[chosen]
+        self.start_ms = int(times.min()) if self.start_ms is None else min(self.start_ms, int(times.min()))
+        self.end_ms = int(times.max()) if self.end_ms is None else max(self.end_ms, int(times.max()))
+        values = batch.values[chosen]
+        self.reservoir.add(values)
+        for place, numbers in self.numbers.items():
+            column = values[:, place]
+            numbers.add(column[~np.isnan(column)])
+        for place, categories in self.categories.items():
+            self._add_categories(categories, place, batch, chosen)
+        for base, seen in zip(self.bases, self.leaves, strict=True):
+            found, group = leaves_of(batch, base)
+            rows = np.bincount(group[chosen], minlength=len(found)).tolist()
+            seen.add((self._cut(leaf), n) for leaf, n in zip(found, rows, strict=True) if n)
+
+    def _cut(self, leaf: Leaf) -> Leaf:
+        length = self.model.segments.max_value_length
+        return tuple(value if value == MISSING else value[:length] for value in leaf)
+
+    def _add_categories(self, categories: FrequentValues[str], place: int, batch: Batch, chosen: np.ndarray) -> None:
+        column = _column(self.names[place])
+        if column not in self.columns:
+            return
+        at = self.columns.index(column)
+        present = chosen[~np.isnan(batch.values[chosen, place])]
+        known = batch.segment_values[at]
+        rows = np.bincount(batch.segments[present, at], minlength=len(known)).tolist()
+        categories.add((value, n) for value, n in zip(known, rows, strict=True) if n and value != MISSING)
+
+    def layout(self) -> Layout:
+        """The cells that the second reading and production are counted in."""
+        features = {feature.name: feature for feature in self.model.features}
+        signals = []
+        for place, name in enumerate(self.names):
+            feature = features.get(name)
+            if place in self.numbers:
+                signals.append(self._numeric(place, name))
+            else:
+                declared = None if feature is None else feature.categories
+                signals.append(_categorical(name, self.categories[place].most(KNOWN_CATEGORIES), declared))
+        return Layout(tuple(signals))
+
+    def _numeric(self, place: int, name: str) -> SignalBins:
+        numbers = self.numbers[place]
+        sample = self.reservoir.values[:, place]
+        inside = (sample >= numbers.low_inside) & (sample <= numbers.high_inside)  # never true for NaN
+        edges = numeric_edges(
+            sample[inside],
+            numbers.low_inside,
+            numbers.high_inside,
+            distinct=numbers.distinct,
+            declared=numbers.range,
+            probability=name == SCORE,
+        )
+        return SignalBins(name, "numeric", edges=edges, range=numbers.range)
+
+
+def rows_of_version(batch: Batch, version: str | None) -> np.ndarray:
+    """Indices of the rows of one version, of all rows for None."""
+    if version is None:
+        return np.arange(len(batch))
+    codes = [code for code, name in enumerate(batch.versions) if name == version]
+    return np.flatnonzero(np.isin(batch.version, codes))
+
+
+def _categorical(name: str, known: Sequence[str], declared: tuple[str, ...] | None) -> SignalBins:
+    if declared is not None:
+        known = [value for value in known if value in declared]
+    return SignalBins(name, "categorical", categories=tuple(known[:CATEGORY_CELLS]), tail=tuple(known[CATEGORY_CELLS:]), declared=declared)
