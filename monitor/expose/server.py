@@ -1,0 +1,148 @@
+"""A small HTTP server with bounds on everything: connections, time, bytes."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable
+
+from monitor import events
+from monitor.config.root import Http, Tls
+from monitor.errors import ConfigError, DriftgaugeError, Mistake
+from monitor.expose.answer import Request, Response, answer, problem
+from monitor.expose.auth import CredentialsError, scheme
+from monitor.expose.published import Published
+from monitor.expose.wire import exchange
+from monitor.telemetry import Telemetry, reason_of
+
+MAX_CONNECTIONS = 32
+READ_SECONDS = 10.0  # from accepting to the end of the headers, TLS handshake included
+WRITE_SECONDS = 30.0  # for the whole response
+
+
+class HttpServer:
+    """Serves what is published until it is stopped. Starting raises ``ConfigError`` when it cannot listen."""
+
+    def __init__(
+        self, config: Http, published: Published, telemetry: Telemetry, clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
+    ) -> None:
+        self._config = config
+        self._published = published
+        self._telemetry = telemetry
+        self._clock_ms = clock_ms
+        self._certificates = None if config.tls is None else _Certificates(config.tls)
+        self._slots = threading.BoundedSemaphore(MAX_CONNECTIONS)
+        self._stopping = threading.Event()
+        self._listener = _listen(config)
+        self._thread = threading.Thread(target=self._accept, name="http", daemon=True)
+        self._thread.start()
+        telemetry.emit(events.ServerStarted(self.address, scheme(config)))
+
+    @property
+    def port(self) -> int:
+        """The port listened on, also where the configuration says 0."""
+        return int(self._listener.getsockname()[1])
+
+    @property
+    def address(self) -> str:
+        """Where a browser finds the status page."""
+        host = f"[{self._config.bind}]" if ":" in self._config.bind else self._config.bind
+        return f"{'https' if self._certificates else 'http'}://{host}:{self.port}/"
+
+    def stop(self, timeout_seconds: float = 2.0) -> None:
+        """Take no further connections and wait for those that are being answered, not longer than the timeout."""
+        self._stopping.set()
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # wakes accept
+        self._listener.close()
+        self._thread.join(timeout_seconds)
+        deadline = time.monotonic() + timeout_seconds
+        for _ in range(MAX_CONNECTIONS):
+            self._slots.acquire(timeout=max(0.0, deadline - time.monotonic()))
+
+    def _accept(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                connection, peer = self._listener.accept()
+            except OSError:
+                if self._stopping.wait(0.1):  # out of file descriptors, or closed
+                    return
+                continue
+            if self._slots.acquire(blocking=False):
+                threading.Thread(target=self._serve, args=(connection, peer), name="http-connection", daemon=True).start()
+            else:
+                _refuse(connection, plain=self._certificates is None)
+
+    def _serve(self, connection: socket.socket, peer: object) -> None:
+        deadline = time.monotonic() + READ_SECONDS
+        try:
+            # Time-outs, resets and failed handshakes are the client's business.
+            with contextlib.suppress(OSError):
+                if self._certificates is not None:
+                    connection = self._certificates.context().wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+                    connection.settimeout(READ_SECONDS)
+                    connection.do_handshake()
+                exchange(connection, deadline, WRITE_SECONDS, self._respond)
+        finally:
+            connection.close()
+            self._slots.release()
+
+    def _respond(self, request: Request) -> Response:
+        try:
+            return answer(request, self._published, self._config, self._clock_ms())
+        except CredentialsError as error:
+            self._telemetry.emit(events.CredentialsFailed(str(error)))
+            return problem(503, "the credentials of this server cannot be read; its log says why")
+        except Exception as error:
+            # The server outlives a bug in a page; the log names it.
+            self._telemetry.emit(events.RequestFailed(request.path[:200], reason_of(error)))
+            return problem(500, "this is a bug in driftgauge; its log names it")
+
+
+def _listen(config: Http) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(config.bind, config.port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((config.bind, config.port), family=family, backlog=MAX_CONNECTIONS)
+    except OSError as error:
+        message = f"cannot listen on {config.bind}:{config.port}: {error.strerror}; choose an address of this machine and a free port"
+        raise ConfigError("http", [Mistake("http.bind", message)]) from error
+
+
+def _refuse(connection: socket.socket, *, plain: bool) -> None:
+    with connection, contextlib.suppress(OSError):
+        connection.setblocking(False)  # the accepting thread waits for nobody
+        if plain:
+            connection.send(b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+
+
+class _Certificates:
+    """The server's certificate; read again when its files change, so that it can be renewed without a restart."""
+
+    def __init__(self, config: Tls) -> None:
+        self._config = config
+        self._stamp: tuple[int, int] | None = None
+        self._context: ssl.SSLContext
+        self._load()
+
+    def context(self) -> ssl.SSLContext:
+        """The context for a new connection; the former one while the files cannot be used."""
+        with contextlib.suppress(DriftgaugeError):
+            self._load()
+        return self._context
+
+    def _load(self) -> None:
+        files = (self._config.cert_file, self._config.key_file)
+        try:
+            stamp = (files[0].stat().st_mtime_ns, files[1].stat().st_mtime_ns)
+            if stamp == self._stamp:
+                return
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.minimum_version = ssl.TLSVersion.TLSv1_2
+            context.load_cert_chain(*files)
+        except OSError as error:  # ssl.SSLError is one
+            message = f"expected a PEM certificate and its key in {files[0]} and {files[1]}: {error.strerror or type(error).__name__}"
+            raise ConfigError("http", [Mistake("http.tls", message)]) from error
+        self._stamp, self._context = stamp, context
