@@ -121,7 +121,7 @@ def references(model: ModelView) -> Html:
     rows: list[tuple[Html | str, Html | str]] = []
     for each in model.versions:
         reference = each.reference
-        rows.append((el("b", "" if reference else "no reference"))
+        rows.append((el("b", "version"), el("b", each.version if reference else f"{each.version}: no reference")))
         if reference is not None:
             rows.append(("fingerprint", el("span", reference.fingerprint[:16], class_="mono", title=reference.fingerprint)))
             rows.append(("data", f"{reference.dataset_version or 'unnamed data set'}, {count(reference.rows)} rows"))
