@@ -8,6 +8,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.evaluate.baseline import Baseline
 from monitor.profile.table import CountTable
 from monitor.reference.reference import Reference
 from monitor.window import Window
@@ -62,6 +63,8 @@ class Verdicts:
     unit_factor: NDArray[np.float64]  # [S, F] probable change of unit: now = factor x reference; NaN otherwise
     share: ShareVerdicts
     since_ms: NDArray[np.int64]  # [S, F, K] event time since when DRIFTED without a break; -1 otherwise
+    unit_offset: NDArray[np.float64] | None = None  # [S, F] where ``unit_factor`` is given: now = factor x reference + offset
+    baseline: Baseline | None = None  # what was compared with, for ``worst_bins``; None without a reference
 
     @property
     def segments(self) -> tuple[str, ...]:

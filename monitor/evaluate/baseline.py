@@ -1,0 +1,211 @@
+"""The reference, aligned to a window's segments: all that an evaluation needs and that does not depend on the window.
+
+A segment's own reference has m values; it borrows from the pooled one, that of ALL:
+
+    share = (counts + k pooled share) / (m + k)
+
+with k at most ``pooling_rows``. A segment that differs from the pool clearly borrows less: k = pooling_rows x min(1, dof / X²)
+with X² the chi-square statistic of its reference against the pool, so that borrowing does not itself look like drift. A segment that the
+reference does not have is compared with the pool. The effective size of the result, from the variance of that mean,
+is (m + k)² / (m + k² / M) with M the pool's size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.config.model import Evaluation
+from monitor.evaluate.noise import rarity
+from monitor.profile.layout import FAULT_CELLS, Layout, Role, SignalBins
+from monitor.reference.reference import Reference
+from monitor.segment import ALL, parse_key
+
+Float64 = NDArray[np.float64]
+
+RATES = 4
+"""Missing, invalid (or not finite), unseen and out of range."""
+
+
+@dataclass(frozen=True, eq=False)
+class Axis:
+    """Where the cells of a numeric signal lie, in units of the feature."""
+
+    position: Float64  # [cells] mean of the reference's values in the cell, or its middle
+    gap: Float64  # [cells - 1] from position to position
+    deviation: float  # standard deviation of the reference's values; NaN when they do not vary
+    underflow: bool  # whether the first and the last of these cells are open to infinity
+    overflow: bool
+
+
+@dataclass(frozen=True, eq=False)
+class SignalBaseline:
+    """One signal of the reference for B cells that take part in distances and S segments."""
+
+    cells: slice  # of the table's columns
+    share: Float64  # [B, S]; sums to 1, or is all 0 without values
+    log_share: Float64  # [B, S]; -inf for 0
+    root_share: Float64  # [B, S]
+    entropy: Float64  # [S] sum of share x log share, 0 log 0 = 0
+    rarity: NDArray[np.int16]  # [B, S] see ``noise.rarity``
+    effective: Float64  # [S] size of the sample that the shares are as good as
+    axis: Axis | None  # None for a categorical signal
+    spread: Float64  # [2, S] for Wasserstein's floor: its mean times sqrt(ν), and a value's deviation; empty when categorical
+
+
+@dataclass(frozen=True, eq=False)
+class Baseline:
+    """A reference aligned to S segments. ``of`` builds it; it stays valid while the segments do not change."""
+
+    reference: Reference
+    segments: tuple[str, ...]
+    signals: tuple[SignalBaseline, ...]
+    n_reference: NDArray[np.int64]  # [S, F] values of the segment's own reference
+    rate: Float64  # [RATES, S, F]
+    rate_effective: Float64  # [RATES, S, F] size of the sample that the rate is as good as
+    segment_share: Float64  # [S]
+    has_grouping: NDArray[np.bool_]  # [S] whether the reference was built with the segment's grouping
+    pooled_rows: int
+
+    @staticmethod
+    def of(reference: Reference, segments: tuple[str, ...], settings: Evaluation) -> Baseline:
+        """Align ``reference`` to ``segments``. Raises ``ValueError`` for a reference without the segment ALL."""
+        table = reference.table
+        if ALL not in table.index:
+            raise ValueError(f"expected counts of the segment {ALL} in the reference of {reference.model}; build the reference again")
+        rows = np.array([table.index.get(segment, -1) for segment in segments], np.intp)
+        counts = np.where(rows[:, None] >= 0, table.counts[rows], 0) if len(rows) else np.zeros((0, table.layout.cells), np.int64)
+        pooled = table.counts[table.index[ALL]]
+        borrow = np.array([0.0 if segment == ALL else float(settings.pooling_rows) for segment in segments])
+        signals = tuple(_signal(reference, index, counts, pooled, borrow) for index in range(len(table.layout.signals)))
+        cases = rate_counts(table.layout, counts)
+        total = counts[:, table.layout.span(0)].sum(axis=1).astype(np.float64)
+        pooled_rows = int(pooled[table.layout.span(0)].sum())
+        rate, effective = _rates(cases, total, rate_counts(table.layout, pooled[None]), float(pooled_rows), borrow)
+        groupings = {frozenset(grouping) for grouping in reference.groupings}
+        return Baseline(
+            reference,
+            segments,
+            signals,
+            np.stack([counts[:, signal.cells].sum(axis=1) for signal in signals], axis=1),
+            rate,
+            effective,
+            total / max(pooled_rows, 1),
+            np.array([segment != ALL and frozenset(parse_key(segment)[0]) in groupings for segment in segments], np.bool_),
+            pooled_rows,
+        )
+
+
+def distance_cells(layout: Layout, index: int) -> slice:
+    """Columns of the cells that take part in distances: VALUE and UNSEEN, which stand side by side."""
+    roles = np.array(layout.signals[index].roles)
+    places = np.flatnonzero((roles == Role.VALUE) | (roles == Role.UNSEEN)) + layout.offsets[index]
+    return slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(int(layout.offsets[index]), int(layout.offsets[index]))
+
+
+def rate_counts(layout: Layout, counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """[RATES, segments, signals] rows with a missing, an invalid or not finite, an unseen, an out-of-range value."""
+    first = layout.offsets[:-1]
+    cases = np.zeros((RATES, len(counts), len(first)), np.int64)
+    cases[0] = counts[:, first + Role.MISSING]
+    cases[1] = counts[:, first + Role.INVALID] + counts[:, first + Role.NON_FINITE]
+    for column, role in enumerate((Role.UNSEEN, Role.OUT_OF_RANGE), start=2):
+        for place in np.flatnonzero(layout.roles == role):
+            cases[column, :, layout.signal_of_cell[place]] += counts[:, place]
+    return cases
+
+
+def _borrowed(borrow: Float64, own: Float64, chi_square: Float64, freedom: Float64 | float) -> Float64:
+    """k: rows borrowed from the pool."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        k = borrow * np.fmin(1.0, freedom / chi_square)  # fmin: 0 / 0 borrows in full
+    return np.where(own > 0, k, np.maximum(borrow, 1.0))
+
+
+def _effective(own: Float64, k: Float64, pool: float | Float64) -> Float64:
+    return np.asarray((own + k) ** 2 / np.maximum(own + k * k / np.maximum(pool, 1.0), 1e-30)) * (np.asarray(pool) > 0)
+
+
+def _rates(
+    cases: NDArray[np.int64], total: Float64, pooled_cases: NDArray[np.int64], pooled: float, borrow: Float64
+) -> tuple[Float64, Float64]:
+    own, k0 = total[:, None], borrow[:, None]
+    pool_rate = pooled_cases / max(pooled, 1.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        chi_square = (cases - own * pool_rate) ** 2 / (own * pool_rate * (1 - pool_rate))
+    k = _borrowed(k0, own, chi_square, 1.0)
+    return (cases + k * pool_rate) / (own + k), _effective(own, k, pooled)
+
+
+def _signal(
+    reference: Reference, index: int, all_counts: NDArray[np.int64], all_pooled: NDArray[np.int64], borrow: Float64
+) -> SignalBaseline:
+    layout = reference.layout
+    cells = distance_cells(layout, index)
+    counts = np.ascontiguousarray(all_counts[:, cells].T, np.float64)
+    pooled = all_pooled[cells].astype(np.float64)
+    own, pool = counts.sum(axis=0), float(pooled.sum())
+    pool_share = (pooled / max(pool, 1.0))[:, None]
+    known = pooled > 0
+    expected = own * pool_share[known]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        chi_square = ((counts[known] - expected) ** 2 / expected).sum(axis=0)
+    k = _borrowed(borrow, own, chi_square, float(known.sum() - 1))
+    share = (counts + k * pool_share) / (own + k) if pool else np.zeros_like(counts)
+    effective = _effective(own, k, pool)
+    with np.errstate(divide="ignore"):
+        log_share = np.log(share)
+    # One row more than was seen in each cell: what a small reference has not seen is not impossible.
+    thin = rarity(share + 1 / np.maximum(effective, 1.0))
+    axis = _axis(reference, index, cells) if layout.signals[index].kind == "numeric" else None
+    spread = np.zeros((2, 0)) if axis is None else _spread(share, axis)
+    return SignalBaseline(cells, share, log_share, np.sqrt(share), _entropy(share), thin, effective, axis, spread)
+
+
+_SMALLEST = np.finfo(np.float64).tiny
+
+
+def _entropy(share: Float64) -> Float64:
+    # The same operations as for the shares now, so that equal shares give the same bits.
+    return np.asarray(np.add.reduce(share * np.log(np.maximum(share, _SMALLEST)), axis=0))
+
+
+def _axis(reference: Reference, index: int, cells: slice) -> Axis:
+    signal = reference.layout.signals[index]
+    first, last = int(reference.layout.offsets[index]) + FAULT_CELLS, int(reference.layout.offsets[index + 1])
+    low, high = cell_bounds(signal)
+    inside = slice(cells.start - first, cells.stop - first)
+    position = cell_positions(low, high, reference.bin_means[first:last])[inside]
+    deviation = float(reference.stds[index])
+    return Axis(
+        position,
+        np.diff(position),
+        deviation if np.isfinite(deviation) and deviation > 0 else np.nan,
+        cells.start == first and len(signal.edges) > 0,
+        cells.stop == last and len(signal.edges) > 0,
+    )
+
+
+def cell_bounds(signal: SignalBins) -> tuple[Float64, Float64]:
+    """[value cells] lower and upper ends of a numeric signal's cells; the outermost are infinite."""
+    return np.array([-np.inf, *signal.edges]), np.array([*signal.edges, np.inf])
+
+
+def cell_positions(low: Float64, high: Float64, means: Float64) -> Float64:
+    """[value cells] where a cell's values are taken to be: their mean in the reference, else the middle, or the finite end."""
+    with np.errstate(invalid="ignore"):
+        middle = low / 2 + high / 2  # halves first: the sum of two ends can overflow
+    middle = np.where(np.isinf(low), high, np.where(np.isinf(high), low, middle))
+    middle = np.where(np.isfinite(middle), middle, 0.0)  # a signal without edges is one cell, wherever
+    return np.asarray(np.clip(np.where(np.isfinite(means), means, middle), low, high))
+
+
+def _spread(share: Float64, axis: Axis) -> Float64:
+    below = np.cumsum(share, axis=0)[:-1]
+    variance = np.maximum(below * (1 - below), 0.0)
+    expected = np.sqrt(2 / np.pi) * np.add.reduce(np.sqrt(variance) * axis.gap[:, None], axis=0)
+    centre = np.add.reduce(share * axis.position[:, None], axis=0)
+    deviation = np.sqrt(np.add.reduce(share * (axis.position[:, None] - centre) ** 2, axis=0))
+    return np.stack([expected, deviation]) / axis.deviation
