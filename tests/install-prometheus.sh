@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs Prometheus, promtool, Alertmanager and amtool from Debian or Ubuntu, for the tests that run against the real ones.
-# Exit status 0 when all four are there afterwards; else 1, and a line says what is left out and why.
+# Where that is not possible, it says what is left out and why, and is content: the tests name what they leave out,
+# and DRIFTGAUGE_REQUIRE=prometheus,alertmanager makes them fail instead.
 set -u
 
 PROGRAMS="prometheus promtool prometheus-alertmanager amtool"
@@ -13,7 +14,7 @@ missing() {
 
 leave_out() {
     echo "LEFT OUT: tests that need $(missing)- $1" >&2
-    exit 1
+    exit 0
 }
 
 if [ -z "$(missing)" ]; then

@@ -5,14 +5,29 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from monitor.config import load_config
 from monitor.rules import render_rules, render_tests
 
 
-def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+_EXAMPLES = """\
+examples:
+  driftgauge rules -c config.yaml                                     to standard output
+  driftgauge rules -c config.yaml -o driftgauge.rules.yml --tests     with unit tests beside, driftgauge.rules.test.yml
+  promtool test rules driftgauge.rules.test.yml
+"""
+
+
+def add_parser(subparsers: Any) -> None:
     """Add the command to the command line."""
-    parser = commands.add_parser("rules", help="write the alert rules for Prometheus", description=__doc__)
+    parser = subparsers.add_parser(
+        "rules",
+        help="write the alert rules for Prometheus",
+        description="Write the alert rules of a configuration, and unit tests of them. Prometheus 2.42 and later reads them.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("-c", "--config", type=Path, required=True, metavar="FILE", help="the configuration")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="where to write; standard output when absent")
     parser.add_argument("--tests", action="store_true", help="also write unit tests for promtool beside the output, as NAME.test.yml")
@@ -32,16 +47,16 @@ def run(arguments: argparse.Namespace) -> int:
     output.write_text(rules, encoding="utf-8")
     print(f"wrote {output}")
     if arguments.tests:
-        tests = test_path(output)
+        tests = tests_path(output)
         tests.write_text(render_tests(config, output.name), encoding="utf-8")
         print(f"wrote {tests}; run them with: promtool test rules {tests}")
     return 0
 
 
-def test_path(rules: Path) -> Path:
+def tests_path(rules: Path) -> Path:
     """Where the tests of a rule file stand.
 
-    >>> test_path(Path("deploy/driftgauge.rules.yml")).name
+    >>> tests_path(Path("deploy/driftgauge.rules.yml")).name
     'driftgauge.rules.test.yml'
     """
     return rules.with_name(f"{rules.stem}.test.yml")

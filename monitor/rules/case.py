@@ -132,5 +132,3 @@ def percentage(ratio: float) -> str:
     '50.5%'
     """
     return f"{ratio * 100:.4g}%"
-
-

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from monitor.config import Config
 from monitor.rules.case import Case, RecordCase
-from monitor.rules.drift_cases import drift_cases, drift_record_cases
+from monitor.rules.drift_cases import drift_cases
 from monitor.rules.pipeline_cases import pipeline_cases
 from monitor.rules.trust_cases import trust_cases, trust_record_cases
 
@@ -21,4 +21,4 @@ def cases(config: Config) -> tuple[Case, ...]:
 
 def record_cases(config: Config) -> tuple[RecordCase, ...]:
     """Cases of every recording rule."""
-    return tuple(case for model in config.models for case in (*drift_record_cases(model.name), *trust_record_cases(model.name)))
+    return tuple(case for model in config.models for case in trust_record_cases(model.name))

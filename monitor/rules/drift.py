@@ -10,22 +10,13 @@ Drift is a warning. It says that the data changed, not that the model got worse,
 from __future__ import annotations
 
 from monitor.config import Alerts
-from monitor.rules.rule import ONE_PROCESS, Alert, Record, query_template, series
-
-DRIFTED = "model_version_window:driftgauge_segments_drifted:sum"
-"""Segments in which the distribution of an input drifted; dashboards read it over long ranges."""
+from monitor.rules.rule import ONE_PROCESS, Alert, query_template, series
 
 _WHERE = "{{ $labels.model }} {{ $labels.version }}, segment {{ $labels.segment }}, {{ $labels.window }} window"
 _VALUES = "$labels.model $labels.version $labels.window $labels.segment"
 _SIGNAL_VALUES = "$labels.model $labels.version $labels.signal"
 _PREDICTIONS = "score|predicted_class"
 _RATES = ".+_rate"
-
-
-def drift_records(model: str) -> tuple[Record, ...]:
-    """Recording rules of one model."""
-    drifted = series("driftgauge_signals_drifted", model=model, kind="distribution")
-    return (Record(DRIFTED, f"sum without (segment, kind) (max {ONE_PROCESS} ({drifted}) > bool 0)"),)
 
 
 def drift_alerts(model: str, settings: Alerts) -> tuple[Alert, ...]:

@@ -3,30 +3,9 @@
 from __future__ import annotations
 
 from monitor.config import Alerts
-from monitor.rules.case import OTHER_TARGET, TARGET, Case, Firing, Moment, RecordCase, labelled, minutes, steady
-from monitor.rules.drift import DRIFTED
+from monitor.rules.case import OTHER_TARGET, TARGET, Case, Firing, Moment, labelled, minutes, steady
 
 _LONG = 60  # minutes of values after the alert is due
-
-
-def drift_record_cases(model: str) -> tuple[RecordCase, ...]:
-    """Cases of the recording rules."""
-    window = {"model": model, "version": "7", "window": "short"}
-    drifted = {"kind": "distribution"} | window
-    return (
-        RecordCase(
-            DRIFTED,
-            "Two of three segments drifted; two replicas report the same, which must not double them.",
-            {
-                labelled("driftgauge_signals_drifted", TARGET, drifted, segment="ALL"): "0x5",
-                labelled("driftgauge_signals_drifted", TARGET, drifted, segment="origin=JFK"): "4x5",
-                labelled("driftgauge_signals_drifted", TARGET, drifted, segment="origin=EWR"): "1x5",
-                labelled("driftgauge_signals_drifted", OTHER_TARGET, drifted, segment="origin=EWR"): "1x5",
-            },
-            5,
-            {labelled(DRIFTED, window, job="driftgauge"): 2},
-        ),
-    )
 
 
 def drift_cases(model: str, settings: Alerts) -> tuple[Case, ...]:
@@ -66,6 +45,7 @@ def _distribution(model: str, settings: Alerts, due: int) -> tuple[Case, ...]:
     hostile = _segment(model, 'carrier=A"\\B')
     length = due + _LONG
     counted = labelled("driftgauge_signals_drifted", TARGET, hostile, kind="distribution")
+    replica = labelled("driftgauge_signals_drifted", OTHER_TARGET, hostile, kind="distribution")
     fired = Firing(
         _alerted(hostile, kind="distribution"),
         f'{model} 7, segment carrier=A"\\B, short window: 2 signals drifted.'
@@ -82,8 +62,8 @@ def _distribution(model: str, settings: Alerts, due: int) -> tuple[Case, ...]:
         Case(
             "DriftgaugeDataDrift",
             "A carrier moved its departures to the evening. Its code holds a quote and a backslash, since segment values come from outside."
-            " `month` is above its threshold but within its noise, so it is not named. When the series end, the alert is held a while.",
-            {counted: f"{steady(2, length)} stale"}
+            " `month` is above its threshold but within its noise, so it is not named. A replica that ends makes no second alert; when all series end, the alert is held a while.",
+            {counted: f"{steady(2, length)} stale", replica: "2x2 stale"}
             | _effects(hostile, effects, {"dep_hour", "distance"}, after + _LONG),
             (Moment(due, (fired,)), *held, Moment(after + 3)),
         ),

@@ -30,11 +30,10 @@ def pipeline_alerts(settings: Alerts) -> tuple[Alert, ...]:
         Alert(
             "DriftgaugeLag",
             # Each partition is read by one process; during a rebalance two may still report it.
-            "sum without (partition) (max without (instance, pod) (driftgauge_consumer_lag_messages))"
-            f" > {settings.max_lag_records}",
+            f"sum without (partition) (max without (instance, pod) (driftgauge_consumer_lag_messages)) > {settings.max_lag_records}",
             "warning",
             "Messages wait unread, so verdicts are about the past.",
-            "{{ $labels.model }}, topic {{ $labels.topic }}: {{ $value | printf \"%.0f\" }} messages are unread.",
+            '{{ $labels.model }}, topic {{ $labels.topic }}: {{ $value | printf "%.0f" }} messages are unread.',
             settings.pending_ms,
         ),
         Alert(
@@ -49,7 +48,7 @@ def pipeline_alerts(settings: Alerts) -> tuple[Alert, ...]:
             "increase(driftgauge_commit_failures_total[5m]) > 0",
             "warning",
             "The state cannot be saved, so a restart would have to count a long stretch again.",
-            "{{ $labels.instance }}: {{ $value | printf \"%.0f\" }} commits failed in the last 5 minutes; the last that succeeded was"
+            '{{ $labels.instance }}: {{ $value | printf "%.0f" }} commits failed in the last 5 minutes; the last that succeeded was'
             + query_template(
                 "time() - driftgauge_last_commit_timestamp_seconds{job=%q,instance=%q}",
                 "$labels.job $labels.instance",

@@ -15,9 +15,7 @@ def pipeline_cases(settings: Alerts) -> tuple[Case, ...]:
 
 
 def _alive() -> tuple[Case, ...]:
-    down = (
-        "Prometheus sees no driftgauge process. Drift alerts resolve by themselves now, which does not mean that the drift is over."
-    )
+    down = "Prometheus sees no driftgauge process. Drift alerts resolve by themselves now, which does not mean that the drift is over."
     return (
         Case(
             "DriftgaugeWatchdog",
@@ -100,8 +98,7 @@ def _commits() -> tuple[Case, ...]:
                     (
                         Firing(
                             TARGET,
-                            "a:9464: 5 commits failed in the last 5 minutes; the last that succeeded was "
-                            f"{spoken(15 * 60)} ago.",
+                            f"a:9464: 5 commits failed in the last 5 minutes; the last that succeeded was {spoken(15 * 60)} ago.",
                         ),
                     ),
                 ),
