@@ -10,7 +10,6 @@ from typing import Any
 from monitor.config import load_config
 from monitor.rules import render_rules, render_tests
 
-
 _EXAMPLES = """\
 examples:
   driftgauge rules -c config.yaml                                     to standard output

@@ -62,7 +62,8 @@ def _distribution(model: str, settings: Alerts, due: int) -> tuple[Case, ...]:
         Case(
             "DriftgaugeDataDrift",
             "A carrier moved its departures to the evening. Its code holds a quote and a backslash, since segment values come from outside."
-            " `month` is above its threshold but within its noise, so it is not named. A replica that ends makes no second alert; when all series end, the alert is held a while.",
+            " `month` is above its threshold but within its noise, so it is not named. A replica that ends makes no second"
+            " alert; when all series end, the alert is held a while.",
             {counted: f"{steady(2, length)} stale", replica: "2x2 stale"}
             | _effects(hostile, effects, {"dep_hour", "distance"}, after + _LONG),
             (Moment(due, (fired,)), *held, Moment(after + 3)),
