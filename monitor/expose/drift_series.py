@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from monitor.evaluate.verdict import Status, Verdicts
 from monitor.expose.catalogue import METRICS, Metric
-from monitor.expose.findings import conclude, is_quality, share_distance, urgency
+from monitor.expose.findings import DRIFTED_FROM, conclude, is_quality, share_distance, urgency
 from monitor.expose.snapshot import RiverAlarms
 from monitor.profile.layout import Role
 from monitor.profile.table import CountTable
@@ -25,9 +25,12 @@ from monitor.segment import ALL
 Float64 = NDArray[np.float64]
 Text = NDArray[np.object_]  # of bytes
 
+# Added to value / threshold, which is brought to [0, 1).
+_OWN = 1.0  # a segment's own series
+_WHOLE = 2.0  # the whole traffic
+_DRIFTED = 3.0  # so that [3, 4) are drifted statistics and [4, 5) drifted segments' own series
+_ALARMED = 3.5  # among the drifted statistics
 _ALWAYS = np.inf
-_ALARMED = 2.5  # among the drifted statistics
-_SEGMENT_FIRST = 1.0  # [1, 2) calm, [3, 4) drifted: before the statistics of the same state
 _EMPTY = np.array([b""], object)
 
 
@@ -133,20 +136,25 @@ class _Page:
         return _block(metric, start.encode("utf-8", "replace"), self.segments if heads is None else heads, tails, values, urgent)
 
 
+def _urgency(value: Float64, threshold: Float64, status: NDArray[np.uint8]) -> Float64:
+    found = urgency(value, threshold, status)
+    return found + (_DRIFTED - DRIFTED_FROM) * (found >= DRIFTED_FROM)
+
+
 def _of_window(one: Verdicts) -> Iterator[Block]:
     page = _Page(
         one,
         _text([f',segment="{escape(segment)}"' for segment in one.segments]),
         _text([f',signal="{escape(signal)}"}} ' for signal in one.signals]),
     )
-    urgent = urgency(one.value, one.threshold, one.status)  # [S, F, K]
-    urgent += _SEGMENT_FIRST * (np.array(one.segments) == ALL)[:, None, None]
+    urgent = _urgency(one.value, one.threshold, one.status)  # [S, F, K]
+    urgent += _WHOLE * (np.array(one.segments) == ALL)[:, None, None]
     of_signal = urgent.max(axis=2, initial=0.0)  # [S, F]
     of_segment = np.maximum(
-        of_signal.max(axis=1, initial=0.0), urgency(share_distance(one), np.array(one.share.threshold), one.share.status)
+        of_signal.max(axis=1, initial=0.0), _urgency(share_distance(one), np.array(one.share.threshold), one.share.status)
     )
     yield from _counts(page)
-    yield from _segments(page, of_segment + _SEGMENT_FIRST)
+    yield from _segments(page, of_segment + _OWN)
     tails = _text([f",{_labels(('signal', 'statistic'), (signal, name))}}} " for signal in one.signals for name in one.statistics])
     yield page.block("driftgauge_drift_statistic", tails, one.value.reshape(len(one.segments), -1), urgent.reshape(len(one.segments), -1))
     yield from _details(page, of_signal)

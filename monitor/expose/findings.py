@@ -23,6 +23,10 @@ _RANK[list(_PRECEDENCE)] = np.arange(len(_PRECEDENCE))
 _OF_RANK = np.array(_PRECEDENCE, np.uint8)
 
 
+DRIFTED_FROM = 2.0
+"""Least urgency of a DRIFTED verdict; that of any other is below 1."""
+
+
 def is_quality(statistic: str) -> bool:
     """Whether a statistic looks at missing, invalid, unseen or out-of-range values rather than at the distribution.
 
@@ -50,7 +54,7 @@ def urgency(value: Float64, threshold: Float64, status: NDArray[np.uint8]) -> Fl
     size = np.abs(value)
     with np.errstate(invalid="ignore", divide="ignore"):
         share = size / (size + threshold)
-    return np.asarray(np.where(np.isfinite(share), share, 0.0) + 2.0 * (status == Status.DRIFTED))
+    return np.asarray(np.where(np.isfinite(share), share, 0.0) + DRIFTED_FROM * (status == Status.DRIFTED))
 
 
 def share_distance(verdicts: Verdicts) -> Float64:

@@ -1,0 +1,54 @@
+"""docs/metrics.md from the catalogue: ``python -m monitor.expose.docs docs/metrics.md``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from monitor.expose.catalogue import CATALOGUE, KINDS, LABELS, Metric
+
+_GROUPS = {
+    "drift": (
+        "Drift",
+        "What is concluded about the models. Rendered once per evaluation, and served from memory after that. At most "
+        "`http.max_series` of these series are exposed: counts per window and thresholds always, then the drifted segments, "
+        "the drifted statistics, the whole traffic (`ALL`), the other segments, and the other statistics by value / threshold. "
+        "`driftgauge_series_left_out` says how many are missing. A statistic that is undefined has no series, never a zero or a NaN; "
+        "a segment that vanishes takes its series with it. Noise floors and worst bins are in `/api/v1/verdicts`.",
+    ),
+    "pipeline": (
+        "Pipeline",
+        "What the monitor did and how far it is. Totals of messages and rows are part of the saved state: they go on after a "
+        "restart and always agree with the counts. Failures, reconnects, dead letters and durations are those of this process.",
+    ),
+    "process": ("Process", "The operating system's view, as from every Prometheus client."),
+}
+
+
+def metrics_markdown() -> str:
+    """The whole page."""
+    lines = [
+        "# Metrics",
+        "",
+        "Generated from `monitor/expose/catalogue.py` by `python -m monitor.expose.docs docs/metrics.md`.",
+        "",
+        "`/metrics` speaks the text format 0.0.4 of Prometheus, compressed with gzip when asked. Units are base units: seconds, bytes, "
+        "ratios from 0 to 1. Times are seconds since 1970-01-01 UTC.",
+    ]
+    for group, (title, text) in _GROUPS.items():
+        lines += ["", f"## {title}", "", text, "", "| metric | type | unit | labels | meaning |", "| --- | --- | --- | --- | --- |"]
+        lines += [_row(metric) for metric in CATALOGUE if metric.group == group]
+    lines += ["", "## Labels", "", "| label | meaning |", "| --- | --- |"]
+    lines += [f"| `{name}` | {meaning} |" for name, meaning in LABELS.items()]
+    lines += ["", "## Kinds", "", "| metric | kind | meaning |", "| --- | --- | --- |"]
+    lines += [f"| `{metric}` | `{kind}` | {meaning} |" for metric, kinds in KINDS.items() for kind, meaning in kinds.items()]
+    return "\n".join([*lines, ""])
+
+
+def _row(metric: Metric) -> str:
+    labels = ", ".join(f"`{label}`" for label in metric.labels)
+    return f"| `{metric.name}` | {metric.type} | {metric.unit or '–'} | {labels or '–'} | {metric.help} |"
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(metrics_markdown(), encoding="utf-8")
