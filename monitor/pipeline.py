@@ -158,19 +158,24 @@ def _close_panes(model: ModelState) -> list[Evaluated]:
     horizon = clock.horizon_pane()
     if horizon is None or (clock.closed_panes is not None and horizon <= clock.closed_panes):
         return []
-    opened = [pane for version in model.versions.values() for _, pane in version.open]
-    first = clock.closed_panes if clock.closed_panes is not None else min(opened, default=horizon)
-    # After a long silence every window is empty: no need to look at each pane of it.
-    idle_until = min([horizon - model.config.windows.long_ms // clock.pane_ms - 1, *opened])
     every = (model.config.evaluation.every_ms or clock.pane_ms) // clock.pane_ms
     evaluations = []
-    for pane in range(max(first, idle_until), horizon):
+    pane = clock.closed_panes if clock.closed_panes is not None else _next_open(model, horizon)
+    while pane < horizon:
         for _, version in sorted(model.versions.items()):
             _close_pane(model, version, pane)
         if (pane + 1) % every == 0:
             evaluations.append(_evaluate(model, pane + 1))
+        pane += 1
+        if not any(version.windows.long.total.segments for version in model.versions.values()):
+            pane = max(pane, _next_open(model, horizon))  # a long silence emptied every window: nothing to see until then
     clock.closed_panes = horizon
     return evaluations
+
+
+def _next_open(model: ModelState, horizon: int) -> int:
+    """The first open pane below the horizon, or the horizon."""
+    return min([horizon, *(pane for version in model.versions.values() for _, pane in version.open)])
 
 
 def _close_pane(model: ModelState, version: VersionState, pane: int) -> None:
