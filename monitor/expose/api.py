@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from monitor.config.model import STATISTICS
 from monitor.evaluate.verdict import Status, Verdicts
@@ -60,7 +61,7 @@ def verdicts_json(snapshot: Snapshot, query: Query) -> bytes:
     return msgspec.json.encode(answer) + b"\n"
 
 
-def _matches(one: Verdicts, query: Query) -> tuple[np.ndarray, Float64]:
+def _matches(one: Verdicts, query: Query) -> tuple[NDArray[np.intp], Float64]:
     """Places and urgency of the verdicts asked for. Place S*F*K + s is the share of segment s."""
     statuses = one_of(query, "status", [status.label for status in Status])
     status_codes = [status for status in Status if statuses is None or status.label in statuses]
@@ -70,15 +71,21 @@ def _matches(one: Verdicts, query: Query) -> tuple[np.ndarray, Float64]:
     kinds = _mask(one.statistics, statistics)
     wanted = np.isin(one.status, status_codes) & segments[:, None, None] & signals[None, :, None] & kinds
     places = np.flatnonzero(wanted)
-    urgent = urgency(one.value, one.threshold, one.status).ravel()[places]
+    urgent = _order(one.value, one.threshold, one.status).ravel()[places]
     if "signal" in query or (statistics is not None and SEGMENT_SHARE not in statistics):
         return places, urgent
     shares_wanted = np.flatnonzero(np.isin(one.share.status, status_codes) & segments)
-    of_share = urgency(share_distance(one), np.array(one.share.threshold), one.share.status)[shares_wanted]
+    of_share = _order(share_distance(one), np.array(one.share.threshold), one.share.status)[shares_wanted]
     return np.concatenate([places, shares_wanted + one.value.size]), np.concatenate([urgent, of_share])
 
 
-def _mask(names: Sequence[str], wanted: frozenset[str] | None) -> np.ndarray:
+def _order(value: Float64, threshold: Float64, status: NDArray[np.uint8]) -> Float64:
+    """Urgency, the unjudged after the stable."""
+    judged = (status == Status.DRIFTED) | (status == Status.STABLE)
+    return urgency(value, threshold, status) - ~judged
+
+
+def _mask(names: Sequence[str], wanted: frozenset[str] | None) -> NDArray[np.bool_]:
     return np.array([wanted is None or name in wanted for name in names], bool)
 
 

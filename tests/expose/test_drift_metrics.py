@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.evaluate.verdict import Status
@@ -35,6 +35,7 @@ def test_no_verdicts_give_a_page_with_no_series_but_its_own_counts() -> None:
     ]
 
 
+@settings(deadline=None)
 @given(st.text(min_size=1).filter(lambda text: "\x00" not in text))
 def test_whatever_a_segment_is_called_it_is_one_label_value_that_reads_back(name: str) -> None:
     page = drift_page([small(("ALL", name), version=name)], 1000).text
@@ -98,6 +99,7 @@ def test_counts_per_window_and_thresholds_survive_any_cap() -> None:
     assert len(series(page, "driftgauge_drift_threshold")) == 4
 
 
+@settings(deadline=None)
 @given(st.integers(1, 60), st.integers(1, 400))
 def test_exposed_and_left_out_add_up_to_all_series_whatever_the_cap(segments: int, cap: int) -> None:
     total = drift_page([with_segments(segments)], 10**9).exposed
@@ -146,6 +148,7 @@ def test_alarms_of_river_are_counters_with_the_time_of_the_last() -> None:
     assert list(series(page, "driftgauge_river_last_drift_timestamp_seconds").values()) == [1_700_000_000.25]
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False, min_value=-1e290, max_value=1e290), min_size=1))
 def test_values_read_back_to_six_significant_digits(values: list[float]) -> None:
     array = np.array([value if abs(value) > 1e-290 else 0.0 for value in values])
@@ -162,6 +165,7 @@ def test_times_keep_every_digit() -> None:
     assert list(series(drift_page([late], 1000).text, "driftgauge_window_end_timestamp_seconds").values()) == [1_712_345_678.901]
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=2000))
 def test_the_compressed_page_is_one_gzip_member_of_the_page_and_its_tail(tail: bytes) -> None:
     page = drift_page([small()], 1000)

@@ -1,0 +1,13 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.prometheus import tool
+
+
+@pytest.fixture(scope="session")
+def promtool() -> str:
+    """Path of Prometheus' own checker; a test that uses this is left out, and that is said, where it is not installed."""
+    path = tool("promtool")
+    assert path is not None
+    return path

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from monitor import events
+from monitor.batch import RejectReason
+from monitor.expose.catalogue import KINDS, METRICS
+from monitor.expose.self_metrics import SelfMetrics
+from monitor.expose.snapshot import Ledger, ModelView, PartitionProgress, Phase, Snapshot
+from tests.expose.exposition import families, series
+from tests.expose.sample import NOW_MS, running, starting
+
+
+def only(page: bytes, name: str) -> float:
+    values = list(series(page, name).values())
+    assert len(values) == 1
+    return values[0]
+
+
+def test_every_family_is_declared_with_its_type_labels_and_help_and_all_declared_ones_are_there() -> None:
+    found = families(SelfMetrics().render(replace(running(), rebuilding_since_ms=NOW_MS)))
+    declared = {name: metric for name, metric in METRICS.items() if metric.group != "drift"}
+    assert set(found) == set(declared)
+    for name, family in found.items():
+        assert (family.type, family.documentation) == (declared[name].type, declared[name].help)
+        assert family.samples, f"{name} has no series"
+        for sample in family.samples:
+            assert set(sample.labels) - {"le"} == set(declared[name].labels), name
+            if "kind" in sample.labels:
+                assert sample.labels["kind"] in KINDS[name]
+
+
+def test_totals_are_those_of_the_ledger_so_a_restart_does_not_reset_them() -> None:
+    ledger = Ledger(
+        messages=100, tombstones=1, rejected={RejectReason.NOT_JSON: 2}, rows_counted=90, rows_duplicate=4, rows_late={"late": 3}
+    )
+    assert ledger.unaccounted == 0
+    snapshot = Snapshot(1, 0, "1", models=(ModelView("m", "t", ledger),))
+    for page in (SelfMetrics().render(snapshot), SelfMetrics().render(snapshot)):  # two processes
+        assert only(page, "driftgauge_messages_total") == 100
+        assert only(page, "driftgauge_rows_counted_total") == 90
+        assert only(page, "driftgauge_messages_rejected_total") == 2
+        assert only(page, "driftgauge_rows_late_total") == 3
+
+
+def test_a_row_that_nobody_counted_is_unaccounted_for() -> None:
+    assert Ledger(messages=10, rows_counted=8, rows_duplicate=1).unaccounted == 1
+
+
+def test_what_is_known_beforehand_is_zero_and_what_is_unknown_is_absent() -> None:
+    page = SelfMetrics().render(starting())
+    assert set(series(page, "driftgauge_messages_rejected_total").values()) == {0.0}
+    assert len(series(page, "driftgauge_messages_rejected_total")) == len(RejectReason)
+    assert only(page, "driftgauge_commit_failures_total") == 0
+    assert only(page, "driftgauge_ready") == 0
+    for name in ("watermark_timestamp_seconds", "last_evaluation_timestamp_seconds", "last_commit_timestamp_seconds", "partitions"):
+        assert series(page, f"driftgauge_{name}") == {}
+
+
+def test_the_lag_of_a_partition_that_left_is_gone() -> None:
+    two = tuple(PartitionProgress(p, 10, lag_messages=5) for p in (0, 1))
+    snapshot = Snapshot(1, 0, "1", Phase.RUNNING, (ModelView("m", "t", partitions=two, partitions_in_topic=2),))
+    metrics = SelfMetrics()
+    assert len(series(metrics.render(snapshot), "driftgauge_consumer_lag_messages")) == 2
+    moved = replace(snapshot, models=(replace(snapshot.models[0], partitions=two[:1]),))
+    after = metrics.render(moved)
+    assert len(series(after, "driftgauge_consumer_lag_messages")) == 1
+    assert only(after, "driftgauge_partitions_owned") == 1
+
+
+@pytest.mark.parametrize(
+    ("event", "name", "value"),
+    [
+        (events.CommitFailed("disk full"), "driftgauge_commit_failures_total", 1),
+        (events.SourceReconnected("OSError"), "driftgauge_source_reconnects_total", 1),
+        (events.DeadLettersDelivered("flights", 7), "driftgauge_dead_letters_total", 7),
+        (events.DeadLettersFailed("flights", 3, "x"), "driftgauge_dead_letter_failures_total", 3),
+    ],
+)
+def test_an_event_is_counted_once(event: events.Event, name: str, value: float) -> None:
+    metrics = SelfMetrics()
+    assert only(metrics.render(starting()), name) == 0
+    metrics.observe(event)
+    assert only(metrics.render(starting()), name) == value
+
+
+def test_durations_become_histograms_in_seconds() -> None:
+    metrics = SelfMetrics()
+    metrics.observe(events.WindowsEvaluated("flights", 0, 0.2, 1, 10))
+    metrics.observe(events.StateCommitted(1, 100, 0.02))
+    found = families(metrics.render(starting()))
+    evaluations = {(s.name, s.labels.get("le")): s.value for s in found["driftgauge_evaluation_duration_seconds"].samples}
+    assert evaluations["driftgauge_evaluation_duration_seconds_bucket", "0.1"] == 0
+    assert evaluations["driftgauge_evaluation_duration_seconds_bucket", "0.25"] == 1
+    assert evaluations["driftgauge_evaluation_duration_seconds_sum", None] == pytest.approx(0.2)
+    assert not any("_created" in sample.name for family in found.values() for sample in family.samples)
+
+
+def test_a_hostile_version_reads_back_as_one_label_value() -> None:
+    base = running()
+    model = replace(base.models[0], versions=(replace(base.models[0].versions[0], version='v"} 1\nx\ud800'),))
+    page = SelfMetrics().render(replace(base, models=(model,)))
+    assert {dict(labels)["version"] for labels in series(page, "driftgauge_model_info")} == {'v"} 1\nx?'}
