@@ -30,6 +30,15 @@ Told = Callable[[frozenset[TopicPartition]], None]
 
 
 @dataclass(frozen=True, slots=True)
+class Tell:
+    """Whom to tell of rebalances, on the thread that polls."""
+
+    assigned: Told
+    revoked: Told
+    lost: Told
+
+
+@dataclass(frozen=True, slots=True)
 class Client:
     """A consumer and the only thread that may call what blocks in it."""
 
@@ -48,8 +57,8 @@ class Client:
         return None
 
 
-def connect(config: SourceConfig, topics: Sequence[str]) -> tuple[Client, dict[str, int]]:
-    """A connected consumer, and the number of partitions of each topic.
+def connect(config: SourceConfig, topics: Sequence[str], tell: Tell | None = None) -> tuple[Client, dict[str, int]]:
+    """A connected consumer, and the number of partitions of each topic. With ``tell`` it is subscribed, and joins when polled.
 
     Raises ``SourceError`` within ``connect_timeout_ms`` and a little, also where the client itself would wait for ever.
     """
@@ -65,17 +74,18 @@ def connect(config: SourceConfig, topics: Sequence[str]) -> tuple[Client, dict[s
 
     options = _options(config, brokers) | {"kafka_client": network}
     thread = ClientThread("driftgauge-kafka")
-    partitions: dict[str, int] = {}
     try:
-        consumer = thread.call(lambda: KafkaConsumer(**options), limit_s + 1)
-        for topic in topics:
-            partitions[topic] = len(thread.call(partial(consumer.partitions_for_topic, topic), max(1.0, deadline - time.monotonic())))
+        client = Client(thread.call(lambda: KafkaConsumer(**options), limit_s + 1), thread, config)
+        if tell is not None:
+            client.consumer.subscribe(topics, listener=Rebalances(client, tell))
+        # Fetched after the subscription: a group that is joined before its topics are known is joined twice.
+        thread.call(client.consumer.topics, max(1.0, deadline - time.monotonic()))
     except (KafkaError, TimeoutError) as error:
         for each in networks:
             each.close()
         thread.end()
         raise explain(error, "cannot connect", config) from error
-    client = Client(consumer, thread, config)
+    partitions = {topic: len(client.consumer.partitions_for_topic(topic)) for topic in topics}
     missing = [topic for topic, count in partitions.items() if not count]
     if missing:
         client.close()
@@ -115,20 +125,20 @@ def _options(config: SourceConfig, brokers: Sequence[str]) -> dict[str, Any]:
 class Rebalances(AsyncConsumerRebalanceListener):  # type: ignore[misc]
     """Hands the client's rebalances over to the thread that polls, and waits without blocking the client's I/O."""
 
-    def __init__(self, client: Client, assigned: Told, revoked: Told, lost: Told) -> None:
-        self._client, self._assigned, self._revoked, self._lost = client, assigned, revoked, lost
+    def __init__(self, client: Client, tell: Tell) -> None:
+        self._client, self._tell = client, tell
 
     async def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
         """All partitions of the new generation, since ``range`` is eager."""
-        await self._hand_over(self._assigned, assigned)
+        await self._hand_over(self._tell.assigned, assigned)
 
     async def on_partitions_revoked(self, revoked: Iterable[Any]) -> None:
         """All partitions of the old generation, while they are still ours."""
-        await self._hand_over(self._revoked, revoked)
+        await self._hand_over(self._tell.revoked, revoked)
 
     async def on_partitions_lost(self, lost: Iterable[Any]) -> None:
         """Instead of revoked, after the group expelled us."""
-        await self._hand_over(self._lost, lost)
+        await self._hand_over(self._tell.lost, lost)
 
     async def _hand_over(self, tell: Told, places: Iterable[Any]) -> None:
         told = Future()

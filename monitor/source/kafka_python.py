@@ -27,7 +27,7 @@ from monitor.batch import RawBatch
 from monitor.config.source import SourceConfig
 from monitor.source.base import Assignment, AssignmentListener, Gap, Needs, SourceHealth, TopicPartition
 from monitor.source.faults import advice
-from monitor.source.kafka_client import Rebalances, connect, error_name, explain
+from monitor.source.kafka_client import Tell, connect, error_name, explain
 from monitor.source.watchdog import Watch
 
 _JOIN_POLL_MS = 200  # a shorter poll may never get through a join
@@ -46,6 +46,7 @@ class KafkaPythonSource:
         self._needs = needs
         self._started = False
         self._owned: set[TopicPartition] = set()
+        self._began: dict[TopicPartition, int] = {}  # where ``start: latest`` began, since "latest" is later when asked again
         self._partitions: dict[str, int] = dict.fromkeys(self._topics, 0)
         self._health = SourceHealth()
         self._last_commit: Any = None
@@ -80,7 +81,9 @@ class KafkaPythonSource:
         standstill = self._watch.polled((time.monotonic() - began) * 1000, self._moving)
         if standstill is not None:
             self._reopen(standstill)
-        return [_batch(place, records, self._needs) for place, records in found.items()]
+        batches = [_batch(place, records, self._needs) for place, records in found.items()]
+        self._remember({(each.topic, each.partition): int(each.offsets[0]) for each in batches})
+        return batches
 
     def pause(self, partitions: Iterable[TopicPartition]) -> None:
         """See ``Source.pause``. A partition that moves away and comes back is not paused any more."""
@@ -123,9 +126,8 @@ class KafkaPythonSource:
             self._leave()
 
     def _open(self) -> None:
-        self._client, self._partitions = connect(self._config, self._topics)
+        self._client, self._partitions = connect(self._config, self._topics, Tell(self._assigned, self._revoked, self._lost))
         self._consumer = self._client.consumer
-        self._consumer.subscribe(self._topics, listener=Rebalances(self._client, self._assigned, self._revoked, self._lost))
 
     def _reopen(self, reason: str) -> None:
         self._health = replace(self._health, reconnects=self._health.reconnects + 1, last_error=reason)
@@ -148,7 +150,7 @@ class KafkaPythonSource:
     def _assigned(self, partitions: frozenset[TopicPartition]) -> None:
         self._partitions = {topic: len(self._consumer.partitions_for_topic(topic)) for topic in self._topics}
         self._owned |= partitions
-        offsets = self._listener.assigned(partitions) if partitions else {}
+        offsets = {**self._began, **self._listener.assigned(partitions)} if partitions else {}
         fresh = [KafkaPartition(*each) for each in partitions - offsets.keys()]
         for partition in partitions & offsets.keys():
             self._consumer.seek(KafkaPartition(*partition), offsets[partition])
@@ -162,9 +164,14 @@ class KafkaPythonSource:
         self._gone(partitions, self._listener.lost)
 
     def _gone(self, partitions: frozenset[TopicPartition], tell: Callable[[frozenset[TopicPartition]], None]) -> None:
+        self._remember({(place.topic, place.partition): at for place, at in self._positions().items()})
         self._owned -= partitions
         if partitions:
             tell(partitions)
+
+    def _remember(self, began: Mapping[TopicPartition, int]) -> None:
+        if self._config.start == "latest":
+            self._began = {**began, **self._began}
 
     # Gaps, errors, standstills.
 

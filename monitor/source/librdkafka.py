@@ -44,6 +44,7 @@ class LibrdkafkaSource:
         self._needs = needs
         self._consumer: Any = None
         self._positions: dict[TopicPartition, int] = {}
+        self._began: dict[TopicPartition, int] = {}  # where ``start: latest`` began, since "latest" is later when asked again
         self._owned: set[TopicPartition] = set()
         self._paused: set[TopicPartition] = set()
         self._partitions: dict[str, int] = dict.fromkeys(self._topics, 0)
@@ -71,6 +72,7 @@ class LibrdkafkaSource:
             raise self._explain(self._permanent, "cannot read")
         records, beyond = self._without_events(messages)
         found = [each for each in batches(records, self._topics, self._needs) if (each.topic, each.partition) in self._owned]
+        self._remember({(each.topic, each.partition): int(each.offsets[0]) for each in found})
         self._positions |= {(each.topic, each.partition): each.next_offset for each in found}
         self._close_gaps(beyond)
         standstill = self._watch.polled((time.monotonic() - began) * 1000, self._moving)
@@ -191,7 +193,7 @@ class LibrdkafkaSource:
         except KafkaException as error:
             self._note(error.args[0])  # the counts of before still hold, or the next rebalance corrects them
         self._owned |= partitions
-        offsets = self._listener.assigned(partitions) if partitions else {}
+        offsets = {**self._began, **self._listener.assigned(partitions)} if partitions else {}
         self._positions |= {partition: offset for partition, offset in offsets.items() if partition in partitions}
         self._take(partitions)
 
@@ -202,6 +204,7 @@ class LibrdkafkaSource:
         self._gone(_partitions(places), self._listener.lost)
 
     def _gone(self, partitions: frozenset[TopicPartition], tell: Callable[[frozenset[TopicPartition]], None]) -> None:
+        self._remember(self._positions)
         self._owned -= partitions
         self._paused -= partitions
         for partition in partitions:
@@ -209,14 +212,18 @@ class LibrdkafkaSource:
         if partitions:
             tell(partitions)
 
+    def _remember(self, began: Mapping[TopicPartition, int]) -> None:
+        if self._config.start == "latest":
+            self._began = {**began, **self._began}
+
     # Messages.
 
-    def _without_events(self, messages: list[Any]) -> tuple[list[Any], list[TopicPartition]]:
-        """The records alone, and the partitions whose position the log does not have. Ends and errors come among them."""
+    def _without_events(self, messages: list[Any]) -> tuple[list[Any], dict[TopicPartition, int]]:
+        """The records alone, and the positions that the log does not have. Ends and errors come among them."""
         errors = list(map(Message.error, messages))
         if not any(errors):
-            return messages, []
-        beyond = []
+            return messages, {}
+        beyond = {}
         for message, error in zip(messages, errors, strict=True):
             partition = (message.topic(), message.partition())
             if error is None or (error.code() in (_END, _RESET) and partition not in self._owned):
@@ -224,25 +231,25 @@ class LibrdkafkaSource:
             if error.code() == _END:
                 self._positions[partition] = message.offset()
             elif error.code() == _RESET:
-                beyond.append(partition)
+                beyond[partition] = message.offset()
             else:
                 self._note(error)
         return [message for message, error in zip(messages, errors, strict=True) if error is None], beyond
 
     # Gaps, errors, standstills.
 
-    def _close_gaps(self, partitions: Sequence[TopicPartition]) -> None:
+    def _close_gaps(self, beyond: Mapping[TopicPartition, int]) -> None:
         """Go on where the log begins, and say so."""
-        if not partitions:
+        if not beyond:
             return
         gaps = []
-        for partition in partitions:
+        for partition, wanted in beyond.items():
             try:
                 start, _ = self._consumer.get_watermark_offsets(KafkaPartition(*partition), timeout=_ATTEMPT_S)
             except KafkaException as error:
                 self._note(error.args[0])  # it is asked for again, and refused again, until the log's start is known
                 continue
-            gaps.append(Gap(*partition, self._positions.get(partition, start), start))
+            gaps.append(Gap(*partition, wanted, start))
             self._positions[partition] = start
         self._take(self._owned)  # the client does not seek in a partition that was refused
         for gap in gaps:

@@ -1,0 +1,108 @@
+"""What a source does about offsets the log does not have, brokers that die, and partitions that stand still."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from kafka import KafkaProducer, TopicPartition
+
+from monitor.errors import SourceError
+from monitor.source.base import Gap
+from tests.source.conftest import numbered, poll_until
+
+
+def test_a_saved_offset_below_the_log_goes_on_at_its_start_and_is_told(admin, join, topic, produce):
+    name = topic(partitions=2)
+    for partition in (0, 1):
+        produce(name, numbered(0, 100), partition=partition)
+    admin.delete_records({TopicPartition(name, 0): 60})
+    member = join([name], saved={(name, 0): 20, (name, 1): 90})
+    member.read(50)
+    assert member.listener.gaps == [Gap(name, 0, wanted=20, resumed=60)]
+    assert member.listener.gaps[0].lost == 40
+    assert member.offsets == {(name, 0): list(range(60, 100)), (name, 1): list(range(90, 100))}
+
+
+def test_a_saved_offset_above_the_log_reads_the_new_log_from_its_start_and_is_told(join, topic, produce):
+    name = topic()
+    produce(name, numbered(0, 10))
+    member = join([name], saved={(name, 0): 5_000})
+    member.read(10)
+    assert member.listener.gaps == [Gap(name, 0, wanted=5_000, resumed=0)]
+    assert member.listener.gaps[0].lost < 0
+    assert member.offsets == {(name, 0): list(range(10))}
+
+
+def test_records_that_expire_before_they_are_read_are_told_as_a_gap(admin, join, topic, produce):
+    name = topic(partitions=2)
+    member = join([name])
+    poll_until(lambda: member.source.assignment().complete, member)
+    member.source.pause([(name, 0)])
+    member.poll(1_000)
+    produce(name, numbered(0, 100))
+    admin.delete_records({TopicPartition(name, 0): 30})
+    member.source.resume([(name, 0)])
+    member.read(70)
+    assert member.listener.gaps == [Gap(name, 0, wanted=0, resumed=30)]
+    assert member.offsets == {(name, 0): list(range(30, 100))}
+
+
+def test_a_gap_in_one_partition_does_not_wake_one_that_was_paused_at_its_assignment(admin, join, topic, produce):
+    name = topic(partitions=2)
+    for partition in (0, 1):
+        produce(name, numbered(0, 20), partition=partition)
+    admin.delete_records({TopicPartition(name, 0): 10})
+    member = join([name], saved={(name, 0): 5})
+    member.listener.on_assign = lambda: member.source.pause([(name, 1)])
+    member.read(10)
+    member.poll(1_000)
+    assert member.listener.gaps == [Gap(name, 0, wanted=5, resumed=10)]
+    assert member.offsets == {(name, 0): list(range(10, 20))}
+    member.source.resume([(name, 1)])
+    member.read(30)
+    assert member.offsets[name, 1] == list(range(20))
+
+
+def test_a_broker_killed_half_way_costs_no_record_and_repeats_none(broker, join, topic, produce):
+    name = topic(partitions=2)
+    for partition in (0, 1):
+        produce(name, numbered(0, 2_000), partition=partition)
+    time.sleep(0 if broker.name.startswith("Apache") else 2)  # noida-db writes a topic down some time after it is made
+    saved: dict = {}
+    member = join([name], saved, max_poll_records=250)
+    member.read(1_000)
+    broker.kill()
+    for _ in range(5):
+        member.poll()
+    broker.start()
+    for partition in (0, 1):
+        produce(name, numbered(2_000, 2_500), partition=partition)
+    member.read(5_000)
+    assert member.offsets == {(name, partition): list(range(2_500)) for partition in (0, 1)}
+    assert member.listener.gaps == []
+
+
+def test_a_partition_that_stands_still_gets_a_new_client(kafka, join, topic):
+    """An open transaction holds readers of committed records back: the one honest way to make a log stand still."""
+    name = topic()
+    producer = KafkaProducer(bootstrap_servers=kafka.bootstrap, transactional_id=f"tx-{name}")
+    producer.init_transactions()
+    producer.begin_transaction()
+    for value in numbered(0, 5):
+        producer.send(name, value, partition=0)
+    producer.flush()
+    member = join([name], stuck_after="2s")
+    poll_until(lambda: member.source.health().reconnects >= 1, member)
+    assert f"{name}/0 stood still for 2000 ms of polling with more to read" in member.source.health().last_error
+    assert [what for what, _ in member.listener.events][:2] == ["assigned", "revoked"]
+    producer.commit_transaction()
+    producer.close()
+    member.read(5)
+    assert member.offsets == {(name, 0): list(range(5))}
+
+
+def test_a_topic_that_is_not_there_is_an_error_that_names_it(broker, join, topic):
+    name = topic()
+    with pytest.raises(SourceError, match=r"they are not there or hidden from this user: absent-topic; create them or check the names"):
+        join([name, "absent-topic"])

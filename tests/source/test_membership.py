@@ -1,0 +1,133 @@
+"""Partitions that come and go, with each client, on a real group coordinator."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+from kafka import KafkaProducer
+from kafka.admin import MemberToRemove
+
+from tests.source.conftest import CLIENTS, numbered, poll_until
+
+PARTITIONS = 4
+
+
+@pytest.fixture
+def filled(topic, produce):
+    name = topic(partitions=PARTITIONS)
+    for partition in range(PARTITIONS):
+        produce(name, numbered(0, 200), partition=partition)
+    return name
+
+
+def test_two_members_share_the_partitions_and_hand_over_without_loss_or_repeat(join, filled, produce):
+    saved: dict = {}
+    first = join([filled], saved, max_poll_records=20)
+    poll_until(lambda: first.count >= 100, first)
+    second = join([filled], saved, max_poll_records=20)
+    poll_until(lambda: len(first.listener.owned) == len(second.listener.owned) == 2, first, second)
+    for partition in range(PARTITIONS):
+        produce(filled, numbered(200, 300), partition=partition)
+    poll_until(lambda: second.count >= 20, first, second)
+    assert not first.source.assignment().complete
+    assert first.listener.owned.isdisjoint(second.listener.owned)
+    assert first.listener.owned == first.source.assignment().owned
+    second.source.close()
+    assert second.listener.events[-1][0] == "revoked"
+    poll_until(lambda: first.count + second.count >= PARTITIONS * 300, first)
+    for partition in range(PARTITIONS):
+        read = first.offsets.get((filled, partition), []) + second.offsets.get((filled, partition), [])
+        assert sorted(read) == list(range(300))
+    assert [what for what, _ in first.listener.events] == ["assigned", "revoked", "assigned", "revoked", "assigned"]
+
+
+def test_members_of_both_clients_share_one_group(join, filled, client):
+    one = join([filled])
+    other = join([filled], client=next(name for name in CLIENTS if name != client))
+    poll_until(lambda: len(one.listener.owned) == len(other.listener.owned) == 2, one, other)
+    assert one.listener.owned | other.listener.owned == {(filled, partition) for partition in range(PARTITIONS)}
+
+
+def test_equal_partition_numbers_of_two_topics_go_to_one_member(join, topic):
+    names = [topic(partitions=2), topic(partitions=2)]
+    one, other = join(names), join(names)
+    poll_until(lambda: len(one.listener.owned) == len(other.listener.owned) == 2, one, other)
+    for member in (one, other):
+        assert {name for name, _ in member.listener.owned} == set(names)
+        assert len({partition for _, partition in member.listener.owned}) == 1
+
+
+def test_a_static_member_that_restarts_moves_nothing(kafka, join, filled):
+    stays = join([filled], static_member="stays")
+    restarts = join([filled], static_member="restarts")
+    poll_until(lambda: len(stays.listener.owned) == len(restarts.listener.owned) == 2, stays, restarts)
+    before, events = restarts.source.assignment().owned, len(stays.listener.events)
+    restarts.source.close()
+    again = join([filled], static_member="restarts")
+    poll_until(lambda: len(again.listener.owned) == 2, again, stays)
+    assert again.listener.owned == before
+    assert len(stays.listener.events) == events
+
+
+def test_the_listener_is_called_on_the_polling_thread_alone(join, filled):
+    member = join([filled])
+    member.read(10)
+    member.source.close()
+    assert [what for what, _ in member.listener.events] == ["assigned", "revoked"]
+    assert member.listener.threads == {threading.get_ident()}
+
+
+def test_saving_may_take_longer_than_the_session(kafka, join, filled):
+    """Heartbeats go on while the listener works, so the member is not expelled and may still commit."""
+    first = join([filled], session_timeout="2s")
+    first.read(10)
+
+    def save_slowly() -> None:
+        time.sleep(4)
+        first.source.commit({(filled, 0): 1}, "")
+
+    first.listener.on_revoke = save_slowly
+    second = join([filled], session_timeout="2s")
+    joined = threading.Thread(target=lambda: poll_until(lambda: len(second.listener.owned) == 2, second))
+    joined.start()
+    poll_until(lambda: len(first.listener.owned) == 2, first)
+    joined.join()
+    assert [what for what, _ in first.listener.events] == ["assigned", "revoked", "assigned"]
+    assert first.source.health().commit_failures == 0
+    first.listener.on_revoke = lambda: None
+
+
+def test_an_expelled_member_is_told_that_its_partitions_are_lost_and_comes_back(kafka, admin, join, filled, group):
+    member = join([filled])
+    member.read(10)
+    [described] = admin.describe_groups([group]).values()
+    admin.remove_group_members(group, [MemberToRemove(each["member_id"]) for each in described["members"]])
+    poll_until(lambda: [what for what, _ in member.listener.events] == ["assigned", "lost", "assigned"], member)
+    poll_until(lambda: member.count >= PARTITIONS * 200, member)
+
+
+def test_what_the_listener_raises_reaches_the_caller(join, filled):
+    member = join([filled])
+
+    def refuse(partitions):
+        raise LookupError("state cannot be read")
+
+    member.listener.assigned = refuse
+    with pytest.raises(LookupError, match="state cannot be read"):
+        poll_until(lambda: False, member)
+
+
+def test_partitions_that_are_added_are_read_and_counted(kafka, admin, broker, join, topic, produce):
+    name = topic(partitions=1)
+    member = join([name])
+    poll_until(lambda: member.source.assignment().complete, member)
+    admin.create_partitions({name: 3})
+    producer = KafkaProducer(bootstrap_servers=broker.bootstrap)
+    producer.close()
+    produce(name, [b"late"], partition=2)
+    fresh = join([name])  # a join makes the group look at its topics again
+    poll_until(lambda: member.count + fresh.count >= 1, member, fresh)
+    assert {(name, 2): [b"late"]} in (member.values, fresh.values)
+    assert fresh.source.assignment().partitions == {name: 3}
