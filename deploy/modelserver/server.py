@@ -1,0 +1,190 @@
+"""The HTTP side of the model server.
+
+POST /predict   {"id": "...", "features": {...}}  ->  {"id", "model": {"name", "version"}, "score"}
+GET  /healthz   200 while it serves
+GET  /metrics   what became of the events, for Prometheus
+
+python -m modelserver.server --brokers kafka:9092 --topic predictions --model /opt/modelserver/model/model.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import signal
+import threading
+import time
+import uuid
+from functools import partial
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from modelserver.event_log import EventLog
+from modelserver.model import Model, RequestError, load_model
+
+logger = logging.getLogger(__name__)
+
+MAX_BODY_BYTES = 65_536
+MAX_ID_LENGTH = 200
+MAX_CONNECTIONS = 64
+IDLE_SECONDS = 30.0
+QUEUE_EVENTS = 10_000
+FLUSH_SECONDS = 5.0
+
+
+def predict(model: Model, body: bytes, now_ms: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The answer and the event of one request. Raises ``RequestError``."""
+    try:
+        request = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise RequestError(f"expected a JSON object with features, got {type(error).__name__}: {str(error)[:100]}") from error
+    if not isinstance(request, dict) or not isinstance(request.get("features"), dict):
+        raise RequestError('expected a JSON object such as {"id": "1", "features": {...}}')
+    id_ = request.get("id", "") or str(uuid.uuid4())
+    if not isinstance(id_, str) or len(id_) > MAX_ID_LENGTH:
+        raise RequestError(f"id: expected text of at most {MAX_ID_LENGTH} characters")
+    features = request["features"]
+    score = round(model.score(features), 6)
+    served = {"name": model.name, "version": model.version}
+    logged = {name: features.get(name) for name in sorted(model.inputs)}
+    answer = {"id": id_, "model": served, "score": score}
+    return answer, {"id": id_, "ts": now_ms, "model": served, "features": logged, "prediction": {"score": score}}
+
+
+def metrics(log: EventLog) -> str:
+    """What became of the events, in Prometheus' text format."""
+    counts = log.counts
+    families = (
+        ("modelserver_predictions_total", "counter", "Requests answered with a prediction.", counts.offered),
+        ("modelserver_events_delivered_total", "counter", "Events that Kafka acknowledged.", counts.delivered),
+        ("modelserver_events_failed_total", "counter", "Events that could not be delivered.", counts.failed),
+        ("modelserver_events_dropped_total", "counter", "Events dropped because the queue to Kafka was full.", counts.dropped),
+        ("modelserver_events_waiting", "gauge", "Events on their way to Kafka.", counts.waiting),
+    )
+    return "".join(f"# HELP {name} {text}\n# TYPE {name} {kind}\n{name} {value}\n" for name, kind, text, value in families)
+
+
+class Server(ThreadingHTTPServer):
+    """A thread for each connection, at most ``MAX_CONNECTIONS``; further ones are closed at once."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, address: tuple[str, int], model: Model, log: EventLog) -> None:
+        self.model = model
+        self.log = log
+        self._free = threading.BoundedSemaphore(MAX_CONNECTIONS)
+        super().__init__(address, Requests)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Start a thread for the connection if one is free."""
+        if self._free.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serve one connection."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
+
+
+class Requests(BaseHTTPRequestHandler):
+    """The requests of one connection."""
+
+    server: Server
+    protocol_version = "HTTP/1.1"
+    timeout = IDLE_SECONDS
+    disable_nagle_algorithm = True
+
+    def do_GET(self) -> None:
+        """Health and metrics."""
+        if self.path == "/healthz":
+            self._answer(HTTPStatus.OK, "text/plain; charset=utf-8", "ok\n")
+        elif self.path == "/metrics":
+            self._answer(HTTPStatus.OK, "text/plain; version=0.0.4; charset=utf-8", metrics(self.server.log))
+        else:
+            self._refuse(HTTPStatus.NOT_FOUND, "expected POST /predict, GET /healthz or GET /metrics")
+
+    def do_POST(self) -> None:
+        """A prediction."""
+        length = self.headers.get("Content-Length", "")
+        if not (length.isascii() and length.isdigit()) or int(length) > MAX_BODY_BYTES:
+            # The body stays unread, so the connection cannot be used again.
+            self.close_connection = True
+            self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"expected a Content-Length of at most {MAX_BODY_BYTES} bytes")
+            return
+        body = self.rfile.read(int(length))
+        if self.path != "/predict":
+            self._refuse(HTTPStatus.NOT_FOUND, "expected POST /predict")
+            return
+        try:
+            answer, event = predict(self.server.model, body, time.time_ns() // 1_000_000)
+        except RequestError as error:
+            self._refuse(HTTPStatus.BAD_REQUEST, str(error))
+            return
+        # Whether the event was taken or dropped is counted; the answer is the same.
+        self.server.log.offer(answer["id"].encode(), json.dumps(event, separators=(",", ":")).encode())
+        self._answer(HTTPStatus.OK, "application/json", json.dumps(answer))
+
+    def _refuse(self, status: HTTPStatus, problem: str) -> None:
+        self._answer(status, "application/json", json.dumps({"error": problem}))
+
+    def _answer(self, status: HTTPStatus, content_type: str, text: str) -> None:
+        content = text.encode()
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(content)))
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the name is the standard library's)
+        """Say nothing for each request: the counts are on /metrics."""
+
+
+def connect(brokers: list[str]) -> Any:
+    """A producer that gives an event up after half a minute. Raises ``KafkaError`` when no broker answers."""
+    from kafka import KafkaProducer
+
+    return KafkaProducer(
+        bootstrap_servers=brokers,
+        acks="all",
+        compression_type="lz4",
+        linger_ms=20,
+        max_block_ms=5_000,
+        delivery_timeout_ms=30_000,
+        request_timeout_ms=10_000,
+    )
+
+
+def main() -> None:
+    """Serve until SIGTERM or SIGINT; then answer what was begun and send what waits."""
+    parser = argparse.ArgumentParser(prog="modelserver", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--brokers", required=True, help="bootstrap addresses, host:port, separated by commas")
+    parser.add_argument("--topic", default="predictions")
+    parser.add_argument("--model", type=Path, default=Path("/opt/modelserver/model/model.json"))
+    parser.add_argument("--bind", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8080)
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("kafka").setLevel(logging.ERROR)
+    log = EventLog(partial(connect, arguments.brokers.split(",")), arguments.topic, QUEUE_EVENTS)
+    with Server((arguments.bind, arguments.port), load_model(arguments.model), log) as server:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            # shutdown() waits for serve_forever, which runs in this thread, so another has to call it.
+            signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())
+        logger.info("serving on %s port %d", *server.server_address[:2])
+        server.serve_forever(poll_interval=0.2)
+    log.close(FLUSH_SECONDS)
+    logger.info("ended: %s", log.counts)
+
+
+if __name__ == "__main__":
+    main()
