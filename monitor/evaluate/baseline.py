@@ -18,15 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.config.model import Evaluation
+from monitor.evaluate.cells import applicable, cell_bounds, cell_positions, distance_cells, rate_counts, rows_counted
 from monitor.evaluate.noise import rarity
-from monitor.profile.layout import FAULT_CELLS, Layout, Role, SignalBins
+from monitor.profile.layout import FAULT_CELLS
 from monitor.reference.reference import Reference
 from monitor.segment import ALL, parse_key
 
 Float64 = NDArray[np.float64]
-
-RATES = 4
-"""Missing, invalid (or not finite), unseen and out of range."""
+Int64 = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,9 +61,10 @@ class Baseline:
     reference: Reference
     segments: tuple[str, ...]
     signals: tuple[SignalBaseline, ...]
+    applicable: NDArray[np.bool_]  # [K, F] whether a statistic has a meaning for a signal
     n_reference: NDArray[np.int64]  # [S, F] values of the segment's own reference
-    rate: Float64  # [RATES, S, F]
-    rate_effective: Float64  # [RATES, S, F] size of the sample that the rate is as good as
+    rate: Float64  # [RATES, F, S]
+    rate_effective: Float64  # [RATES, F, S] size of the sample that the rate is as good as
     segment_share: Float64  # [S]
     has_grouping: NDArray[np.bool_]  # [S] whether the reference was built with the segment's grouping
     pooled_rows: int
@@ -72,71 +72,50 @@ class Baseline:
     @staticmethod
     def of(reference: Reference, segments: tuple[str, ...], settings: Evaluation) -> Baseline:
         """Align ``reference`` to ``segments``. Raises ``ValueError`` for a reference without the segment ALL."""
-        table = reference.table
+        table, layout = reference.table, reference.layout
         if ALL not in table.index:
             raise ValueError(f"expected counts of the segment {ALL} in the reference of {reference.model}; build the reference again")
         rows = np.array([table.index.get(segment, -1) for segment in segments], np.intp)
-        counts = np.where(rows[:, None] >= 0, table.counts[rows], 0) if len(rows) else np.zeros((0, table.layout.cells), np.int64)
+        counts = np.where(rows[:, None] >= 0, table.counts[rows], 0) if len(rows) else np.zeros((0, layout.cells), np.int64)
         pooled = table.counts[table.index[ALL]]
         borrow = np.array([0.0 if segment == ALL else float(settings.pooling_rows) for segment in segments])
-        signals = tuple(_signal(reference, index, counts, pooled, borrow) for index in range(len(table.layout.signals)))
-        cases = rate_counts(table.layout, counts)
-        total = counts[:, table.layout.span(0)].sum(axis=1).astype(np.float64)
-        pooled_rows = int(pooled[table.layout.span(0)].sum())
-        rate, effective = _rates(cases, total, rate_counts(table.layout, pooled[None]), float(pooled_rows), borrow)
+        signals = tuple(_signal(reference, index, counts, pooled, borrow) for index in range(len(layout.signals)))
+        own, pool = rows_counted(layout, counts), rows_counted(layout, pooled[None])
+        rate, effective = _rates(rate_counts(layout, counts), own, rate_counts(layout, pooled[None]), pool, borrow)
+        pooled_rows = int(pool.max())
         groupings = {frozenset(grouping) for grouping in reference.groupings}
         return Baseline(
             reference,
             segments,
             signals,
+            applicable(layout, reference.stds),
             np.stack([counts[:, signal.cells].sum(axis=1) for signal in signals], axis=1),
             rate,
             effective,
-            total / max(pooled_rows, 1),
+            own.max(axis=0) / max(pooled_rows, 1),
             np.array([segment != ALL and frozenset(parse_key(segment)[0]) in groupings for segment in segments], np.bool_),
             pooled_rows,
         )
 
 
-def distance_cells(layout: Layout, index: int) -> slice:
-    """Columns of the cells that take part in distances: VALUE and UNSEEN, which stand side by side."""
-    roles = np.array(layout.signals[index].roles)
-    places = np.flatnonzero((roles == Role.VALUE) | (roles == Role.UNSEEN)) + layout.offsets[index]
-    return slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(int(layout.offsets[index]), int(layout.offsets[index]))
-
-
-def rate_counts(layout: Layout, counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """[RATES, segments, signals] rows with a missing, an invalid or not finite, an unseen, an out-of-range value."""
-    first = layout.offsets[:-1]
-    cases = np.zeros((RATES, len(counts), len(first)), np.int64)
-    cases[0] = counts[:, first + Role.MISSING]
-    cases[1] = counts[:, first + Role.INVALID] + counts[:, first + Role.NON_FINITE]
-    for column, role in enumerate((Role.UNSEEN, Role.OUT_OF_RANGE), start=2):
-        for place in np.flatnonzero(layout.roles == role):
-            cases[column, :, layout.signal_of_cell[place]] += counts[:, place]
-    return cases
-
-
-def _borrowed(borrow: Float64, own: Float64, chi_square: Float64, freedom: Float64 | float) -> Float64:
+def _borrowed(borrow: Float64, own: Float64, chi_square: Float64, freedom: float) -> Float64:
     """k: rows borrowed from the pool."""
     with np.errstate(divide="ignore", invalid="ignore"):
         k = borrow * np.fmin(1.0, freedom / chi_square)  # fmin: 0 / 0 borrows in full
     return np.where(own > 0, k, np.maximum(borrow, 1.0))
 
 
-def _effective(own: Float64, k: Float64, pool: float | Float64) -> Float64:
-    return np.asarray((own + k) ** 2 / np.maximum(own + k * k / np.maximum(pool, 1.0), 1e-30)) * (np.asarray(pool) > 0)
+def _effective(own: Float64, k: Float64, pool: Float64) -> Float64:
+    return np.where(pool > 0, (own + k) ** 2 / np.maximum(own + k * k / np.maximum(pool, 1.0), 1e-30), 0.0)
 
 
-def _rates(
-    cases: NDArray[np.int64], total: Float64, pooled_cases: NDArray[np.int64], pooled: float, borrow: Float64
-) -> tuple[Float64, Float64]:
-    own, k0 = total[:, None], borrow[:, None]
-    pool_rate = pooled_cases / max(pooled, 1.0)
+def _rates(cases: Int64, rows: Int64, pooled_cases: Int64, pooled_rows: Int64, borrow: Float64) -> tuple[Float64, Float64]:
+    own, pool = rows.astype(np.float64), pooled_rows.astype(np.float64)
+    pool_rate = pooled_cases / np.maximum(pool, 1.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         chi_square = (cases - own * pool_rate) ** 2 / (own * pool_rate * (1 - pool_rate))
-    k = _borrowed(k0, own, chi_square, 1.0)
-    return (cases + k * pool_rate) / (own + k), _effective(own, k, pooled)
+    k = _borrowed(borrow, own, chi_square, 1.0)
+    return (cases + k * pool_rate) / (own + k), _effective(own, k, pool)
 
 
 def _signal(
@@ -146,8 +125,8 @@ def _signal(
     cells = distance_cells(layout, index)
     counts = np.ascontiguousarray(all_counts[:, cells].T, np.float64)
     pooled = all_pooled[cells].astype(np.float64)
-    own, pool = counts.sum(axis=0), float(pooled.sum())
-    pool_share = (pooled / max(pool, 1.0))[:, None]
+    own, pool = counts.sum(axis=0), pooled.sum()
+    pool_share = (pooled / max(float(pool), 1.0))[:, None]
     known = pooled > 0
     expected = own * pool_share[known]
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -186,20 +165,6 @@ def _axis(reference: Reference, index: int, cells: slice) -> Axis:
         cells.start == first and len(signal.edges) > 0,
         cells.stop == last and len(signal.edges) > 0,
     )
-
-
-def cell_bounds(signal: SignalBins) -> tuple[Float64, Float64]:
-    """[value cells] lower and upper ends of a numeric signal's cells; the outermost are infinite."""
-    return np.array([-np.inf, *signal.edges]), np.array([*signal.edges, np.inf])
-
-
-def cell_positions(low: Float64, high: Float64, means: Float64) -> Float64:
-    """[value cells] where a cell's values are taken to be: their mean in the reference, else the middle, or the finite end."""
-    with np.errstate(invalid="ignore"):
-        middle = low / 2 + high / 2  # halves first: the sum of two ends can overflow
-    middle = np.where(np.isinf(low), high, np.where(np.isinf(high), low, middle))
-    middle = np.where(np.isfinite(middle), middle, 0.0)  # a signal without edges is one cell, wherever
-    return np.asarray(np.clip(np.where(np.isfinite(means), means, middle), low, high))
 
 
 def _spread(share: Float64, axis: Axis) -> Float64:

@@ -43,6 +43,7 @@ CHI_SQUARE_SCALE = np.array([1.0, 8.0, 8.0, 4.0])
 STEPS_PER_OCTAVE = 16  # of λ: neighbours differ by 4 %
 _LOG2_SMALLEST, _LOG2_LARGEST = -12, 9  # of λ; beyond, a cell adds nothing or chi-square's cumulants
 _CHI_SQUARE_CUMULANTS = np.array([1.0, 2.0, 8.0])  # with one degree of freedom
+_LEAST_CUMULANTS = np.array([0.0, 1e-9, 0.0])
 
 
 def normal_quantile(probability: float) -> float:
@@ -57,7 +58,7 @@ def rarity(share: Float64) -> NDArray[np.int16]:
 
 @cache
 def cell_cumulants() -> NDArray[np.float32]:
-    """[steps of λ, 4 divergences x 3] mean, variance and third cumulant of a cell's scaled part of each divergence."""
+    """[steps of λ, 3 x 4 divergences] means, variances and third cumulants of a cell's scaled part of each divergence."""
     steps = np.arange(_LOG2_SMALLEST * STEPS_PER_OCTAVE, _LOG2_LARGEST * STEPS_PER_OCTAVE + 1)
     table = np.array([_poisson_cumulants(2.0 ** (step / STEPS_PER_OCTAVE)) for step in steps], np.float32)
     table.flags.writeable = False
@@ -78,24 +79,23 @@ def _poisson_cumulants(expected: float) -> Float64:
     parts = np.stack([psi, shannon, hellinger, squared_v]) * CHI_SQUARE_SCALE[:, None]
     mean = parts @ probability
     centred = parts - mean[:, None]
-    return np.stack([mean, centred**2 @ probability, centred**3 @ probability], axis=1).ravel()
+    return np.concatenate([mean, centred**2 @ probability, centred**3 @ probability])
 
 
-def table_steps(effective: Float64) -> NDArray[np.intp]:
+def table_steps(effective: Float64) -> NDArray[np.int16]:
     """What to add to a cell's ``rarity`` to get its row in ``cell_cumulants``, before clipping, for samples of effective size ν."""
     logs = np.rint(np.log2(np.maximum(effective, 1e-30)) * STEPS_PER_OCTAVE)
-    return np.asarray(logs, np.intp) - _LOG2_SMALLEST * STEPS_PER_OCTAVE
+    return np.asarray(logs - _LOG2_SMALLEST * STEPS_PER_OCTAVE, np.int16)
 
 
 def divergence_floor(sums: Float64, effective: Float64, quantile: float) -> tuple[Float64, Float64]:
     """Mean and quantile of the four divergences when nothing has changed.
 
-    ``sums`` [..., 4, 3] are ``cell_cumulants`` summed over the cells, ``effective`` [...] is ν. Both results are [4, ...], in nats.
+    ``sums`` [3, 4, S] are ``cell_cumulants`` summed over the cells, ``effective`` [S] is ν. Both results are [4, S], in nats.
     """
-    cumulants = np.moveaxis(np.maximum(sums - _CHI_SQUARE_CUMULANTS, [0.0, 1e-9, 0.0]), -2, 0)
-    mean, variance, third = np.ascontiguousarray(np.moveaxis(cumulants, -1, 0))
+    mean, variance, third = np.maximum(sums - _CHI_SQUARE_CUMULANTS[:, None, None], _LEAST_CUMULANTS[:, None, None])
     top = pearson3_quantile(mean, variance, third, normal_quantile(quantile))
-    unit = CHI_SQUARE_SCALE.reshape(-1, *[1] * effective.ndim) * np.maximum(effective, 1e-30)
+    unit = CHI_SQUARE_SCALE[:, None] * np.maximum(effective, 1e-30)
     return mean / unit, top / unit
 
 

@@ -10,6 +10,7 @@ Celsius and Fahrenheit differ by a factor and an offset; both are reported.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -17,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.config.model import STATISTICS
-from monitor.evaluate.baseline import Baseline, SignalBaseline, cell_bounds, cell_positions
-from monitor.profile.layout import FAULT_CELLS
+from monitor.evaluate.baseline import Axis, Baseline, SignalBaseline
+from monitor.evaluate.cells import cell_bounds, cell_positions
+from monitor.profile.layout import FAULT_CELLS, Layout
 from monitor.profile.table import TAIL_SCALE, CountTable
 
 Float64 = NDArray[np.float64]
@@ -31,7 +33,7 @@ kilometres, pounds in kilograms, metres per second in kilometres per hour. Each 
 LOCATION_STATISTICS = ("ks", "wasserstein", "out_of_range_rate")
 """Only where one of these is DRIFTED is a change of unit looked for."""
 
-_COARSE = 0.5  # octaves between a factor and the shift of the mean logarithm, to be looked at more closely
+_COARSE = 0.35  # octaves between a factor and the shift of the mean logarithm, to be looked at more closely
 _RESOLUTION = 0.02  # of a distribution function predicted from cells
 _TAIL_RESOLUTION = 0.06  # octaves
 _TAIL_SHARE = 0.02  # of the values beyond the edges, from which on their size is compared
@@ -75,12 +77,48 @@ def unit_changes(table: CountTable, baseline: Baseline, drifted: NDArray[np.bool
         moved |= drifted[:, :, STATISTICS.index(name)]
     for f, signal in enumerate(baseline.signals):
         rows = np.flatnonzero(moved[:, f])
-        if signal.axis is not None and len(rows):
-            found = _of_signal(_observe(table, baseline, signal, f, rows))
-            for row, transformation in zip(rows.tolist(), found, strict=True):
-                if transformation is not None:
-                    out.factor[row, f], out.offset[row, f] = float(transformation.factor), float(transformation.offset)
+        if signal.axis is None or not len(rows) or not len(table.layout.signals[f].edges):
+            continue
+        near = _near(table, baseline, signal, signal.axis, f, rows)
+        for row, transformation in _named(table, baseline, signal, f, rows, near):
+            out.factor[row, f], out.offset[row, f] = float(transformation.factor), float(transformation.offset)
     return out
+
+
+def _near(table: CountTable, baseline: Baseline, signal: SignalBaseline, axis: Axis, f: int, rows: Index) -> NDArray[np.bool_]:
+    """[rows, transformations] which are worth a closer look: those that put the mean of log2|x| about where it is now."""
+    cells = _value_cells(table.layout, f)
+    logs = _log2_size(_positions(table, baseline, f))
+    logs[[0, -1]] = 0.0  # what lies outside the edges is in the tails
+    counts = table.counts[rows, cells].astype(np.float64)
+    now = (counts @ logs + table.tails[rows, f].sum(axis=1) / TAIL_SCALE) / np.maximum(counts.sum(axis=1), 1.0)
+    before, not_zero = _log2_size(axis.position) @ signal.share, (axis.position != 0) @ signal.share
+    shift = (now - before[rows]) / np.maximum(not_zero[rows], 1e-9)  # zeros stay zeros on every scale
+    affine = [now - (_log2_size(change.after(axis.position)) @ signal.share)[rows] for change in TEMPERATURES]
+    return np.asarray(np.abs(np.column_stack([shift[:, None] - _LOG2_SCALES, *affine])) < _COARSE)
+
+
+def _named(
+    table: CountTable, baseline: Baseline, signal: SignalBaseline, f: int, rows: Index, near: NDArray[np.bool_]
+) -> Iterator[tuple[int, Transformation]]:
+    best = np.ones(len(rows))  # a misfit of 1 is the worst that is still named
+    choice = np.full(len(rows), -1)
+    for column in np.flatnonzero(near.any(axis=0)).tolist():
+        tried = np.flatnonzero(near[:, column])
+        misfit = _misfit(_observe(table, baseline, signal, f, rows[tried]), (*SCALES, *TEMPERATURES)[column])
+        better = misfit < best[tried]
+        best[tried[better]], choice[tried[better]] = misfit[better], column
+    for place in np.flatnonzero(choice >= 0).tolist():
+        yield int(rows[place]), (*SCALES, *TEMPERATURES)[choice[place]]
+
+
+def _value_cells(layout: Layout, f: int) -> slice:
+    return slice(int(layout.offsets[f]) + FAULT_CELLS, int(layout.offsets[f + 1]))
+
+
+def _positions(table: CountTable, baseline: Baseline, f: int) -> Float64:
+    low, high = cell_bounds(table.layout.signals[f])
+    return cell_positions(low, high, baseline.reference.bin_means[_value_cells(table.layout, f)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,55 +133,23 @@ class _Observed:
     ends: Float64  # [2, s] share of the values now in the under- and the overflow cell
     end_counts: Float64  # [2, s]
     end_logs: Float64  # [2, s] mean log2|x| of those
-    shift: Float64  # [s] of the mean of log2|x|
     effective: Float64  # [s] ν
-
-    def choose(self, rows: Index) -> _Observed:
-        """Only some of the segments."""
-        p, cumulative, ends, counts, logs = (a[:, rows] for a in (self.p, self.cumulative, self.ends, self.end_counts, self.end_logs))
-        return _Observed(
-            self.edges, self.position, self.half_width, p, cumulative, ends, counts, logs, self.shift[rows], self.effective[rows]
-        )
 
 
 def _observe(table: CountTable, baseline: Baseline, signal: SignalBaseline, f: int, rows: Index) -> _Observed:
-    bins = table.layout.signals[f]
-    first, last = int(table.layout.offsets[f]) + FAULT_CELLS, int(table.layout.offsets[f + 1])
+    bins, cells = table.layout.signals[f], _value_cells(table.layout, f)
     low, high = cell_bounds(bins)
-    position = cell_positions(low, high, baseline.reference.bin_means[first:last])
-    counts = np.ascontiguousarray(table.counts[rows, first:last].T, np.float64)
-    n = np.maximum(counts.sum(axis=0), 1.0)
+    position = _positions(table, baseline, f)
+    counts = np.ascontiguousarray(table.counts[rows, cells].T, np.float64)
+    n, m = np.maximum(counts.sum(axis=0), 1.0), signal.effective[rows]
     q = counts / n
     p = np.zeros(q.shape)
-    p[signal.cells.start - first : signal.cells.stop - first] = signal.share[:, rows]
+    p[signal.cells.start - cells.start : signal.cells.stop - cells.start] = signal.share[:, rows]
     ends = np.array([0, -1])
     end_logs = table.tails[rows, f].T / TAIL_SCALE / np.maximum(counts[ends], 1.0)
-    logs = _log2_size(position)
-    log_now = (q[1:-1] * logs[1:-1, None]).sum(axis=0) + (q[ends] * end_logs).sum(axis=0)
-    not_zero = p[position != 0].sum(axis=0)  # zeros stay zeros in every unit
-    shift = (log_now - (p * logs[:, None]).sum(axis=0)) / np.maximum(not_zero, 1e-9)
-    m = signal.effective[rows]
     half_width = np.maximum(np.minimum(position - low, high - position), 0.0)
-    return _Observed(
-        np.array(bins.edges), position, half_width, p, np.cumsum(q, axis=0)[:-1], q[ends], counts[ends], end_logs, shift, n * m / (n + m)
-    )
-
-
-def _of_signal(seen: _Observed) -> list[Transformation | None]:
-    if not len(seen.edges):
-        return [None] * len(seen.shift)
-    best = np.ones(len(seen.shift))  # a misfit of 1 is the worst that is still named
-    named: list[Transformation | None] = [None] * len(best)
-    near = np.abs(seen.shift[:, None] - _LOG2_SCALES) < _COARSE
-    tries = [(scale, np.flatnonzero(near[:, column])) for column, scale in enumerate(SCALES)]
-    tries += [(change, np.arange(len(best))) for change in TEMPERATURES]
-    for transformation, rows in tries:
-        if len(rows):
-            misfit = _misfit(seen.choose(rows), transformation)
-            for row in np.flatnonzero(misfit < best[rows]).tolist():
-                named[rows[row]] = transformation
-            best[rows] = np.minimum(best[rows], misfit)
-    return named
+    below = np.cumsum(q, axis=0)[:-1]
+    return _Observed(np.array(bins.edges), position, half_width, p, below, q[ends], counts[ends], end_logs, n * m / (n + m))
 
 
 def _misfit(seen: _Observed, transformation: Transformation) -> Float64:
