@@ -13,9 +13,9 @@ from tests import prometheus
 from tests.broker import ApacheKafka, Broker, start_broker
 from tests.broker.kafka import VERSION, missing_program
 from tests.parts import PARTS, needed, required
-from tests.prometheus import alerting
+from tests.prometheus import alerting, amtool, promtool
 
-__all__ = ["admin", "alerting", "broker", "kafka", "topic"]
+__all__ = ["admin", "alerting", "amtool", "broker", "kafka", "promtool", "topic"]
 
 _LEFT_OUT = pytest.StashKey[dict[str, str]]()
 _BROKER = pytest.StashKey[str]()

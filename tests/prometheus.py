@@ -230,3 +230,19 @@ def alerting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Alerting]:
         }
         with start_alertmanager(folder, config) as alertmanager, start_prometheus(folder, alertmanager) as prometheus:
             yield Alerting(prometheus, alertmanager, webhook)
+
+
+@pytest.fixture(scope="session")
+def promtool() -> str:
+    """Path of promtool; a test that uses this is left out, and that is said, where it is not installed."""
+    path = tool("promtool")
+    assert path is not None
+    return path
+
+
+@pytest.fixture(scope="session")
+def amtool() -> str:
+    """Path of amtool, likewise."""
+    path = tool("amtool")
+    assert path is not None
+    return path

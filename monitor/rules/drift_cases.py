@@ -5,7 +5,7 @@ from __future__ import annotations
 from monitor.config import Alerts
 from monitor.rules.case import OTHER_TARGET, TARGET, Case, Firing, Moment, labelled, minutes, steady
 
-_LONG = 60  # minutes of values after the alert is due
+_LONG = 10  # minutes of values after the alert is due
 
 
 def drift_cases(model: str, settings: Alerts) -> tuple[Case, ...]:

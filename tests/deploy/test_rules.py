@@ -1,0 +1,215 @@
+"""The alert rules: valid, tested by promtool, on metrics that exist, explained in the runbook, and as generated."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from monitor.config import Config, load_config, parse_config
+from monitor.rules import alerts, render_rules, render_tests
+from tests.deploy import promql
+
+ROOT = Path(__file__).resolve().parents[2]
+RULES = ROOT / "deploy" / "prometheus" / "driftgauge.rules.yml"
+TESTS = ROOT / "deploy" / "prometheus" / "driftgauge.rules.test.yml"
+RUNBOOK = ROOT / "docs" / "runbook.md"
+
+
+def model(name: str) -> dict[str, Any]:
+    return {"name": name, "predictions": {"topic": name, "id": "id"}, "features": [{"name": "x", "type": "numeric"}]}
+
+
+def config(*names: str, **settings: Any) -> Config:
+    return parse_config({"source": {"brokers": ["localhost:9092"]}, "models": [model(n) for n in names or ("m",)], "alerts": settings})
+
+
+SETTINGS = {
+    "defaults": config(),
+    "two models with awkward names": config("flights", "a/b.c:d-1"),
+    "at once": config(pending="0s", keep_firing="0s"),
+    "smallest": config(pending="250ms", stale_after="1s", max_lag_records=1, max_rejected_ratio=0.0001, blind_ratio=0.001),
+    "largest": config(pending="70m", keep_firing="90m", stale_after="3h", max_rejected_ratio=0.999, blind_ratio=1, labels={"team": "ml"}),
+}
+
+
+def promtool_tests(promtool: str, folder: Path, rules: str, tests: str) -> subprocess.CompletedProcess[str]:
+    (folder / "rules.yml").write_text(rules, encoding="utf-8")
+    (folder / "rules.test.yml").write_text(tests, encoding="utf-8")
+    return run(promtool, "test", "rules", str(folder / "rules.test.yml"))
+
+
+def run(*command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120, check=False)
+
+
+def expressions(rules: str) -> list[tuple[str, str]]:
+    """Name and expression of every rule, the queries inside annotations among them."""
+    found: list[tuple[str, str]] = []
+    for group in yaml.safe_load(rules)["groups"]:
+        for rule in group["rules"]:
+            name = rule.get("alert") or rule["record"]
+            found.append((name, rule["expr"]))
+            for text in rule.get("annotations", {}).values():
+                found += [(name, query.replace("%q", '"x"')) for query in re.findall(r"printf `([^`]+)`", text)]
+    return found
+
+
+def records(rules: str) -> dict[str, frozenset[str]]:
+    """Recorded series and the labels that their sources have."""
+    found: dict[str, frozenset[str]] = {}
+    for group in yaml.safe_load(rules)["groups"]:
+        for rule in group["rules"]:
+            if "record" in rule:
+                labels = [promql.series_labels(selector.name) for selector in promql.selectors(rule["expr"])]
+                found[rule["record"]] = frozenset.union(*labels)
+    return found
+
+
+def test_committed_rules_are_what_the_flights_configuration_gives() -> None:
+    flights = load_config(ROOT / "configs" / "flights.yaml")
+    assert RULES.read_text(encoding="utf-8") == render_rules(flights), "run: driftgauge rules -c configs/flights.yaml -o … --tests"
+    assert TESTS.read_text(encoding="utf-8") == render_tests(flights, RULES.name), (
+        "run: driftgauge rules -c configs/flights.yaml -o … --tests"
+    )
+
+
+def test_committed_rules_and_their_tests_pass_promtool(promtool: str) -> None:
+    checked = run(promtool, "check", "rules", "--lint-fatal", str(RULES))
+    assert checked.returncode == 0, checked.stdout
+    tested = run(promtool, "test", "rules", str(TESTS))
+    assert tested.returncode == 0, tested.stdout
+
+
+def test_prometheus_reads_the_committed_configuration(promtool: str) -> None:
+    checked = run(promtool, "check", "config", str(ROOT / "deploy" / "prometheus" / "prometheus.yml"))
+    assert checked.returncode == 0, checked.stdout
+
+
+@pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
+def test_rules_of_any_settings_pass_lint_and_their_own_tests(promtool: str, tmp_path: Path, settings: Config) -> None:
+    tested = promtool_tests(promtool, tmp_path, render_rules(settings), render_tests(settings, "rules.yml"))
+    assert tested.returncode == 0, tested.stdout
+    checked = run(promtool, "check", "rules", "--lint-fatal", str(tmp_path / "rules.yml"))
+    assert checked.returncode == 0, checked.stdout
+
+
+def broken(rules: str, expression: str) -> str:
+    """The rules with another expression in every alert."""
+    tree = yaml.safe_load(rules)
+    for group in tree["groups"]:
+        for rule in group["rules"]:
+            if "alert" in rule:
+                rule["expr"] = expression
+    return yaml.safe_dump(tree)
+
+
+def failed(output: str) -> set[str]:
+    return set(re.findall(r"name: (\w+) (?:fires|stays silent),", output))
+
+
+def test_an_alert_that_never_fires_fails_its_tests(promtool: str, tmp_path: Path) -> None:
+    settings = config()
+    tested = promtool_tests(promtool, tmp_path, broken(render_rules(settings), "vector(1) > 2"), render_tests(settings, "rules.yml"))
+    assert failed(tested.stdout) == {alert.name for alert in alerts(settings)}
+
+
+def test_an_alert_that_always_fires_fails_on_its_look_alike(promtool: str, tmp_path: Path) -> None:
+    settings = config()
+    tests = yaml.safe_load(render_tests(settings, "rules.yml"))
+    tests["tests"] = [test for test in tests["tests"] if test["name"].endswith("stays silent")]
+    tested = promtool_tests(promtool, tmp_path, broken(render_rules(settings), "vector(1)"), yaml.safe_dump(tests))
+    # The watchdog has no look-alike: it always fires.
+    assert failed(tested.stdout) == {alert.name for alert in alerts(settings)} - {"DriftgaugeWatchdog"}
+
+
+def test_every_case_tells_its_incident() -> None:
+    text = render_tests(config(), "rules.yml")
+    cases = len(yaml.safe_load(text)["tests"])
+    assert len(re.findall(r"\n\n  # \S.+\n  - name: ", text)) == cases - 1
+    assert text.count("\n  # ") == cases
+
+
+@pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
+def test_every_metric_and_label_of_a_rule_is_in_the_catalogue(settings: Config) -> None:
+    rules = render_rules(settings)
+    known = records(rules)
+    assert len(expressions(rules)) > len(alerts(settings))
+    assert {name: promql.mistakes(query, known) for name, query in expressions(rules) if promql.mistakes(query, known)} == {}
+
+
+def test_a_name_that_is_not_in_the_catalogue_is_found() -> None:
+    assert promql.mistakes("sum by (modle) (driftgauge_window_row)") == [
+        "unknown metric driftgauge_window_row",
+        "no metric of the expression has the label modle",
+    ]
+    assert promql.mistakes('driftgauge_window_rows{signal="x"}') == ["driftgauge_window_rows has no label signal"]
+    assert promql.mistakes("driftgauge_evaluation_duration_seconds") == ["unknown metric driftgauge_evaluation_duration_seconds"]
+    assert promql.mistakes("sum by (le) (driftgauge_evaluation_duration_seconds_bucket)") == []
+
+
+def anchors(text: str) -> set[str]:
+    """Anchors of the headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_runbook_address_leads_to_a_heading() -> None:
+    settings = config(runbook_url="https://runbooks.example/driftgauge.md")
+    tree = yaml.safe_load(render_rules(settings))
+    addresses = [rule["annotations"]["runbook_url"] for group in tree["groups"] for rule in group["rules"] if "alert" in rule]
+    assert {address.partition("#")[0] for address in addresses} == {"https://runbooks.example/driftgauge.md"}
+    assert {address.partition("#")[2] for address in addresses} - anchors(RUNBOOK.read_text(encoding="utf-8")) == set()
+
+
+def test_the_runbook_has_no_heading_of_an_alert_that_does_not_exist() -> None:
+    named = set(re.findall(r"^#+ (Driftgauge\w+)$", RUNBOOK.read_text(encoding="utf-8"), re.MULTILINE))
+    assert named == {alert.name for alert in alerts(config())}
+
+
+def test_every_section_of_the_runbook_answers_the_same_four_questions() -> None:
+    sections = re.split(r"^### (?=Driftgauge)", RUNBOOK.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+    questions = ["Meaning", "How to see it", "What to do", "What it is not"]
+    assert {section.split("\n")[0]: re.findall(r"^\*\*(.+?)\.\*\*", section, re.MULTILINE) for section in sections} == {
+        section.split("\n")[0]: questions for section in sections
+    }
+
+
+def test_drift_warns_and_never_asks_for_retraining() -> None:
+    tree = yaml.safe_load(render_rules(config(labels={"severity": "critical"})))
+    drift = {"DriftgaugeDataDrift", "DriftgaugeScoreDrift", "DriftgaugeUnitChange", "DriftgaugeDataQuality", "DriftgaugeSegmentShare"}
+    rules = {rule["alert"]: rule for group in tree["groups"] for rule in group["rules"] if "alert" in rule}
+    assert {rules[name]["labels"]["severity"] for name in drift} == {"warning"}
+    assert not any("action" in rule["labels"] for rule in rules.values())
+    assert {name for name, rule in rules.items() if rule["labels"]["severity"] == "critical"} == {"DriftgaugeDown", "DriftgaugeStalled"}
+
+
+def test_settings_reach_the_rules() -> None:
+    settings = config(
+        pending="7m",
+        keep_firing="11m",
+        stale_after="45m",
+        max_lag_records=1234,
+        max_rejected_ratio=0.02,
+        blind_ratio=0.6,
+        labels={"team": "ml"},
+    )
+    tree = yaml.safe_load(render_rules(settings))
+    rules = {rule["alert"]: rule for group in tree["groups"] for rule in group["rules"] if "alert" in rule}
+    assert (rules["DriftgaugeDataDrift"]["for"], rules["DriftgaugeDataDrift"]["keep_firing_for"]) == ("7m", "11m")
+    assert rules["DriftgaugeLag"]["expr"].endswith("> 1234")
+    assert "> 2700" in rules["DriftgaugeStalled"]["expr"]
+    assert 'ratio_rate10m{model="m"} > 0.02' in rules["DriftgaugeRejectedRows"]["expr"]
+    assert rules["DriftgaugeBlindSegments"]["expr"].endswith("> 0.6")
+    assert {rule["labels"]["team"] for rule in rules.values()} == {"ml"}
+
+
+def test_nothing_newer_than_prometheus_2_42_is_used() -> None:
+    tree = yaml.safe_load(render_rules(config()))
+    assert {key for group in tree["groups"] for key in group} == {"name", "rules"}
+    keys = {key for group in tree["groups"] for rule in group["rules"] for key in rule}
+    assert keys == {"record", "alert", "expr", "for", "keep_firing_for", "labels", "annotations"}
