@@ -59,6 +59,8 @@ class Model:
             if value is not None and not isinstance(value, str):
                 raise RequestError(f"features.{name}: expected text or null, got {str(value)[:100]!r}")
             linear += 0.0 if value is None else weights.get(value, 0.0)
+        if math.isnan(linear):
+            raise RequestError("features: expected numbers whose weighted sum is one, got values that are too large")
         return 0.5 * (1.0 + math.tanh(0.5 * linear))  # the logistic function, without overflow
 
 

@@ -38,14 +38,14 @@ FLUSH_SECONDS = 5.0
 def predict(model: Model, body: bytes, now_ms: int) -> tuple[dict[str, Any], dict[str, Any]]:
     """The answer and the event of one request. Raises ``RequestError``."""
     try:
-        request = json.loads(body)
+        request = json.loads(body, parse_int=float)  # an integer may have any number of digits
     except (ValueError, RecursionError) as error:
         raise RequestError(f"expected a JSON object with features, got {type(error).__name__}: {str(error)[:100]}") from error
     if not isinstance(request, dict) or not isinstance(request.get("features"), dict):
         raise RequestError('expected a JSON object such as {"id": "1", "features": {...}}')
     id_ = request.get("id", "") or str(uuid.uuid4())
-    if not isinstance(id_, str) or len(id_) > MAX_ID_LENGTH:
-        raise RequestError(f"id: expected text of at most {MAX_ID_LENGTH} characters")
+    if not isinstance(id_, str) or len(id_) > MAX_ID_LENGTH or not id_.isprintable():
+        raise RequestError(f"id: expected text of at most {MAX_ID_LENGTH} printable characters")
     features = request["features"]
     score = round(model.score(features), 6)
     served = {"name": model.name, "version": model.version}

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from kafka import KafkaConsumer
+from kafka.errors import KafkaTimeoutError
 from modelserver import load
 from modelserver.event_log import Counts, EventLog
 from modelserver.healthcheck import check
@@ -143,16 +144,14 @@ class TestPredict:
 
 
 class Slow:
-    """A producer's far side that takes nothing until it is let go: a broker that has stopped answering."""
+    """Connects as to a broker that does not answer: not at all until it is freed, and then gives up."""
 
     def __init__(self):
         self.free = threading.Event()
 
     def __call__(self):
-        from kafka.errors import NoBrokersAvailable
-
         self.free.wait()
-        raise NoBrokersAvailable
+        raise KafkaTimeoutError("no broker answers")
 
 
 class TestEventLog:
