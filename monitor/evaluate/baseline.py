@@ -137,10 +137,10 @@ def _signal(
     with np.errstate(divide="ignore"):
         log_share = np.log(share)
     # One row more than was seen in each cell: what a small reference has not seen is not impossible.
-    thin = rarity(share + 1 / np.maximum(effective, 1.0))
+    cautious = share + 1 / np.maximum(effective, 1.0)
     axis = _axis(reference, index, cells) if layout.signals[index].kind == "numeric" else None
-    spread = np.zeros((2, 0)) if axis is None else _spread(share, axis)
-    return SignalBaseline(cells, share, log_share, np.sqrt(share), _entropy(share), thin, effective, axis, spread)
+    spread = np.zeros((2, 0)) if axis is None else _spread(cautious / np.add.reduce(cautious, axis=0), axis)
+    return SignalBaseline(cells, share, log_share, np.sqrt(share), _entropy(share), rarity(cautious), effective, axis, spread)
 
 
 _SMALLEST = np.finfo(np.float64).tiny

@@ -8,8 +8,9 @@ limit, has the exact mean, variance and third cumulant that follow from a Poisso
 cells add; fixing the total takes away those of one degree of freedom. With many values in each cell this is chi-square
 with B - 1 degrees of freedom, and the mean of PSI is (B - 1)(1/n + 1/m) (Yurdakul, *Statistical properties of the population
 stability index*, 2018); in thin cells it is what it is there. The quantile is that of a Pearson type III (shifted gamma)
-distribution with these cumulants, by the approximation of Wilson and Hilferty (1931): for chi-square at 0.999 within 3.1 % with one degree
-of freedom, 0.5 % with two, 0.1 % from five on.
+distribution with these cumulants, by the approximation of Wilson and Hilferty (1931): for chi-square between
+0.95 and 0.999 within 3.1 % with one degree of freedom, 2.3 % with two, 1.2 % with five, 0.6 % with ten and 0.2 % with thirty.
+The reference's shares stand for the true ones, with one row more in each cell than was seen.
 
 Rates. Given that c + r of n + m rows have a property, c is hypergeometric, close to binomial(c + r, n / (n + m)) when
 the rate is small and less spread when it is not; its quantile follows by Cornish and Fisher's expansion to the term in the
