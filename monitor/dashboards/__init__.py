@@ -1,0 +1,17 @@
+"""Grafana dashboards as code: plain dictionaries, written as JSON by ``python -m monitor.dashboards``.
+
+Every query names only metrics of the catalogue and only the chosen jobs and instances.
+"""
+
+from monitor.dashboards.board import Dashboard
+from monitor.dashboards.drift import drift
+from monitor.dashboards.overview import overview
+from monitor.dashboards.pipeline import pipeline
+from monitor.dashboards.quality import quality
+
+__all__ = ["Dashboard", "dashboards"]
+
+
+def dashboards() -> dict[str, Dashboard]:
+    """File name to dashboard."""
+    return {"overview.json": overview(), "drift.json": drift(), "quality.json": quality(), "pipeline.json": pipeline()}

@@ -1,0 +1,221 @@
+"""The dashboards: as generated, valid by Grafana's own types, clean by lint, and every query answered by a real Prometheus."""
+
+from __future__ import annotations
+
+import copy
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from monitor import events
+from monitor.config import Http
+from monitor.dashboards import Dashboard, dashboards
+from monitor.dashboards.__main__ import render, write
+from monitor.expose.published import Published
+from monitor.expose.self_metrics import SelfMetrics
+from monitor.expose.server import HttpServer
+from monitor.expose.snapshot import RiverAlarms, Snapshot
+from monitor.telemetry import Telemetry
+from tests.deploy.dashboard_lint import lint, panels
+from tests.deploy.execute import EmptyQuery, answer, execute_dashboard
+from tests.expose.sample import running
+from tests.prometheus import Alerting, Prometheus
+
+ROOT = Path(__file__).resolve().parents[2]
+GRAFANA = ROOT / "grafana"
+SCHEMA = json.loads((Path(__file__).parent / "schema" / "grafana.schema.json").read_text(encoding="utf-8"))
+KIND = {"state-timeline": "statetimeline"}
+
+
+def errors(dashboard: Dashboard) -> list[str]:
+    """Mistakes by the schema: the dashboard, then each panel's options and its kind's own field settings."""
+    found = [_said(error) for error in _validator("Dashboard").iter_errors(dashboard)]
+    for panel in panels(dashboard):
+        kind = KIND.get(panel["type"], panel["type"])
+        found += [f"{panel['title']}: {_said(error)}" for error in _validator(f"{kind}.Options").iter_errors(panel["options"])]
+        custom = panel["fieldConfig"]["defaults"].get("custom", {})
+        found += [f"{panel['title']}: {_said(error)}" for error in _validator(f"{kind}.FieldConfig").iter_errors(custom)]
+    return found
+
+
+def _validator(definition: str) -> Any:
+    return jsonschema.Draft7Validator({"$ref": f"#/definitions/{definition}", "definitions": SCHEMA["definitions"]})
+
+
+def _said(error: jsonschema.ValidationError) -> str:
+    return f"{error.json_path}: {error.message[:200]}"
+
+
+BOARDS = dashboards()
+each_board = pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
+
+
+def test_committed_dashboards_are_what_the_code_gives(tmp_path: Path) -> None:
+    write(tmp_path)
+    committed = {path.name: path.read_text(encoding="utf-8") for path in (GRAFANA / "dashboards").iterdir()}
+    generated = {path.name: path.read_text(encoding="utf-8") for path in tmp_path.iterdir()}
+    assert committed == generated, "run: python -m monitor.dashboards"
+    assert set(generated) == {"overview.json", "drift.json", "quality.json", "pipeline.json"}
+
+
+@each_board
+def test_a_dashboard_has_the_types_that_grafana_declares(board: Dashboard) -> None:
+    assert errors(json.loads(render(board))) == []
+
+
+@each_board
+def test_a_dashboard_is_clean_by_lint(board: Dashboard) -> None:
+    assert lint(board) == []
+
+
+def test_identifiers_of_dashboards_differ() -> None:
+    assert len({board["uid"] for board in BOARDS.values()}) == len(BOARDS)
+    assert len({board["title"] for board in BOARDS.values()}) == len(BOARDS)
+
+
+def test_links_between_dashboards_lead_to_one_with_these_variables() -> None:
+    text = json.dumps(BOARDS["overview.json"])
+    assert '"/d/driftgauge-drift?' in text
+    named = {part.split("=")[0] for part in text.split("/d/driftgauge-drift?")[1].split('"')[0].split("&") if part.startswith("var-")}
+    variables = {f"var-{variable['name']}" for variable in BOARDS["drift.json"]["templating"]["list"]}
+    assert named == {"var-model", "var-version", "var-window", "var-segment"}
+    assert named <= variables
+
+
+def defects() -> dict[str, tuple[Any, str]]:
+    """What can be wrong: a change of the overview and a part of the sentence that must follow."""
+
+    def panel(board: Dashboard, kind: str) -> dict[str, Any]:
+        return next(panel for panel in panels(board) if panel["type"] == kind)
+
+    def set_query(expression: str) -> Any:
+        return lambda board: panel(board, "stat")["targets"][0].update(expr=expression)
+
+    chosen = 'job=~"$job",instance=~"$instance"'
+    return {
+        "not PromQL": (set_query("sum(("), "is not PromQL"),
+        "unknown metric": (set_query(f"sum(driftgauge_rows{{{chosen}}})"), "unknown metric driftgauge_rows"),
+        "unknown label": (set_query(f'driftgauge_window_rows{{{chosen},signal="x"}}'), "has no label signal"),
+        "unknown grouping": (set_query(f"sum by (segmnt) (driftgauge_window_rows{{{chosen}}})"), "has the label segmnt"),
+        "unknown variable": (set_query(f'driftgauge_window_rows{{{chosen},segment="$segment"}}'), "unknown variable $segment"),
+        "any job": (set_query('driftgauge_ready{instance=~"$instance"}'), "not limited to the chosen job"),
+        "raw counter": (set_query(f"sum(driftgauge_rows_counted_total{{{chosen}}})"), "counts up for ever"),
+        "rate of a gauge": (set_query(f"rate(driftgauge_window_rows{{{chosen}}}[$__rate_interval])"), "gauge inside rate"),
+        "fixed interval": (set_query(f"rate(driftgauge_rows_counted_total{{{chosen}}}[5m])"), "fixed interval"),
+        "hidden emptiness": (set_query(f"driftgauge_ready{{{chosen}}} or vector(0)"), "hides an empty answer"),
+        "no description": (lambda board: panel(board, "table").update(description=""), "has no description"),
+        "unit": (lambda board: panel(board, "stat")["fieldConfig"]["defaults"].update(unit="seconds"), "has the unit 'seconds'"),
+        "fixed data source": (lambda board: panel(board, "stat").update(datasource={"uid": "abc"}), "data source variable"),
+        "overlap": (lambda board: board["panels"][1]["gridPos"].update(x=0), "lies over"),
+        "id": (lambda board: board["panels"][1].update(id=1), "id twice"),
+        "editable": (lambda board: board.update(editable=True), "is editable"),
+        "old variable": (lambda board: board["templating"]["list"][1].update(refresh=1), "not renewed"),
+    }
+
+
+@pytest.mark.parametrize("defect", defects())
+def test_lint_finds(defect: str) -> None:
+    change, sentence = defects()[defect]
+    board = copy.deepcopy(BOARDS["overview.json"])
+    change(board)
+    assert [said for said in lint(board) if sentence in said]
+
+
+@pytest.mark.parametrize(
+    ("place", "key", "value"),
+    [
+        ("stat", ("options", "colorMode"), "rainbow"),
+        ("stat", ("options", "colour"), "value"),
+        ("timeseries", ("fieldConfig", "defaults", "custom", "drawStyle"), "circles"),
+        ("stat", ("fieldConfig", "defaults", "thresholds", "steps", 1, "value"), "10"),
+        ("table", ("gridPos", "w"), "wide"),
+        ("table", ("heading",), "x"),
+    ],
+)
+def test_the_schema_finds(place: str, key: tuple[Any, ...], value: Any) -> None:
+    board = copy.deepcopy(BOARDS["overview.json"])
+    target: Any = next(panel for panel in panels(board) if panel["type"] == place)
+    for step in key[:-1]:
+        target = target[step]
+    target[key[-1]] = value
+    assert errors(board) != []
+
+
+def test_provisioning_names_the_data_source_and_the_folder() -> None:
+    source = yaml.safe_load((GRAFANA / "provisioning" / "datasources" / "prometheus.yaml").read_text(encoding="utf-8"))
+    provider = yaml.safe_load((GRAFANA / "provisioning" / "dashboards" / "driftgauge.yaml").read_text(encoding="utf-8"))
+    scrape = yaml.safe_load((ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text(encoding="utf-8"))["global"]["scrape_interval"]
+    assert source["datasources"][0]["jsonData"]["timeInterval"] == scrape
+    assert provider["providers"][0]["allowUiUpdates"] is False
+
+
+def eventful() -> Snapshot:
+    """A process to which everything has happened that a panel shows, so that no answer may be empty."""
+    snapshot = running()
+    alarm = RiverAlarms("2013-02", "ALL", "score", "river.drift.ADWIN", 3, snapshot.models[0].watermark_ms or 0)
+    return replace(snapshot, models=(replace(snapshot.models[0], river=(alarm,)),))
+
+
+@pytest.fixture(scope="module")
+def scraped(alerting: Alerting) -> Iterator[Prometheus]:
+    """Prometheus, scraping a real server of driftgauge that shows an eventful process."""
+    self_metrics = SelfMetrics()
+    self_metrics.observe(events.WindowsEvaluated("flights", 0, 0.08, 3, 200))
+    published = Published(eventful(), self_metrics, 100_000)
+    server = HttpServer(Http(bind="127.0.0.1", port=0), published, Telemetry())
+    try:
+        alerting.prometheus.scrape("eventful", f"127.0.0.1:{server.port}")
+        # Rates need two scrapes.
+        started = time.monotonic()
+        while not answer(alerting.prometheus.url, 'rate(driftgauge_rows_counted_total{job="eventful"}[1m])', instant=True):
+            assert time.monotonic() - started < 30
+            time.sleep(0.1)
+        yield alerting.prometheus
+    finally:
+        alerting.prometheus.forget("eventful")
+        server.stop()
+
+
+@each_board
+def test_every_query_of_a_dashboard_is_answered(board: Dashboard, scraped: Prometheus) -> None:
+    assert execute_dashboard(scraped.url, board, choices={"job": ["eventful"], "segment": ["carrier=DL"]}) == []
+
+
+@each_board
+def test_every_query_of_a_dashboard_is_answered_for_several_segments(board: Dashboard, scraped: Prometheus) -> None:
+    several = {"job": ["eventful"], "segment": ["ALL", "origin=JFK,carrier=DL", "carrier=DL"]}
+    assert execute_dashboard(scraped.url, board, choices=several) == []
+
+
+def test_a_query_without_an_answer_is_named(scraped: Prometheus) -> None:
+    board = copy.deepcopy(BOARDS["overview.json"])
+    panel = next(panels(board))
+    panel["targets"][0]["expr"] = 'driftgauge_rebuilt_since_timestamp_seconds{job=~"$job",instance=~"$instance"}'
+    empty = execute_dashboard(scraped.url, board, choices={"job": ["eventful"]})
+    assert [query.panel for query in empty] == [panel["title"]]
+    assert empty[0].expression.startswith('driftgauge_rebuilt_since_timestamp_seconds{job=~"eventful"')
+    assert (
+        execute_dashboard(scraped.url, board, choices={"job": ["eventful"]}, may_be_absent={"driftgauge_rebuilt_since_timestamp_seconds"})
+        == []
+    )
+
+
+def test_a_variable_without_values_is_named(scraped: Prometheus) -> None:
+    board = copy.deepcopy(BOARDS["overview.json"])
+    variable = next(variable for variable in board["templating"]["list"] if variable["name"] == "window")
+    variable["query"]["query"] = 'label_values(driftgauge_segment_status{model="none"}, window)'
+    assert EmptyQuery("variable window", 'label_values(driftgauge_segment_status{model="none"}, window)') in execute_dashboard(
+        scraped.url, board, choices={"job": ["eventful"]}
+    )
+
+
+def test_a_query_that_prometheus_refuses_is_an_error_with_its_reason(scraped: Prometheus) -> None:
+    with pytest.raises(ValueError, match="parse error"):
+        answer(scraped.url, "sum((", instant=True)
