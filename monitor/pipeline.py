@@ -160,15 +160,17 @@ def _close_panes(model: ModelState) -> list[Evaluated]:
         return []
     every = (model.config.evaluation.every_ms or clock.pane_ms) // clock.pane_ms
     evaluations = []
-    pane = clock.closed_panes if clock.closed_panes is not None else _next_open(model, horizon)
+    pane = _next_open(model, horizon) if clock.closed_panes is None else clock.closed_panes
     while pane < horizon:
+        if not any(version.windows.long.total.segments for version in model.versions.values()):
+            pane = _next_open(model, horizon)  # every window is empty: nothing to see until then
+            if pane == horizon:
+                break
         for _, version in sorted(model.versions.items()):
             _close_pane(model, version, pane)
-        if (pane + 1) % every == 0:
-            evaluations.append(_evaluate(model, pane + 1))
         pane += 1
-        if not any(version.windows.long.total.segments for version in model.versions.values()):
-            pane = max(pane, _next_open(model, horizon))  # a long silence emptied every window: nothing to see until then
+        if pane % every == 0:
+            evaluations.append(_evaluate(model, pane))
     clock.closed_panes = horizon
     return evaluations
 

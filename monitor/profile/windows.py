@@ -82,11 +82,8 @@ class Windows:
 
     def close(self, pane: int, table: CountTable) -> None:
         """Take in the counts of a pane that closed; panes come in rising order, empty ones may be left out."""
-        block_number = pane // self.block_panes
-        if self.block_number is not None and block_number != self.block_number:
-            self._finish_block()
-        self.block_number = block_number
         self.move_to(pane + 1)
+        self.block_number = pane // self.block_panes
         if table.segments:
             self.panes.append((pane, pack_table(table)))
             self.block.add(table)
@@ -96,16 +93,17 @@ class Windows:
     def move_to(self, end_pane: int) -> None:
         """Let go what lies before the windows that end at ``end_pane``."""
         self.end_pane = end_pane
+        if self.block_number is not None and self.block_number != (end_pane - 1) // self.block_panes:
+            self._finish_block()
         while self.panes and self.panes[0][0] < end_pane - self.short_panes:
             self.short.subtract(unpack_table(self.panes.popleft()[1], self.layout))
         while self.blocks and self.blocks[0][0] < end_pane - self.long_panes:
             self.long.subtract(unpack_table(self.blocks.popleft()[1], self.layout))
 
     def _finish_block(self) -> None:
-        assert self.block_number is not None
-        if self.block.total.segments:
+        if self.block_number is not None and self.block.total.segments:
             self.blocks.append((self.block_number * self.block_panes, pack_table(self.block.total)))
-        self.block = RunningSum(self.layout)
+        self.block, self.block_number = RunningSum(self.layout), None
 
     def restore(self, panes: Iterable[Kept], blocks: Iterable[Kept], block: bytes, block_number: int | None, end_pane: int) -> None:
         """Become what was saved; sums are made again from their parts."""
