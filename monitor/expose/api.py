@@ -82,7 +82,7 @@ def _matches(one: Verdicts, query: Query) -> tuple[NDArray[np.intp], Float64]:
 def _order(value: Float64, threshold: Float64, status: NDArray[np.uint8]) -> Float64:
     """Urgency, the unjudged after the stable."""
     judged = (status == Status.DRIFTED) | (status == Status.STABLE)
-    return urgency(value, threshold, status) - ~judged
+    return np.asarray(urgency(value, threshold, status) - ~judged)
 
 
 def _mask(names: Sequence[str], wanted: frozenset[str] | None) -> NDArray[np.bool_]:

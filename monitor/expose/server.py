@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from monitor import events
 from monitor.config.root import Http, Tls
@@ -18,25 +20,41 @@ from monitor.expose.published import Published
 from monitor.expose.wire import exchange
 from monitor.telemetry import Telemetry, reason_of
 
-MAX_CONNECTIONS = 32
-READ_SECONDS = 10.0  # from accepting to the end of the headers, TLS handshake included
-WRITE_SECONDS = 30.0  # for the whole response
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one client may take."""
+
+    connections: int = 32  # at a time, of all clients; more are refused with 503
+    read_seconds: float = 10.0  # from accepting to the end of the headers; as long again for a TLS handshake
+    write_seconds: float = 30.0  # for the whole response
+
+
+_LIMITS = Limits()
 
 
 class HttpServer:
     """Serves what is published until it is stopped. Starting raises ``ConfigError`` when it cannot listen."""
 
     def __init__(
-        self, config: Http, published: Published, telemetry: Telemetry, clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
+        self,
+        config: Http,
+        published: Published,
+        telemetry: Telemetry,
+        *,
+        limits: Limits = _LIMITS,
+        clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         self._config = config
         self._published = published
         self._telemetry = telemetry
+        self._limits = limits
         self._clock_ms = clock_ms
-        self._certificates = None if config.tls is None else _Certificates(config.tls)
-        self._slots = threading.BoundedSemaphore(MAX_CONNECTIONS)
+        self._certificates = None if config.tls is None else Certificates(config.tls)
+        self._slots = threading.BoundedSemaphore(limits.connections)
         self._stopping = threading.Event()
         self._listener = _listen(config)
+        self._port = int(self._listener.getsockname()[1])
         self._thread = threading.Thread(target=self._accept, name="http", daemon=True)
         self._thread.start()
         telemetry.emit(events.ServerStarted(self.address, scheme(config)))
@@ -44,7 +62,7 @@ class HttpServer:
     @property
     def port(self) -> int:
         """The port listened on, also where the configuration says 0."""
-        return int(self._listener.getsockname()[1])
+        return self._port
 
     @property
     def address(self) -> str:
@@ -54,22 +72,25 @@ class HttpServer:
 
     def stop(self, timeout_seconds: float = 2.0) -> None:
         """Take no further connections and wait for those that are being answered, not longer than the timeout."""
+        if self._stopping.is_set():
+            return
         self._stopping.set()
         with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)  # wakes accept
-        self._listener.close()
+            self._listener.shutdown(socket.SHUT_RDWR)  # wakes accept where the system does so
         self._thread.join(timeout_seconds)
+        self._listener.close()
         deadline = time.monotonic() + timeout_seconds
-        for _ in range(MAX_CONNECTIONS):
+        for _ in range(self._limits.connections):
             self._slots.acquire(timeout=max(0.0, deadline - time.monotonic()))
 
     def _accept(self) -> None:
         while not self._stopping.is_set():
             try:
                 connection, peer = self._listener.accept()
+            except TimeoutError:
+                continue
             except OSError:
-                if self._stopping.wait(0.1):  # out of file descriptors, or closed
-                    return
+                self._stopping.wait(0.1)  # out of file descriptors, or shut down
                 continue
             if self._slots.acquire(blocking=False):
                 threading.Thread(target=self._serve, args=(connection, peer), name="http-connection", daemon=True).start()
@@ -77,15 +98,15 @@ class HttpServer:
                 _refuse(connection, plain=self._certificates is None)
 
     def _serve(self, connection: socket.socket, peer: object) -> None:
-        deadline = time.monotonic() + READ_SECONDS
+        read_by = time.monotonic() + self._limits.read_seconds
         try:
             # Time-outs, resets and failed handshakes are the client's business.
             with contextlib.suppress(OSError):
                 if self._certificates is not None:
                     connection = self._certificates.context().wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
-                    connection.settimeout(READ_SECONDS)
+                    connection.settimeout(self._limits.read_seconds)
                     connection.do_handshake()
-                exchange(connection, deadline, WRITE_SECONDS, self._respond)
+                exchange(connection, read_by, self._limits.write_seconds, self._respond)
         finally:
             connection.close()
             self._slots.release()
@@ -105,10 +126,13 @@ class HttpServer:
 def _listen(config: Http) -> socket.socket:
     try:
         family = socket.getaddrinfo(config.bind, config.port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((config.bind, config.port), family=family, backlog=MAX_CONNECTIONS)
+        listener = socket.create_server((config.bind, config.port), family=family, backlog=64)
     except OSError as error:
-        message = f"cannot listen on {config.bind}:{config.port}: {error.strerror}; choose an address of this machine and a free port"
+        said = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror  # create_server adds to strerror
+        message = f"cannot listen on {config.bind}:{config.port}: {said}; choose an address of this machine and a free port"
         raise ConfigError("http", [Mistake("http.bind", message)]) from error
+    listener.settimeout(0.5)  # to notice a stop in any case; connections do not inherit it
+    return listener
 
 
 def _refuse(connection: socket.socket, *, plain: bool) -> None:
@@ -118,7 +142,7 @@ def _refuse(connection: socket.socket, *, plain: bool) -> None:
             connection.send(b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
 
 
-class _Certificates:
+class Certificates:
     """The server's certificate; read again when its files change, so that it can be renewed without a restart."""
 
     def __init__(self, config: Tls) -> None:
