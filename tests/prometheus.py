@@ -175,10 +175,18 @@ class Prometheus:
     def load_rules(self, name: str, text: str) -> None:
         """Add or replace a rule file and wait until its groups are evaluated."""
         (self.folder / "rules" / f"{name}.yml").write_text(text, encoding="utf-8")
-        urllib.request.urlopen(urllib.request.Request(f"{self.url}/-/reload", method="POST"), timeout=30).close()
+        self._reload()
         wanted = {group["name"] for group in yaml.safe_load(text)["groups"]}
         loaded = lambda: {group["name"] for group in get_json(f"{self.url}/api/v1/rules")["data"]["groups"]}  # noqa: E731
         wait_for(f"the rules {name}", lambda: wanted <= loaded())
+
+    def drop_rules(self, name: str) -> None:
+        """Take a rule file away."""
+        (self.folder / "rules" / f"{name}.yml").unlink(missing_ok=True)
+        self._reload()
+
+    def _reload(self) -> None:
+        urllib.request.urlopen(urllib.request.Request(f"{self.url}/-/reload", method="POST"), timeout=30).close()
 
 
 @contextlib.contextmanager

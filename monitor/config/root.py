@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Self
 
@@ -47,6 +48,10 @@ class State(Section):
     keep_epochs: int = Field(3, ge=2, le=100, description="Older commits kept to fall back on.")
 
 
+_LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_ALERT_LABELS = frozenset({"alertname", "severity", "job", "instance", "model", "version", "window", "segment", "signal", "kind", "topic"})
+
+
 class Alerts(Section):
     """Parameters of the generated alert rules."""
 
@@ -62,6 +67,15 @@ class Alerts(Section):
         "https://example.org/driftgauge/docs/runbook.md", description="Address of the runbook; the alert's heading is added."
     )
     labels: dict[str, str] = Field(default_factory=dict, description="Labels added to each alert, such as team.")
+
+    @model_validator(mode="after")
+    def _usable_labels(self) -> Self:
+        for name in self.labels:
+            if not _LABEL.fullmatch(name) or name.startswith("__"):
+                raise ValueError(f"labels: expected a label name of letters, digits and _, got {name!r}")
+            if name in _ALERT_LABELS:
+                raise ValueError(f"labels: expected another name than {name!r}, which tells alerts apart")
+        return self
 
 
 class Config(Section):
