@@ -1,0 +1,52 @@
+"""How deep a message is nested, before anything that recurses sees it.
+
+No message can be deeper than it has opening brackets, and those can be counted for a whole chunk at once. Only messages with
+more of them than the bound are looked at one by one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+# Possessive: what was matched is never given back, so hostile quotes cost no more than honest ones.
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
+_BIT_COUNT = np.array([bin(byte).count("1") for byte in range(256)], np.uint8)
+
+
+def depth_of(message: bytes) -> int:
+    """Deepest nesting of arrays and objects; brackets in strings do not count.
+
+    >>> depth_of(b'{"a": [[1], "[[["]}'), depth_of(b"3")
+    (3, 0)
+    """
+    bare = np.frombuffer(_STRING.sub(b"", message), np.uint8)
+    folded = bare | 0x20  # '[' becomes '{', and ']' becomes '}'
+    steps = (folded == ord("{")).astype(np.int8) - (folded == ord("}")).astype(np.int8)
+    return int(np.cumsum(steps, dtype=np.int64).max(initial=0))
+
+
+def deeper_than(messages: Sequence[bytes], longest: int, most: int) -> list[tuple[int, int]]:
+    """Index and depth of messages deeper than ``most``; no message is longer than ``longest`` bytes."""
+    if not _may_be_deeper(b"".join(messages), longest, most):
+        return []
+    many = [index for index, message in enumerate(messages) if message.count(b"{") + message.count(b"[") > most]
+    depths = [(index, depth_of(messages[index])) for index in many]
+    return [(index, depth) for index, depth in depths if depth > most]
+
+
+def _may_be_deeper(joined: bytes, longest: int, most: int) -> bool:
+    """Whether more than ``most`` opening brackets stand anywhere as close together as in one message."""
+    text = np.frombuffer(joined, np.uint8)
+    opening = np.equal(text if b"[" not in joined else text | 0x20, ord("{"))
+    eights = np.packbits(opening)
+    places = np.flatnonzero(eights != 0)
+    if not len(places):
+        return False
+    # More than ``most`` brackets take more than ``group`` eights, all of them within one message.
+    group = most // int(_BIT_COUNT[eights[places]].max())
+    if group == 0:
+        return True
+    return len(places) > group and int((places[group:] - places[:-group]).min()) * 8 <= longest + 8

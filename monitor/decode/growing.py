@@ -1,0 +1,82 @@
+"""A batch while it is being filled, chunk by chunk, in arrays that are as long as the messages are many."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.batch import Fault, Float64, Int64
+from monitor.decode.general import Faults
+from monitor.decode.refusal import Refusal
+
+
+@dataclass(eq=False)
+class GrowingBatch:
+    """Columns of the rows so far, and what became of the other messages. A message is known by its place."""
+
+    capacity: int
+    signals: int
+    segment_columns: int
+    rows: int = 0
+    tombstones: int = 0
+    refused: list[tuple[int, Refusal]] = field(default_factory=list)
+    faults: list[tuple[int, int, Fault]] = field(default_factory=list)  # row, signal
+    place_faults: dict[int, Faults] = field(default_factory=dict)  # by message; of refused ones too
+
+    def __post_init__(self) -> None:
+        n = self.capacity
+        self._places = np.empty(n, np.int64)
+        self._time_ms = np.empty(n, np.int64)
+        self._ids = np.empty((n, 2), np.uint64)
+        self._values = np.full((n, self.signals), np.nan)
+        self._versions = np.zeros(n, np.int32)
+        self._segments = np.empty((n, self.segment_columns), np.int32)
+
+    @property
+    def places(self) -> Int64:
+        """[rows] the message of each row."""
+        return self._places[: self.rows]
+
+    @property
+    def time_ms(self) -> Int64:
+        """[rows]."""
+        return self._time_ms[: self.rows]
+
+    @property
+    def ids(self) -> NDArray[np.uint64]:
+        """[rows, 2]."""
+        return self._ids[: self.rows]
+
+    @property
+    def values(self) -> Float64:
+        """[rows, signals]."""
+        return self._values[: self.rows]
+
+    @property
+    def versions(self) -> NDArray[np.int32]:
+        """[rows] codes."""
+        return self._versions[: self.rows]
+
+    @property
+    def segments(self) -> NDArray[np.int32]:
+        """[rows, segment columns] codes."""
+        return self._segments[: self.rows]
+
+    def add(self, places: Int64, time_ms: Int64, ids: NDArray[np.uint64]) -> slice:
+        """Add rows; returns where their other columns are to be written."""
+        added = slice(self.rows, self.rows + len(places))
+        self._places[added], self._time_ms[added], self._ids[added] = places, time_ms, ids
+        self.rows = added.stop
+        return added
+
+    def all_faults(self) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.uint8]]:
+        """Rows, signals and kinds of all faults, by row and signal."""
+        found = list(self.faults)
+        for place, faults in self.place_faults.items():
+            row = int(np.searchsorted(self.places, place))
+            if row < self.rows and self.places[row] == place:
+                found += [(row, signal, fault) for signal, fault in faults]
+        table = np.array(sorted(found), np.int64).reshape(-1, 3)
+        return table[:, 0].astype(np.int32), table[:, 1].astype(np.int32), table[:, 2].astype(np.uint8)
