@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from monitor.config.model import STATISTICS
 from monitor.evaluate.verdict import Status, Verdicts
-from monitor.expose.findings import Float64, share_distance, shares, urgency, worst_bins
+from monitor.expose.findings import Float64, evidence, share_distance, share_urgencies, urgencies
 from monitor.expose.health import health, is_ready
 from monitor.expose.query import Query, any_text, check_names, one_of, whole
 from monitor.expose.snapshot import ModelView, Snapshot
@@ -71,18 +71,16 @@ def _matches(one: Verdicts, query: Query) -> tuple[NDArray[np.intp], Float64]:
     kinds = _mask(one.statistics, statistics)
     wanted = np.isin(one.status, status_codes) & segments[:, None, None] & signals[None, :, None] & kinds
     places = np.flatnonzero(wanted)
-    urgent = _order(one.value, one.threshold, one.status).ravel()[places]
+    urgent = _unjudged_last(urgencies(one), one.status).ravel()[places]
     if "signal" in query or (statistics is not None and SEGMENT_SHARE not in statistics):
         return places, urgent
     shares_wanted = np.flatnonzero(np.isin(one.share.status, status_codes) & segments)
-    of_share = _order(share_distance(one), np.array(one.share.threshold), one.share.status)[shares_wanted]
+    of_share = _unjudged_last(share_urgencies(one), one.share.status)[shares_wanted]
     return np.concatenate([places, shares_wanted + one.value.size]), np.concatenate([urgent, of_share])
 
 
-def _order(value: Float64, threshold: Float64, status: NDArray[np.uint8]) -> Float64:
-    """Urgency, the unjudged after the stable."""
-    judged = (status == Status.DRIFTED) | (status == Status.STABLE)
-    return np.asarray(urgency(value, threshold, status) - ~judged)
+def _unjudged_last(urgent: Float64, status: NDArray[np.uint8]) -> Float64:
+    return np.asarray(urgent - ((status != Status.DRIFTED) & (status != Status.STABLE)))
 
 
 def _mask(names: Sequence[str], wanted: frozenset[str] | None) -> NDArray[np.bool_]:
@@ -102,8 +100,10 @@ def _item(one: Verdicts, place: int) -> dict[str, Any]:
         "n_reference": int(one.n_reference[s, f]),
         "since": _since(one.since_ms[s, f, k]),
         "unit_factor": _finite(one.unit_factor[s, f]),
+        "unit_offset": None if one.unit_offset is None else _finite(one.unit_offset[s, f]),
         "worst_bins": [
-            {"bin": label, "reference_share": before, "share": now} for label, before, now in worst_bins(shares(one, s, f), WORST_BINS)
+            {"bin": shift.label, "reference_share": shift.reference_share, "share": shift.share}
+            for shift in evidence(one, s, f, one.statistics[k], WORST_BINS)
         ],
     }
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from monitor.evaluate.verdict import Status, Verdicts
 from monitor.expose.catalogue import METRICS, Metric
-from monitor.expose.findings import DRIFTED_FROM, conclude, is_quality, share_distance, urgency
+from monitor.expose.findings import DRIFTED_FROM, conclude, is_quality, share_urgencies, urgencies
 from monitor.expose.snapshot import RiverAlarms
 from monitor.profile.layout import Role
 from monitor.profile.table import CountTable
@@ -136,9 +136,8 @@ class _Page:
         return _block(metric, start.encode("utf-8", "replace"), self.segments if heads is None else heads, tails, values, urgent)
 
 
-def _urgency(value: Float64, threshold: Float64, status: NDArray[np.uint8]) -> Float64:
-    found = urgency(value, threshold, status)
-    return found + (_DRIFTED - DRIFTED_FROM) * (found >= DRIFTED_FROM)
+def _raised(urgent: Float64) -> Float64:
+    return urgent + (_DRIFTED - DRIFTED_FROM) * (urgent >= DRIFTED_FROM)
 
 
 def _of_window(one: Verdicts) -> Iterator[Block]:
@@ -147,12 +146,10 @@ def _of_window(one: Verdicts) -> Iterator[Block]:
         _text([f',segment="{escape(segment)}"' for segment in one.segments]),
         _text([f',signal="{escape(signal)}"}} ' for signal in one.signals]),
     )
-    urgent = _urgency(one.value, one.threshold, one.status)  # [S, F, K]
+    urgent = _raised(urgencies(one))  # [S, F, K]
     urgent += _WHOLE * (np.array(one.segments) == ALL)[:, None, None]
     of_signal = urgent.max(axis=2, initial=0.0)  # [S, F]
-    of_segment = np.maximum(
-        of_signal.max(axis=1, initial=0.0), _urgency(share_distance(one), np.array(one.share.threshold), one.share.status)
-    )
+    of_segment = np.maximum(of_signal.max(axis=1, initial=0.0), _raised(share_urgencies(one)))
     yield from _counts(page)
     yield from _segments(page, of_segment + _OWN)
     tails = _text([f",{_labels(('signal', 'statistic'), (signal, name))}}} " for signal in one.signals for name in one.statistics])

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.evaluate.evaluate import TWO_SIDED
 from monitor.evaluate.verdict import Status, Verdicts
+from monitor.evaluate.worst import BinShift, worst_bins
 from monitor.profile.layout import Role
 from monitor.segment import ALL
 
@@ -51,8 +53,8 @@ def urgency(value: Float64, threshold: Float64, status: NDArray[np.uint8]) -> Fl
     >>> urgency(np.array([0.3, 0.05, np.nan]), np.full(3, 0.1), np.array([1, 0, 2], np.uint8)).round(3).tolist()
     [2.75, 0.333, 0.0]
     """
-    size = np.abs(value)
     with np.errstate(invalid="ignore", divide="ignore"):
+        size = np.maximum(value, 0.0)  # a distance less its bias, or a difference of rates, can be negative
         share = size / (size + threshold)
     return np.asarray(np.where(np.isfinite(share), share, 0.0) + DRIFTED_FROM * (status == Status.DRIFTED))
 
@@ -62,18 +64,20 @@ def share_distance(verdicts: Verdicts) -> Float64:
     return verdicts.share.share - verdicts.share.reference_share
 
 
-def reference_counts(verdicts: Verdicts, segment: int) -> NDArray[np.int64] | None:
-    """[cells] what the segment is compared with: its own reference, the whole traffic's if it has none; None without any."""
-    if verdicts.reference is None:
-        return None
-    table = verdicts.reference.table
-    row = table.index.get(verdicts.segments[segment], table.index.get(ALL))
-    return None if row is None or table.layout.cells != verdicts.table.layout.cells else table.counts[row]
+def urgencies(one: Verdicts) -> Float64:
+    """[S, F, K] urgency of every verdict. Only what is drift can be urgent: a rate of invalid values that fell is not."""
+    two_sided = np.array([name in TWO_SIDED for name in one.statistics], np.bool_)
+    return urgency(np.where(two_sided, np.abs(one.value), one.value), one.threshold, one.status)
+
+
+def share_urgencies(one: Verdicts) -> Float64:
+    """[S] urgency of the verdicts about shares of traffic."""
+    return urgency(np.abs(share_distance(one)), np.array(one.share.threshold), one.share.status)
 
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """One signal of one segment, as shares of all rows: now against the reference."""
+    """One signal of one segment, as shares of all rows: now against what was expected."""
 
     labels: tuple[str, ...]  # [cells]
     roles: tuple[Role, ...]
@@ -81,27 +85,40 @@ class Shares:
     reference: Float64 | None
 
 
-def shares(verdicts: Verdicts, segment: int, signal: int) -> Shares:
-    """Shares of the cells of one signal."""
-    layout = verdicts.table.layout
+def shares(one: Verdicts, segment: int, signal: int) -> Shares:
+    """Shares of the cells of one signal. What a small segment borrowed from the pooled reference is part of what was expected."""
+    layout = one.table.layout
     bins, span = layout.signals[signal], layout.span(signal)
-    expected = reference_counts(verdicts, segment)
-    return Shares(
-        tuple(bins.labels()),
-        tuple(bins.roles),
-        _shares(verdicts.table.counts[segment, span]),
-        None if expected is None else _shares(expected[span]),
-    )
+    expected: Float64 | None = None
+    if one.reference is not None and one.baseline is not None:
+        table = one.reference.table
+        row = table.index.get(one.segments[segment], table.index[ALL])
+        expected = _shares(table.counts[row, span])
+        compared = one.baseline.signals[signal]
+        inside = slice(compared.cells.start - span.start, compared.cells.stop - span.start)
+        expected[inside] = compared.share[:, segment] * expected[inside].sum()
+    return Shares(tuple(bins.labels()), tuple(bins.roles), _shares(one.table.counts[segment, span]), expected)
 
 
 def _shares(counts: NDArray[np.int64]) -> Float64:
     return np.asarray(counts / max(int(counts.sum()), 1), np.float64)
 
 
-def worst_bins(both: Shares, count: int) -> list[tuple[str, float, float]]:
-    """The cells whose share moved most, largest move first: label, share in the reference, share now."""
+_ROLES_OF_RATE = {
+    "missing_rate": (Role.MISSING,),
+    "invalid_rate": (Role.INVALID, Role.NON_FINITE),
+    "unseen_rate": (Role.UNSEEN,),
+    "out_of_range_rate": (Role.OUT_OF_RANGE,),
+}
+
+
+def evidence(one: Verdicts, segment: int, signal: int, statistic: str, count: int) -> list[BinShift]:
+    """The cells that a verdict is about, largest move first: of a distance the worst bins, of a rate its own cells."""
+    if not is_quality(statistic):
+        return list(worst_bins(one, segment, signal, count))
+    both = shares(one, segment, signal)
     if both.reference is None:
         return []
-    move = np.abs(both.now - both.reference)
-    order = np.argsort(-move, kind="stable")[:count]
-    return [(both.labels[cell], float(both.reference[cell]), float(both.now[cell])) for cell in order.tolist() if move[cell] > 0]
+    wanted = [i for i, role in enumerate(both.roles) if role in _ROLES_OF_RATE[statistic]]
+    moved = [BinShift(both.labels[i], float(both.reference[i]), float(both.now[i]), 0.0) for i in wanted]
+    return sorted(moved, key=lambda shift: -abs(shift.share - shift.reference_share))[:count]

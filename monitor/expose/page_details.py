@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from monitor.evaluate.verdict import Status, Verdicts
-from monitor.expose.findings import is_quality, shares, worst_bins
+from monitor.evaluate.worst import worst_bins
+from monitor.expose.findings import shares
 from monitor.expose.markup import Html, el, join, table
-from monitor.expose.page_findings import STATISTIC_NAMES, link, pair_cells, window_name
+from monitor.expose.page_findings import STATISTIC_NAMES, link, pair_cells, size_of, window_name
 from monitor.expose.pairs import Comparison, Pair, worst_pairs
 from monitor.expose.snapshot import ModelView, Snapshot
 from monitor.expose.svg import histogram
-from monitor.expose.text import clock, count, number, percent
+from monitor.expose.text import clock, count, percent, points
 
 MAX_PAIRS = 60
 WORST_BINS = 10
@@ -65,11 +66,11 @@ def _comparison(one: Comparison) -> Html:
         class_="card",
     )
     bins = [
-        (label, percent(before), percent(now), f"{'+' if now > before else '−'}{percent(abs(now - before))}")
-        for label, before, now in worst_bins(both, WORST_BINS)
+        (shift.label, percent(shift.reference_share), percent(shift.share), points(shift.share - shift.reference_share))
+        for shift in worst_bins(verdicts, one.segment, one.signal, WORST_BINS)
     ]
     moved = (
-        table(("Value", "Reference", "Now", "Change"), bins, numeric=(1, 2, 3), caption="What moved most, as shares of rows.")
+        table(("Value", "Reference", "Now", "Change"), bins, numeric=(1, 2, 3), caption="What moved most, as shares of the values.")
         if bins
         else None
     )
@@ -82,14 +83,13 @@ def _statistics(verdicts: Verdicts, s: int, f: int) -> Html:
         status = Status(int(verdicts.status[s, f, k]))
         if status == Status.NOT_APPLICABLE:
             continue
-        show = percent if is_quality(name) else number
         tone = {Status.DRIFTED: "badge bad", Status.STABLE: "badge good"}.get(status, "badge")
         since = int(verdicts.since_ms[s, f, k])
         rows.append((
             STATISTIC_NAMES.get(name, name),
-            show(float(verdicts.value[s, f, k])),
-            show(float(verdicts.threshold[f, k])),
-            show(float(verdicts.noise[s, f, k])),
+            size_of(name, float(verdicts.value[s, f, k])),
+            size_of(name, float(verdicts.threshold[f, k])).lstrip("+"),
+            size_of(name, float(verdicts.noise[s, f, k])).lstrip("+"),
             el("span", status.label.replace("_", " "), class_=tone),
             el("span", clock(since) if since >= 0 else "–", class_="nowrap"),
         ))  # fmt: skip

@@ -14,12 +14,13 @@ from monitor.expose.markup import Html, el, join, table
 from monitor.expose.pairs import Comparison, Pair, worst_pairs
 from monitor.expose.snapshot import ModelView
 from monitor.expose.svg import against_threshold, histogram, parts
-from monitor.expose.text import clock, count, number, percent, span
+from monitor.expose.text import clock, count, number, percent, points, span
 from monitor.segment import ALL
 
 MAX_PAIRS = 200  # looked at
 MAX_SIGNALS = 12  # shown
 MAX_SEGMENTS = 4  # shown of each signal
+MAX_SHARES = 10
 
 STATISTIC_NAMES = {
     "psi": "PSI",
@@ -109,10 +110,15 @@ def pair_cells(model: ModelView, pair: Pair, versions: bool) -> list[Html]:
     ]
 
 
+def size_of(statistic: str, value: float) -> str:
+    """A value for people: a difference of rates in percentage points."""
+    return points(value) if is_quality(statistic) else number(value)
+
+
 def size_against_threshold(comparison: Comparison) -> Html:
     """The leading statistic: a bar, its name and value, and how many times the threshold."""
     name = STATISTIC_NAMES.get(comparison.statistic, comparison.statistic)
-    value = percent(comparison.value) if is_quality(comparison.statistic) else number(comparison.value)
+    value = size_of(comparison.statistic, comparison.value)
     times = f"{comparison.ratio:.1f} × threshold" if np.isfinite(comparison.ratio) else comparison.status.label.replace("_", " ")
     drifted = comparison.status == Status.DRIFTED
     bar = against_threshold(comparison.ratio, drifted=drifted)
@@ -129,12 +135,20 @@ def _since(comparison: Comparison) -> Html:
 
 def _remarks(pair: Pair) -> Html:
     worst = pair.worst
-    factor = float(worst.verdicts.unit_factor[worst.segment, worst.signal])
+    unit = _unit(worst)
     windows = [one for one in pair.windows if one.status == Status.DRIFTED]
     badges = [_window_badge(one.verdicts) for one in windows] or [el("span", worst.status.label.replace("_", " "), class_="badge")]
-    unit = el("span", f"unit × {factor:.6g}?", class_="badge warn", title="Probable change of unit") if np.isfinite(factor) else None
     rows = int(worst.verdicts.n_now[worst.segment, worst.signal])
     return join(el("div", unit, *badges, class_="badges"), el("div", f"{count(rows)} values", class_="small soft nowrap"))
+
+
+def _unit(one: Comparison) -> Html | None:
+    factor = float(one.verdicts.unit_factor[one.segment, one.signal])
+    if not np.isfinite(factor):
+        return None
+    offset = 0.0 if one.verdicts.unit_offset is None else float(one.verdicts.unit_offset[one.segment, one.signal])
+    text = f"unit × {factor:.6g}{f' {offset:+.6g}' if offset else ''}?"
+    return el("span", text, class_="badge warn", title="Probable change of unit: now = factor × reference + offset")
 
 
 def _window_badge(one: Verdicts) -> Html:
@@ -157,23 +171,27 @@ def _nothing(verdicts: Sequence[Verdicts]) -> Html:
 
 
 def share_findings(model: ModelView, verdicts: Sequence[Verdicts]) -> Html | None:
-    """Segments whose share of traffic drifted."""
-    rows = []
+    """Segments whose share of traffic drifted, largest change first; the window of the largest change is shown."""
+    found: dict[str, list[tuple[float, Verdicts, int]]] = {}
     for one in verdicts:
-        drifted = np.flatnonzero(one.share.status == Status.DRIFTED)
         distance = share_distance(one)
-        for s in drifted[np.argsort(-np.abs(distance[drifted]), kind="stable")][:10].tolist():
-            rows.append((
-                link(model, one.segments[s], segment=one.segments[s]),
-                percent(float(one.share.reference_share[s])),
-                percent(float(one.share.share[s])),
-                f"{'+' if distance[s] > 0 else '−'}{percent(abs(float(distance[s])))}",
-                _window_badge(one),
-                clock(int(one.share.since_ms[s])) if one.share.since_ms[s] >= 0 else "–",
-            ))  # fmt: skip
-    if not rows:
+        for s in np.flatnonzero(one.share.status == Status.DRIFTED).tolist():
+            found.setdefault(one.segments[s], []).append((abs(float(distance[s])), one, s))
+    if not found:
         return None
-    head = ("Segment", "Share in the reference", "Share now", "Change", "Window", "Since")
+    rows = []
+    for segment, windows in sorted(found.items(), key=lambda item: -max(each[0] for each in item[1]))[:MAX_SHARES]:
+        _, one, s = max(windows, key=lambda each: each[0])
+        since = int(one.share.since_ms[s])
+        rows.append((
+            link(model, segment, segment=segment),
+            percent(float(one.share.reference_share[s])),
+            percent(float(one.share.share[s])),
+            points(float(share_distance(one)[s])),
+            clock(since) if since >= 0 else "–",
+            el("div", [_window_badge(each) for _, each, _ in windows], class_="badges"),
+        ))  # fmt: skip
+    head = ("Segment", "Share in the reference", "Share now", "Change", "Since", "Window")
     return join(el("h2", "Traffic that shifted"), table(head, rows, numeric=(1, 2, 3)))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from monitor.evaluate.verdict import Status, Verdicts
-from monitor.expose.findings import conclude, urgency
+from monitor.expose.findings import conclude, urgencies
 from monitor.expose.markup import Html, el, join, table
 from monitor.expose.page_findings import link, window_name
 from monitor.expose.snapshot import ModelView
@@ -29,9 +29,7 @@ def tiles(model: ModelView, verdicts: Sequence[Verdicts], now_ms: int) -> Html:
     bad = ledger_.rejected_messages / ledger_.messages if ledger_.messages else 0.0
     return el(
         "dl",
-        _tile(
-            "Drifted", *(found if drifted else ("none" if verdicts else "–", "nothing judged yet" if not verdicts else "in any segment"))
-        ),
+        _tile("Drifted", *(found if drifted else _none_found(verdicts))),
         _tile("Behind", "–" if lag is None else f"{count(lag)} messages", reached),
         _tile(
             "Last evaluation",
@@ -41,6 +39,13 @@ def tiles(model: ModelView, verdicts: Sequence[Verdicts], now_ms: int) -> Html:
         _tile("Rows counted", count(ledger_.rows_counted), f"of {count(ledger_.messages)} messages, {percent(bad)} rejected"),
         class_="tiles",
     )
+
+
+def _none_found(verdicts: Sequence[Verdicts]) -> tuple[str, str]:
+    if not verdicts:
+        return "–", "nothing judged yet"
+    judged = any((one.status == Status.STABLE).any() for one in verdicts)
+    return ("none", "in any segment") if judged else ("–", "nothing could be judged")
 
 
 def _tile(name: str, value: str, sub: str) -> Html:
@@ -53,7 +58,7 @@ def segments(model: ModelView, verdicts: Sequence[Verdicts]) -> Html | None:
         return None
     one = max(verdicts, key=lambda each: (each.window.end_ms - each.window.start_ms, each.table.rows.sum()))
     by_signal = conclude(one.status, axis=2)
-    worst = urgency(one.value, one.threshold, one.status).max(axis=(1, 2), initial=0.0)
+    worst = urgencies(one).max(axis=(1, 2), initial=0.0)
     order = np.lexsort((-one.table.rows, -np.floor(worst)))[:MAX_ROWS]
     rows = []
     for s in order.tolist():
@@ -94,9 +99,10 @@ def ledger(model: ModelView) -> Html:
         for key, name, n, why in entries
     ]
     rows.append((el("b", "received"), el("b", count(of.messages)), ""))
-    if of.unaccounted == 0:
+    adds_up = None
+    if of.messages and of.unaccounted == 0:
         adds_up = el("span", "adds up", class_="badge good")
-    else:
+    elif of.messages:
         adds_up = el("span", f"{count(of.unaccounted)} unaccounted for", class_="badge bad")
     extra = [
         f"{count(of.offsets_lost)} offsets were gone from the log before they could be read. " if of.offsets_lost else "",

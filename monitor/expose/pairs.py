@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from monitor.evaluate.verdict import Status, Verdicts
-from monitor.expose.findings import conclude, urgency
+from monitor.expose.findings import Float64, conclude, urgencies
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -84,10 +84,10 @@ def worst_pairs(
     verdicts: Sequence[Verdicts], limit: int, *, segment: str | None = None, signal: str | None = None, only_drifted: bool
 ) -> tuple[list[Pair], int]:
     """At most ``limit`` pairs of one model, worst first, and how many there are. ``segment`` and ``signal`` choose one."""
-    urgencies = [urgency(one.value, one.threshold, one.status) for one in verdicts]
+    all_urgent = [urgencies(one) for one in verdicts]
     found: dict[tuple[str, str, str], float] = {}
     everything: set[tuple[str, str, str]] = set()
-    for one, urgent in zip(verdicts, urgencies, strict=True):
+    for one, urgent in zip(verdicts, all_urgent, strict=True):
         best = urgent.max(axis=2, initial=0.0)
         wanted = np.ones(best.shape, bool) if not only_drifted else one.drifted().any(axis=2)
         wanted &= np.array([segment in (None, name) for name in one.segments], bool)[:, None]
@@ -99,7 +99,7 @@ def worst_pairs(
             key = _key(one, place)
             found[key] = max(found.get(key, 0.0), float(best.ravel()[place]))
     keys = sorted(found, key=lambda key: (-found[key], key))[:limit]
-    return [_pair(key, verdicts, urgencies) for key in keys], len(everything)
+    return [_pair(key, verdicts, all_urgent) for key in keys], len(everything)
 
 
 def _key(one: Verdicts, place: int) -> tuple[str, str, str]:
@@ -107,10 +107,10 @@ def _key(one: Verdicts, place: int) -> tuple[str, str, str]:
     return one.version, one.segments[s], one.signals[f]
 
 
-def _pair(key: tuple[str, str, str], verdicts: Sequence[Verdicts], urgencies: Sequence[np.ndarray]) -> Pair:
+def _pair(key: tuple[str, str, str], verdicts: Sequence[Verdicts], all_urgent: Sequence[Float64]) -> Pair:
     version, segment, signal = key
     windows = []
-    for one, urgent in zip(verdicts, urgencies, strict=True):
+    for one, urgent in zip(verdicts, all_urgent, strict=True):
         s = one.table.index.get(segment)
         if one.version == version and s is not None and signal in one.signals:
             f = one.signals.index(signal)

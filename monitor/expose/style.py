@@ -59,7 +59,7 @@ min-width:150px;max-width:240px}.light{font-weight:400}
 .mono{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace;font-size:13px}
 .hist{display:block;max-width:100%;overflow:visible}.hist.large{width:100%;height:auto;overflow:hidden}
 .hist text{font-size:12px;fill:var(--soft)}
-.below{margin-top:14px}@media (min-width:900px){.below{grid-template-columns:3fr 2fr}}
+.below{margin-top:14px}@media (min-width:900px){.two.below{grid-template-columns:3fr 2fr}}
 .hist .now{fill:var(--now);opacity:.75}.hist .bad{fill:var(--bad);opacity:.85}
 .hist .hit{fill:transparent}.hist g:hover .hit{fill:var(--fill)}.hist .ref{fill:none;stroke:var(--ink);stroke-width:1.25;opacity:.75}
 .meter{vertical-align:-2px;margin-right:8px}.meter .track{fill:var(--fill)}.meter .over{fill:var(--bad)}.meter .under{fill:var(--ref)}

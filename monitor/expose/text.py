@@ -77,6 +77,16 @@ def number(value: float) -> str:
     return f"{value:.0f}" if 1000 <= abs(value) < 1e7 else f"{value:.2e}"
 
 
+def points(difference: float) -> str:
+    """A difference of shares in percentage points, with its sign.
+
+    >>> points(0.058), points(-0.0004), points(0.0)
+    ('+5.8 pp', '−0.04 pp', '0 pp')
+    """
+    sign = "−" if difference < 0 else "+" if difference > 0 else ""
+    return f"{sign}{percent(abs(difference))}".replace("%", "pp") if math.isfinite(difference) else "–"
+
+
 def percent(share: float) -> str:
     """A share as a percentage; small ones keep a digit that is not zero.
 

