@@ -1,0 +1,191 @@
+"""The whole chain, every part the real one: Kafka, the monitor, Prometheus, Alertmanager, and a webhook at the end.
+
+Kafka ── driftgauge run ── /metrics ── Prometheus ── rules ── Alertmanager ── webhook
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import yaml
+from kafka import KafkaAdminClient, KafkaProducer
+from kafka.admin import NewTopic
+
+from monitor.dashboards import Dashboard, dashboards
+from tests.broker import Broker
+from tests.broker.process import ROOT, ServerProcess, free_ports
+from tests.deploy.execute import execute_dashboard
+from tests.prometheus import Alerting, get_json, wait_for
+
+JOB = "end-to-end"
+START_MS = 1_700_000_400_000  # a whole hour-slot in the past: only event time counts
+MINUTE_MS = 60_000
+MINUTES = 40
+ROWS_A_MINUTE = 200
+DRIFT_FROM_MINUTE = 20
+BROKEN = (b"not json", b'{"id": 7}', b'["a", "list"]')
+
+AFTER_INCIDENTS = frozenset({"driftgauge_unit_change_factor", "driftgauge_river_drift_total"})
+"""Metrics that exist only after an incident which does not happen here."""
+
+
+def event(number: int, minute: int, rng: random.Random, shifted: bool) -> dict[str, Any]:
+    """A prediction. In France, ages shift by 15 years; Germany stays as it was."""
+    country = "FR" if number % 2 else "DE"
+    age = rng.gauss(40.0, 8.0) + (15.0 if shifted and country == "FR" else 0.0)
+    return {
+        "id": f"{minute}-{number}",
+        "ts": START_MS + minute * MINUTE_MS + number * (MINUTE_MS // ROWS_A_MINUTE),
+        "country": country,
+        "age": age,
+        "plan": rng.choice(["basic", "basic", "plus"]),
+        "score": rng.random(),
+    }
+
+
+def events(minutes: range, seed: int, shifted_from: int | None) -> Iterator[dict[str, Any]]:
+    rng = random.Random(seed)
+    for minute in minutes:
+        for number in range(ROWS_A_MINUTE):
+            yield event(number, minute, rng, shifted_from is not None and minute >= shifted_from)
+
+
+def configuration(broker: str, topic: str, port: int) -> dict[str, Any]:
+    return {
+        "source": {"brokers": [broker], "group": topic, "poll_timeout": "100ms"},
+        "models": [
+            {
+                "name": "churn",
+                "version": "3",
+                "references": ["reference.json.gz"],
+                "predictions": {"topic": topic, "id": "id", "time": {"path": "ts", "unit": "ms"}, "score": "score"},
+                "features": [
+                    {"name": "age", "type": "numeric", "range": [0, 130]},
+                    {"name": "plan", "type": "categorical", "categories": ["basic", "plus", "pro"]},
+                ],
+                "segments": {"columns": {"country": "country"}, "groupings": [["country"]]},
+                "windows": {"pane": "1m", "short": "5m", "long": "20m", "lateness": "0s", "idle_after": "1s"},
+                "evaluation": {"min_rows": 100},
+            }
+        ],
+        "http": {"bind": "127.0.0.1", "port": port},
+        "state": {"directory": "state", "commit_every": "1s"},
+        "alerts": {"pending": "0s", "keep_firing": "0s", "labels": {"team": "growth"}},
+    }
+
+
+def driftgauge(*arguments: str) -> None:
+    command = [sys.executable, "-m", "monitor", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A running monitor that Prometheus scrapes and whose rules it evaluates; everything has been sent."""
+
+    monitor: ServerProcess
+    address: str
+    alerting: Alerting
+
+
+@pytest.fixture(scope="module")
+def chain(broker: Broker, alerting: Alerting, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
+    folder = tmp_path_factory.mktemp("end-to-end")
+    name = f"end-to-end-{free_ports(1)[0]}"
+    port = free_ports(1)[0]
+    config, training = folder / "config.yaml", folder / "training.ndjson"
+    config.write_text(yaml.safe_dump(configuration(broker.bootstrap, name, port)), encoding="utf-8")
+    training.write_text("".join(json.dumps(e) + "\n" for e in events(range(-100, 0), 1, None)), encoding="utf-8")
+    driftgauge("reference", "build", "-c", str(config), "--data", str(training), "-o", str(folder / "reference.json.gz"))
+    driftgauge("rules", "-c", str(config), "-o", str(folder / "rules.yml"))
+
+    admin = KafkaAdminClient(bootstrap_servers=broker.bootstrap)
+    admin.create_topics([NewTopic(name, 2, 1)])
+    admin.close()
+    producer = KafkaProducer(bootstrap_servers=broker.bootstrap, acks="all")
+    for value in BROKEN:
+        producer.send(name, value)
+    for one in events(range(MINUTES), 2, DRIFT_FROM_MINUTE):
+        producer.send(name, json.dumps(one).encode(), key=one["id"].encode())
+    producer.flush()
+    producer.close()
+
+    monitor = ServerProcess("driftgauge", [sys.executable, "-m", "monitor", "run", "-c", str(config)], folder / "monitor.log", ROOT)
+    try:
+        monitor.await_port(port)
+        alerting.prometheus.scrape(JOB, f"127.0.0.1:{port}")
+        alerting.prometheus.load_rules(JOB, (folder / "rules.yml").read_text(encoding="utf-8"))
+        yield Chain(monitor, f"http://127.0.0.1:{port}", alerting)
+    finally:
+        alerting.prometheus.forget(JOB)
+        alerting.prometheus.drop_rules(JOB)
+        monitor.terminate()
+
+
+def value(chain: Chain, query: str) -> float:
+    found = chain.alerting.prometheus.query(query)
+    return float(found[0]["value"][1]) if found else float("nan")
+
+
+def until(chain: Chain, what: str, ready: Callable[[], Any]) -> Any:
+    return wait_for(what, ready, 60, chain.monitor.log)
+
+
+def test_drift_in_one_segment_reaches_the_webhook_and_names_the_feature(chain: Chain) -> None:
+    where = {"alertname": "DriftgaugeDataDrift", "model": "churn", "segment": "country=FR", "window": "short"}
+    alert = until(chain, "the alert at the webhook", lambda: chain.alerting.webhook.alerts(**where))[0]
+    assert alert["status"] == "firing"
+    assert alert["labels"] == where | {"version": "3", "kind": "distribution", "job": JOB, "severity": "warning", "team": "growth"}
+    assert alert["annotations"]["description"].startswith("churn 3, segment country=FR, short window: 1 signals drifted.")
+    assert " age (" in alert["annotations"]["description"]
+    assert " plan (" not in alert["annotations"]["description"]
+    assert alert["annotations"]["runbook_url"].endswith("/docs/runbook.md#driftgaugedatadrift")
+    active = get_json(f"{chain.alerting.alertmanager}/api/v2/alerts", filter='alertname="DriftgaugeDataDrift"')
+    assert "country=FR" in {one["labels"]["segment"] for one in active}
+
+
+def test_the_segment_that_stayed_as_it_was_is_judged_and_silent(chain: Chain) -> None:
+    until(
+        chain,
+        "all messages to be read",
+        lambda: value(chain, f'sum(driftgauge_messages_total{{job="{JOB}"}})') == len(BROKEN) + MINUTES * ROWS_A_MINUTE,
+    )
+    quiet = f'driftgauge_signals_drifted{{job="{JOB}",segment="country=DE",window="short",kind="distribution"}}'
+    assert until(chain, "a verdict about Germany", lambda: chain.alerting.prometheus.query(quiet))[0]["value"][1] == "0"
+    assert chain.alerting.webhook.alerts(model="churn", segment="country=DE") == []
+
+
+def test_every_message_is_accounted_for_in_prometheus(chain: Chain) -> None:
+    job = f'{{job="{JOB}"}}'
+    sent = len(BROKEN) + MINUTES * ROWS_A_MINUTE
+    until(chain, "all messages to be read", lambda: value(chain, f"sum(driftgauge_messages_total{job})") == sent)
+    assert value(chain, f"sum(driftgauge_rows_counted_total{job})") == MINUTES * ROWS_A_MINUTE
+    assert value(chain, f"sum(driftgauge_messages_rejected_total{job})") == len(BROKEN)
+    assert value(chain, f"sum(driftgauge_consumer_lag_messages{job})") == 0
+
+
+def test_the_heartbeat_arrives(chain: Chain) -> None:
+    assert until(chain, "the watchdog", lambda: chain.alerting.webhook.alerts(alertname="DriftgaugeWatchdog"))
+
+
+@pytest.mark.parametrize("board", dashboards().values(), ids=dashboards())
+def test_every_query_of_a_dashboard_is_answered_by_the_running_monitor(chain: Chain, board: Dashboard) -> None:
+    rated = f'rate(driftgauge_rows_counted_total{{job="{JOB}"}}[1m])'
+    until(chain, "two scrapes", lambda: chain.alerting.prometheus.query(rated))
+    until(chain, "drift", lambda: chain.alerting.prometheus.query(f'driftgauge_drift_since_timestamp_seconds{{job="{JOB}"}}'))
+    choices = {"job": [JOB], "segment": ["ALL", "country=FR"], "signal": ["age", "plan"]}
+    assert execute_dashboard(chain.alerting.prometheus.url, board, choices=choices, may_be_absent=AFTER_INCIDENTS) == []
+
+
+def test_the_page_that_prometheus_reads_is_served_with_its_type(chain: Chain) -> None:
+    with urllib.request.urlopen(f"{chain.address}/metrics", timeout=10) as response:
+        assert response.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
