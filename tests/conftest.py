@@ -73,7 +73,7 @@ def kafka(broker: Broker) -> ApacheKafka:
     return broker
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def admin(broker: Broker) -> Iterator[KafkaAdminClient]:
     client = KafkaAdminClient(bootstrap_servers=broker.bootstrap)
     yield client

@@ -10,6 +10,11 @@ from collections.abc import Iterable, Sequence
 
 from monitor.errors import SourceError
 
+
+class RefusalError(Exception):
+    """A broker answered, and its answer was no; asking again would not change it."""
+
+
 _AUTHENTICATION = "the broker refused the credentials; check source.security: mechanism, username, and what password or token refers to"
 _AUTHORIZATION = "the user may not do this; grant Read and Describe on the topics and Read on the group"
 _CODEC = "the messages are compressed with a codec that this installation cannot read; reinstall driftgauge with its dependencies"

@@ -21,7 +21,7 @@ from monitor.source.base import TopicPartition
 from monitor.source.client_thread import ClientThread
 from monitor.source.faults import refusal, unknown_topics
 from monitor.source.reach import await_brokers
-from monitor.source.security import kafka_python_options, secrets, tls_context
+from monitor.source.security import kafka_python_options, secrets
 
 _CLOSE_MS = 5_000
 _FETCH_BYTES = 4 << 20  # of one partition in one answer: enough records for a big poll
@@ -64,7 +64,7 @@ def connect(config: SourceConfig, topics: Sequence[str], tell: Tell | None = Non
     """
     limit_s = config.connect_timeout_ms / 1000
     deadline = time.monotonic() + limit_s
-    brokers = await_brokers(config.brokers, tls_context(config.security), config.connect_timeout_ms)
+    brokers = await_brokers(config.brokers, config.security, config.connect_timeout_ms)
     networks: list[Any] = []
 
     def network(**options: Any) -> Any:

@@ -28,6 +28,7 @@ from monitor.config.source import SourceConfig
 from monitor.source.base import Assignment, AssignmentListener, Gap, Needs, SourceHealth, TopicPartition
 from monitor.source.faults import advice
 from monitor.source.kafka_client import Tell, connect, error_name, explain
+from monitor.source.reach import trouble
 from monitor.source.watchdog import Watch
 
 _JOIN_POLL_MS = 200  # a shorter poll may never get through a join
@@ -50,7 +51,7 @@ class KafkaPythonSource:
         self._partitions: dict[str, int] = dict.fromkeys(self._topics, 0)
         self._health = SourceHealth()
         self._last_commit: Any = None
-        self._watch = Watch(config.stuck_after_ms)
+        self._watch = Watch(config.stuck_after_ms, config.connect_timeout_ms)
 
     def start(self, listener: AssignmentListener) -> None:
         """See ``Source.start``."""
@@ -62,6 +63,7 @@ class KafkaPythonSource:
         """See ``Source.poll``."""
         began = time.monotonic()
         wait_ms = timeout_ms if self._owned else max(timeout_ms, _JOIN_POLL_MS)
+        self._free_parked()
         call = partial(self._consumer.poll, timeout_ms=wait_ms, max_records=self._config.max_poll_records)
         try:
             found = self._client.thread.call(call, wait_ms / 1000 + _HANG_S)
@@ -81,6 +83,8 @@ class KafkaPythonSource:
         standstill = self._watch.polled((time.monotonic() - began) * 1000, self._moving)
         if standstill is not None:
             self._reopen(standstill)
+        if self._watch.quiet(bool(found)) and (reason := trouble(self._config.brokers, self._config.security)) is not None:
+            self._failed(reason)
         batches = [_batch(place, records, self._needs) for place, records in found.items()]
         self._remember({(each.topic, each.partition): int(each.offsets[0]) for each in batches})
         return batches
@@ -147,6 +151,13 @@ class KafkaPythonSource:
 
     # Rebalances, on the thread that polls.
 
+    def _free_parked(self) -> None:
+        # kafka-python 3.0.12 parks what it has fetched of a paused partition, and fetches no more of it until that is taken
+        # up; but it takes it up only into a place that is None, where a used-up batch of another partition may stay for ever.
+        fetcher = self._consumer._fetcher
+        if not fetcher._next_partition_records:
+            fetcher._next_partition_records = None
+
     def _assigned(self, partitions: frozenset[TopicPartition]) -> None:
         self._partitions = {topic: len(self._consumer.partitions_for_topic(topic)) for topic in self._topics}
         self._owned |= partitions
@@ -198,7 +209,10 @@ class KafkaPythonSource:
         name = error_name(error)
         if advice(name) is not None:
             raise explain(error, "cannot read", self._config) from error
-        self._health = replace(self._health, transient_errors=self._health.transient_errors + 1, last_error=name)
+        self._failed(name)
+
+    def _failed(self, reason: str) -> None:
+        self._health = replace(self._health, transient_errors=self._health.transient_errors + 1, last_error=reason)
 
     def _commit_failed(self, error: Exception) -> None:
         self._health = replace(self._health, commit_failures=self._health.commit_failures + 1, last_error=error_name(error))

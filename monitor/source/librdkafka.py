@@ -21,8 +21,8 @@ from monitor.errors import SourceError
 from monitor.source.base import Assignment, AssignmentListener, Gap, Needs, SourceHealth, TopicPartition
 from monitor.source.confluent_messages import batches
 from monitor.source.faults import advice, refusal, unknown_topics
-from monitor.source.reach import await_brokers
-from monitor.source.security import librdkafka_options, secrets, tls_context
+from monitor.source.reach import await_brokers, trouble
+from monitor.source.security import librdkafka_options, secrets
 from monitor.source.watchdog import Watch
 
 _LOG = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class LibrdkafkaSource:
         self._partitions: dict[str, int] = dict.fromkeys(self._topics, 0)
         self._health = SourceHealth()
         self._permanent: KafkaError | None = None
-        self._watch = Watch(config.stuck_after_ms)
+        self._watch = Watch(config.stuck_after_ms, config.connect_timeout_ms)
 
     def start(self, listener: AssignmentListener) -> None:
         """See ``Source.start``."""
@@ -61,10 +61,11 @@ class LibrdkafkaSource:
         """See ``Source.poll``."""
         began = time.monotonic()
         try:
-            # ``consume`` waits for as many as it is asked for; so wait for one, then take what is there.
-            messages = self._consumer.consume(1, timeout_ms / 1000)
-            if messages and self._config.max_poll_records > 1:
-                messages += self._consumer.consume(self._config.max_poll_records - 1, 0)
+            # ``consume`` waits for as many as it is asked for: so take what is there, and only else wait, for one. Never
+            # join two answers: a rebalance between them would leave messages of before in front of those of after.
+            messages = self._consumer.consume(self._config.max_poll_records, 0)
+            if not messages:
+                messages = self._consumer.consume(1, timeout_ms / 1000)
         except KafkaException as error:
             self._note(error.args[0])
             messages = []
@@ -78,6 +79,8 @@ class LibrdkafkaSource:
         standstill = self._watch.polled((time.monotonic() - began) * 1000, self._moving)
         if standstill is not None:
             self._reopen(standstill)
+        if self._watch.quiet(bool(found)) and (reason := trouble(self._config.brokers, self._config.security)) is not None:
+            self._failed(reason)
         return found
 
     def pause(self, partitions: Iterable[TopicPartition]) -> None:
@@ -126,8 +129,11 @@ class LibrdkafkaSource:
     def _open(self) -> None:
         config = self._config
         deadline = time.monotonic() + config.connect_timeout_ms / 1000
-        brokers = await_brokers(config.brokers, tls_context(config.security), config.connect_timeout_ms)
-        self._consumer = Consumer(self._options(brokers), logger=_LOG)
+        brokers = await_brokers(config.brokers, config.security, config.connect_timeout_ms)
+        try:
+            self._consumer = Consumer(self._options(brokers), logger=_LOG)
+        except KafkaException as error:
+            raise self._explain(error.args[0], "cannot connect") from error
         try:
             self._partitions = {topic: self._count(topic, deadline) for topic in self._topics}
             missing = [topic for topic, count in self._partitions.items() if not count]
@@ -264,7 +270,10 @@ class LibrdkafkaSource:
         if advice(error.name()) is not None:
             self._permanent = error
         else:
-            self._health = replace(self._health, transient_errors=self._health.transient_errors + 1, last_error=error.name())
+            self._failed(error.name())
+
+    def _failed(self, reason: str) -> None:
+        self._health = replace(self._health, transient_errors=self._health.transient_errors + 1, last_error=reason)
 
     def _committed(self, error: KafkaError | None, places: Sequence[Any]) -> None:
         if error is not None:

@@ -121,14 +121,13 @@ def _reason(error: OSError) -> str:
 
 
 def _hide_credentials() -> None:
-    # At level DEBUG kafka-python logs every request whole, the one with the password or token too.
+    # At level DEBUG kafka-python logs requests whole and bytes raw, those with the password or token too.
     for name in ("kafka.net.connection", "kafka.protocol.parser"):
-        logging.getLogger(name).addFilter(_without_credentials)
+        logging.getLogger(name).addFilter(_above_debug)
 
 
-def _without_credentials(record: logging.LogRecord) -> bool:
-    arguments = record.args if isinstance(record.args, tuple) else ()
-    return not any(type(argument).__name__.startswith("Sasl") for argument in arguments)
+def _above_debug(record: logging.LogRecord) -> bool:
+    return record.levelno > logging.DEBUG
 
 
 def _token_provider(read: Callable[[], str]) -> Any:

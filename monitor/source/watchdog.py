@@ -42,11 +42,11 @@ def stuck(standstills: Mapping[TopicPartition, Standstill], now_ms: int, limit_m
 
 
 class Watch:
-    """Standstills over a source's polls. Its clock is the time that the polls took."""
+    """Standstills and quiet over a source's polls. Its clock is the time that the polls took."""
 
-    def __init__(self, limit_ms: int, look_every_ms: int = 1_000) -> None:
-        self._limit_ms, self._look_every_ms = limit_ms, look_every_ms
-        self._now_ms = self._looked_ms = 0.0
+    def __init__(self, limit_ms: int, quiet_ms: int, look_every_ms: int = 1_000) -> None:
+        self._limit_ms, self._quiet_ms, self._look_every_ms = limit_ms, quiet_ms, look_every_ms
+        self._now_ms = self._looked_ms = self._heard_ms = 0.0
         self._standstills: Mapping[TopicPartition, Standstill] = {}
 
     def polled(self, took_ms: float, positions: Callable[[], Mapping[TopicPartition, tuple[int, int]]]) -> str | None:
@@ -62,3 +62,15 @@ class Watch:
         self._standstills = {}
         names = ", ".join(f"{topic}/{partition}" for topic, partition in sorted(found))
         return f"{names} stood still for {self._limit_ms} ms of polling with more to read"
+
+    def quiet(self, heard: bool) -> bool:
+        """Whether nothing was heard for ``quiet_ms``, told once each time that passes. To be asked after each poll.
+
+        Clients hide that no broker can be reached, or that they are no longer let in: their polls are just empty.
+        """
+        if heard:
+            self._heard_ms = self._now_ms
+        if self._now_ms - self._heard_ms < self._quiet_ms:
+            return False
+        self._heard_ms = self._now_ms
+        return True

@@ -125,6 +125,8 @@ class ApacheKafka:
             f"ssl.truststore.location={self.certificates.ca}", "ssl.truststore.type=PEM",
             "listener.name.mutual.ssl.client.auth=required",
             "sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER",
+            # The default of Kafka 4.1, DefaultJwtValidator, takes any token, whoever signed it and whenever it expired.
+            "sasl.oauthbearer.jwt.validator.class=org.apache.kafka.common.security.oauthbearer.BrokerJwtValidator",
             f"sasl.oauthbearer.jwks.endpoint.url={jwks}", f"sasl.oauthbearer.expected.audience={AUDIENCE}",
             f"sasl.oauthbearer.expected.issuer={ISSUER}",
         ]  # fmt: skip

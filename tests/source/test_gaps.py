@@ -106,3 +106,17 @@ def test_a_topic_that_is_not_there_is_an_error_that_names_it(broker, join, topic
     name = topic()
     with pytest.raises(SourceError, match=r"they are not there or hidden from this user: absent-topic; create them or check the names"):
         join([name, "absent-topic"])
+
+
+def test_brokers_that_are_gone_are_told_in_the_health(broker, join, topic, produce):
+    """The clients' own polls are just empty then."""
+    name = topic()
+    produce(name, numbered(0, 3))
+    member = join([name], connect_timeout="1s")
+    member.read(3)
+    broker.kill()
+    poll_until(lambda: "refused" in member.source.health().last_error, member)
+    broker.start()
+    produce(name, numbered(3, 5))
+    member.read(5)
+    assert member.offsets == {(name, 0): list(range(5))}

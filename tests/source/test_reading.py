@@ -157,6 +157,24 @@ def test_a_paused_partition_stands_still_and_goes_on_without_a_loss(join, topic,
     assert member.offsets == {(name, partition): list(range(3_000)) for partition in (0, 1)}
 
 
+def test_partitions_paused_half_way_through_what_was_fetched_are_taken_up_again(join, topic, produce):
+    """kafka-python parks what it has fetched of a paused partition, and can forget it there."""
+    name = topic(partitions=3)
+    for partition in (0, 1):
+        produce(name, numbered(0, 300), partition=partition)
+    member = join([name], max_poll_records=50)
+    for partition in (0, 1):
+        poll_until(lambda partition=partition: len(member.offsets.get((name, partition), [])) > 0, member)
+        member.source.pause([(name, partition)])
+    held = member.count
+    produce(name, numbered(0, 10), partition=2)
+    poll_until(lambda: len(member.offsets.get((name, 2), [])) == 10, member)
+    assert member.count == held + 10
+    member.source.resume([(name, 0), (name, 1)])
+    member.read(610)
+    assert member.offsets == {(name, 0): list(range(300)), (name, 1): list(range(300)), (name, 2): list(range(10))}
+
+
 def test_a_poll_returns_no_more_than_it_may(join, topic, produce):
     name = topic(partitions=2)
     for partition in (0, 1):
