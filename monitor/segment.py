@@ -7,9 +7,12 @@ order in which values first appeared means nothing. Values are untrusted: cleane
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 ALL = "ALL"
 MISSING = "__missing__"  # the event has no value for the column
 OTHER = "__other__"  # the value did not fit under the cap
+_CACHED_KEYS = 1 << 16  # the same segments come again with every pane
 _RESERVED = frozenset({MISSING, OTHER})
 _ESCAPES = str.maketrans({"\\": "\\\\", ",": "\\,", "=": "\\="})
 
@@ -31,6 +34,7 @@ def clean_value(value: object, max_length: int) -> str:
     return "?" + text[1:] if text in _RESERVED else text
 
 
+@lru_cache(_CACHED_KEYS)
 def segment_key(grouping: tuple[str, ...], values: tuple[str, ...]) -> str:
     """Key of a segment; columns in the grouping's order, separators in values escaped.
 
@@ -44,6 +48,7 @@ def segment_key(grouping: tuple[str, ...], values: tuple[str, ...]) -> str:
     return ",".join(f"{column}={value.translate(_ESCAPES)}" for column, value in zip(grouping, values, strict=True))
 
 
+@lru_cache(_CACHED_KEYS)
 def parse_key(key: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Grouping and values of a key, the inverse of ``segment_key``.
 

@@ -7,21 +7,24 @@ counted as folded. Nothing here depends on how the log was cut into batches or i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.profile.grouping import Base
 from monitor.profile.layout import Layout
-from monitor.profile.table import CountTable
+from monitor.profile.table import CountTable, empty_table
 from monitor.segment import OTHER
 
 Leaf = tuple[int, tuple[str, ...]]
 """Index of the base grouping, and a value for each of its columns."""
 
 _INT32_ROWS = 2**31 - 1
+_FIRST_ROWS = 1_024
+_Key = TypeVar("_Key", bound=Hashable)
 
 
 @dataclass(eq=False)
@@ -41,10 +44,13 @@ class Pool:
         """A row of zeros."""
         if not self.free:
             had = len(self.counts)
-            more = max(16, had >> 1)
-            self.counts = np.concatenate([self.counts, np.zeros((more, self.layout.cells), self.counts.dtype)])
-            self.tails = np.concatenate([self.tails, np.zeros((more, *self.tails.shape[1:]), np.int64)])
-            self.free = list(range(had + more - 1, had - 1, -1))
+            capacity = max(_FIRST_ROWS, 2 * had)
+            # Zeros that nobody has touched take no memory yet: the new half costs nothing until it is used.
+            counts = np.zeros((capacity, self.layout.cells), self.counts.dtype)
+            tails = np.zeros((capacity, *self.tails.shape[1:]), np.int64)
+            counts[:had], tails[:had] = self.counts, self.tails
+            self.counts, self.tails = counts, tails
+            self.free = list(range(capacity - 1, had - 1, -1))
         return self.free.pop()
 
     def give_back(self, rows: list[int]) -> None:
@@ -59,8 +65,8 @@ class Pool:
 
     @property
     def memory_bytes(self) -> int:
-        """Memory of the counts, borrowed or not."""
-        return self.counts.nbytes + self.tails.nbytes
+        """Memory of rows that are or were borrowed."""
+        return (len(self.counts) - len(self.free)) * (self.counts.strides[0] + self.tails.strides[0])
 
 
 @dataclass(eq=False)
@@ -93,29 +99,54 @@ class OpenPane:
 
 def close_panes(layout: Layout, bases: Sequence[Base], panes: Sequence[OpenPane]) -> CountTable:
     """Counts of every segment of every grouping, summed over the partitions' panes. Segments are not capped yet."""
-    names: dict[str, int] = {}
-    into: list[list[int]] = []  # per pane and leaf: the rows of the segments it belongs to
-    for pane in panes:
-        for base, values in pane.leaves:
-            into.append([names.setdefault(grouping.key(values), len(names)) for grouping in bases[base].groupings])
-    order = sorted(names)
-    place = np.empty(len(names), np.intp)
-    for row, name in enumerate(order):
-        place[names[name]] = row
-    counts = np.zeros((len(names), layout.cells), np.int64)
-    tails = np.zeros((len(names), len(layout.signals), 2), np.int64)
-    at = 0
-    for pane in panes:
-        # Within a leaf the segments are distinct, and so are the leaves' finest segments; coarser ones repeat.
-        targets = into[at : at + len(pane.leaves)]
-        at += len(pane.leaves)
-        leaf_rows = np.repeat(np.fromiter(pane.leaves.values(), np.intp, len(targets)), [len(target) for target in targets])
-        segment_rows = place[np.fromiter((row for target in targets for row in target), np.intp, len(leaf_rows))]
-        by_segment = np.argsort(segment_rows, kind="stable")
-        segment_rows, leaf_rows = segment_rows[by_segment], leaf_rows[by_segment]
-        if not len(segment_rows):
-            continue
-        starts = np.flatnonzero(np.diff(segment_rows, prepend=-1))
-        counts[segment_rows[starts]] += np.add.reduceat(pane.pool.counts[leaf_rows], starts, axis=0, dtype=np.int64)
-        tails[segment_rows[starts]] += np.add.reduceat(pane.pool.tails[leaf_rows], starts, axis=0)
-    return CountTable(layout, tuple(order), counts, tails)
+    names: list[str] = []
+    counts: list[NDArray[np.int64]] = []
+    tails: list[NDArray[np.int64]] = []
+    for index, base in enumerate(bases):
+        leaves, leaf_counts, leaf_tails = _leaf_sums(layout, index, panes)
+        for grouping in base.groupings if leaves else ():
+            keys = [grouping.key(leaf) for leaf in leaves]
+            if grouping.columns == base.columns:
+                distinct, sums = keys, (leaf_counts, leaf_tails)
+            else:
+                distinct, group = _numbered(keys)
+                sums = _group_sums(leaf_counts, group, len(distinct)), _group_sums(leaf_tails, group, len(distinct))
+            names += distinct
+            counts.append(sums[0])
+            tails.append(sums[1])
+    if not names:
+        return empty_table(layout)
+    order = sorted(range(len(names)), key=names.__getitem__)
+    return CountTable(layout, tuple(names[i] for i in order), np.concatenate(counts)[order], np.concatenate(tails)[order])
+
+
+def _leaf_sums(layout: Layout, base: int, panes: Sequence[OpenPane]) -> tuple[list[tuple[str, ...]], NDArray[np.int64], NDArray[np.int64]]:
+    """Leaves of one base grouping and their counts, summed over the panes."""
+    of_pane = [[(leaf[1], row) for leaf, row in pane.leaves.items() if leaf[0] == base] for pane in panes]
+    leaves, places = _numbered([values for rows in of_pane for values, _ in rows])
+    counts = np.zeros((len(leaves), layout.cells), np.int64)
+    tails = np.zeros((len(leaves), len(layout.signals), 2), np.int64)
+    start = 0
+    for pane, rows in zip(panes, of_pane, strict=True):
+        into = places[start : start + len(rows)]  # distinct within a pane
+        start += len(rows)
+        from_pool = [row for _, row in rows]
+        counts[into] += pane.pool.counts[from_pool]
+        tails[into] += pane.pool.tails[from_pool]
+    return leaves, counts, tails
+
+
+def _numbered(keys: list[_Key]) -> tuple[list[_Key], NDArray[np.intp]]:
+    """Distinct keys in order of appearance, and the number of each key among them."""
+    number: dict[_Key, int] = {}
+    numbers = np.fromiter((number.setdefault(key, len(number)) for key in keys), np.intp, len(keys))
+    return list(number), numbers
+
+
+def _group_sums(rows: NDArray[np.int64], group: NDArray[np.intp], groups: int) -> NDArray[np.int64]:
+    """Sums of rows by group; each group has at least one row."""
+    if groups == 1:
+        return rows.sum(axis=0, keepdims=True)
+    order = np.argsort(group, kind="stable")
+    starts = np.searchsorted(group[order], np.arange(groups))
+    return np.asarray(np.add.reduceat(rows[order], starts, axis=0))
