@@ -12,10 +12,10 @@ from monitor.evaluate.evaluate import evaluate
 from monitor.evaluate.verdict import Verdicts, Window
 from monitor.profile.layout import FAULT_CELLS, Layout, SignalBins
 from monitor.profile.table import TAIL_SCALE, CountTable
+from monitor.reference.edges import numeric_edges
 from monitor.reference.reference import Reference
 
 WINDOW = Window("short", 0, 3_600_000)
-QUANTILES = np.array([0.001, 0.005, 0.01, 0.025, *np.arange(0.05, 0.96, 0.05), 0.975, 0.99, 0.995, 0.999])
 
 
 def numeric(name: str, edges: Sequence[float], **more: object) -> SignalBins:
@@ -26,13 +26,10 @@ def categorical(name: str, categories: Sequence[str], **more: object) -> SignalB
     return SignalBins(name, "categorical", categories=tuple(categories), **more)  # type: ignore[arg-type]
 
 
-def quantile_edges(sample: NDArray[np.float64]) -> list[float]:
-    """As a reference has them: the smallest value, fine quantiles, just above the largest; few values get a bin each."""
+def quantile_edges(sample: NDArray[np.float64]) -> tuple[float, ...]:
+    """Edges as a reference of this sample has them."""
     distinct = np.unique(sample)
-    if len(distinct) <= 30:
-        return [*distinct.tolist(), float(np.nextafter(distinct[-1], np.inf))]
-    inner = np.unique(np.quantile(sample, QUANTILES))
-    return sorted({float(sample.min()), *inner.tolist(), float(np.nextafter(sample.max(), np.inf))})
+    return numeric_edges(sample, distinct[0], distinct[-1], distinct=distinct if len(distinct) <= 30 else None)
 
 
 def cells_of(signal: SignalBins, sample: NDArray[np.float64]) -> NDArray[np.intp]:

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from monitor.config.model import STATISTICS, Evaluation, Thresholds
-from monitor.evaluate.noise import cell_cumulants, divergence_floor, normal_quantile, pearson3_quantile, rate_floor, rarity, table_steps
+from monitor.evaluate.noise import cell_cumulants, divergence_floor, normal_quantile, pearson3_quantile, rarity, rate_floor, table_steps
 from monitor.profile.layout import Layout
 from monitor.profile.table import CountTable
-from tests.evaluate.make import QUANTILES, categorical, judge, numeric, reference_of
+from monitor.reference.edges import QUANTILES
+from tests.evaluate.make import categorical, judge, numeric, reference_of
 
 
 @pytest.mark.parametrize(("freedom", "error"), [(1, 0.031), (2, 0.023), (5, 0.012), (10, 0.006), (30, 0.002)])
