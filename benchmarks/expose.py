@@ -11,7 +11,7 @@ import argparse
 import statistics
 import sys
 import time
-import zlib
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,10 +21,16 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from monitor.config.model import STATISTICS
+from monitor.config.root import Http
 from monitor.evaluate.verdict import ShareVerdicts, Status, Verdicts, Window
-from monitor.expose.drift_metrics import drift_page, gzip_joined
+from monitor.expose.drift_metrics import drift_page
+from monitor.expose.published import Published
+from monitor.expose.self_metrics import SelfMetrics
+from monitor.expose.server import HttpServer
+from monitor.expose.snapshot import ModelView, Phase, Snapshot
 from monitor.profile.layout import Layout, SignalBins
 from monitor.profile.table import CountTable
+from monitor.telemetry import Telemetry
 
 HOUR_MS = 3_600_000
 
@@ -38,48 +44,77 @@ def verdicts(segments: int, features: int, seed: int, windows: tuple[str, ...] =
     out = []
     for name in windows:
         value = rng.gamma(0.5, 0.05, shape)
-        threshold = np.full(shape[1:], 0.1)
         status = np.where(value > 0.35, Status.DRIFTED, Status.STABLE).astype(np.uint8)
         blind = rng.random(shape[0]) < 0.05
         status[blind], value[blind] = Status.INSUFFICIENT_DATA, np.nan
         counts = rng.poisson(20, (segments, layout.cells)).astype(np.int64)
         share = ShareVerdicts(
-            rng.dirichlet(np.ones(segments)), rng.dirichlet(np.ones(segments)), np.full(segments, 0.01), 0.05,
-            np.zeros(segments, np.uint8), np.full(segments, -1),
-        )  # fmt: skip
-        out.append(
-            Verdicts(
-                "model", "v1", Window(name, 0, HOUR_MS), None, CountTable(layout, names, counts, np.zeros((segments, features, 2), np.int64)),
-                STATISTICS, value, threshold, np.full(shape, 0.02), status, np.full(shape[:2], 1000), np.full(shape[:2], 5000),
-                np.full(shape[:2], np.nan), share, np.where(status == Status.DRIFTED, 1_700_000_000_000, -1),
-            )  # fmt: skip
+            share=rng.dirichlet(np.ones(segments)),
+            reference_share=rng.dirichlet(np.ones(segments)),
+            noise=np.full(segments, 0.01),
+            threshold=0.05,
+            status=np.zeros(segments, np.uint8),
+            since_ms=np.full(segments, -1),
         )
+        judged = Verdicts(
+            model="model",
+            version="v1",
+            window=Window(name, 0, HOUR_MS),
+            reference=None,
+            table=CountTable(layout, names, counts, np.zeros((segments, features, 2), np.int64)),
+            statistics=STATISTICS,
+            value=value,
+            threshold=np.full(shape[1:], 0.1),
+            noise=np.full(shape, 0.02),
+            status=status,
+            n_now=np.full(shape[:2], 1000),
+            n_reference=np.full(shape[:2], 5000),
+            unit_factor=np.full(shape[:2], np.nan),
+            share=share,
+            since_ms=np.where(status == Status.DRIFTED, 1_700_000_000_000, -1),
+        )
+        out.append(judged)
     return tuple(out)
 
 
-def median_ms(action: Callable[[], object], repeat: int = 7) -> float:
-    """Median wall time of an action."""
+def median_ms(action: Callable[[], object], clock: Callable[[], float] = time.perf_counter, repeat: int = 7) -> float:
+    """Median time of an action by the wall, or by another clock."""
     times = []
     for _ in range(repeat):
-        start = time.perf_counter()
+        start = clock()
         action()
-        times.append(time.perf_counter() - start)
+        times.append(clock() - start)
     return statistics.median(times) * 1000
 
 
 def measure(segments: int, features: int, series: int) -> dict[str, float]:
-    """Render and scrape times in milliseconds, and sizes in bytes."""
+    """Times in milliseconds of rendering and of one scrape over loopback, and sizes in bytes."""
     judged = verdicts(segments, features, seed=1)
     page = drift_page(judged, series)
-    crc, tail = zlib.crc32(page.text), b"# the monitor's own metrics\n" * 100
+    snapshot = Snapshot(time.time_ns() // 1_000_000, 0, "benchmark", Phase.RUNNING, (ModelView("model", "topic"),), judged)
+    server = HttpServer(Http(port=0), Published(snapshot, SelfMetrics(), series), Telemetry())
+    try:
+        first = scrape(server.port)
+        scrape_ms = median_ms(lambda: scrape(server.port))
+    finally:
+        server.stop()
     return {
         "render_ms": median_ms(lambda: drift_page(judged, series)),
-        "join_ms": median_ms(lambda: gzip_joined(page, crc, tail)),
+        "render_cpu_ms": median_ms(lambda: drift_page(judged, series), time.process_time),
+        "scrape_ms": scrape_ms,
+        "scrape_bytes": len(first),
+        "text_bytes": len(page.text),
         "series": page.exposed,
         "series_left_out": page.left_out,
-        "text_bytes": len(page.text),
-        "gzip_bytes": len(page.deflated),
     }
+
+
+def scrape(port: int) -> bytes:
+    """One scrape as Prometheus makes it, compressed."""
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/metrics", headers={"Accept-Encoding": "gzip"})
+    with urllib.request.urlopen(request) as response:
+        body: bytes = response.read()
+    return body
 
 
 def main() -> None:

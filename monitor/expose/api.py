@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from monitor.config.model import STATISTICS
 from monitor.evaluate.verdict import Status, Verdicts
-from monitor.expose.findings import Float64, evidence, share_distance, share_urgencies, urgencies
+from monitor.expose.findings import Float64, evidence, segment_rows, share_distance, share_urgencies, urgencies
 from monitor.expose.health import health, is_ready
 from monitor.expose.query import Query, any_text, check_names, one_of, whole
 from monitor.expose.snapshot import ModelView, Snapshot
@@ -116,7 +116,7 @@ def _share_item(one: Verdicts, s: int) -> dict[str, Any]:
         "noise_floor": _finite(share.noise[s]),
         "share": _finite(share.share[s]),
         "reference_share": _finite(share.reference_share[s]),
-        "n_now": int(one.table.rows[s]),
+        "n_now": int(segment_rows(one)[s]),
         "since": _since(share.since_ms[s]),
     }
 

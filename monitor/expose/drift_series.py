@@ -14,12 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.evaluate.cells import DISTANCES, applicable, rate_counts, rows_counted
 from monitor.evaluate.verdict import Status, Verdicts
 from monitor.expose.catalogue import METRICS, Metric
 from monitor.expose.findings import DRIFTED_FROM, conclude, is_quality, share_urgencies, urgencies
 from monitor.expose.snapshot import RiverAlarms
-from monitor.profile.layout import Role
-from monitor.profile.table import CountTable
 from monitor.segment import ALL
 
 Float64 = NDArray[np.float64]
@@ -137,7 +136,8 @@ class _Page:
 
 
 def _raised(urgent: Float64) -> Float64:
-    return urgent + (_DRIFTED - DRIFTED_FROM) * (urgent >= DRIFTED_FROM)
+    urgent[urgent >= DRIFTED_FROM] += _DRIFTED - DRIFTED_FROM
+    return urgent
 
 
 def _of_window(one: Verdicts) -> Iterator[Block]:
@@ -151,11 +151,12 @@ def _of_window(one: Verdicts) -> Iterator[Block]:
     of_signal = urgent.max(axis=2, initial=0.0)  # [S, F]
     of_segment = np.maximum(of_signal.max(axis=1, initial=0.0), _raised(share_urgencies(one)))
     yield from _counts(page)
-    yield from _segments(page, of_segment + _OWN)
+    rows = rows_counted(one.table.layout, one.table.counts)  # [F, S]
+    yield from _segments(page, of_segment + _OWN, rows.max(axis=0, initial=0))
     tails = _text([f",{_labels(('signal', 'statistic'), (signal, name))}}} " for signal in one.signals for name in one.statistics])
     yield page.block("driftgauge_drift_statistic", tails, one.value.reshape(len(one.segments), -1), urgent.reshape(len(one.segments), -1))
     yield from _details(page, of_signal)
-    yield from _quality(page, urgent, of_signal)
+    yield from _quality(page, urgent, of_signal, rows)
 
 
 def _counts(page: _Page) -> Iterator[Block]:
@@ -169,9 +170,9 @@ def _counts(page: _Page) -> Iterator[Block]:
     yield page.block("driftgauge_window_end_timestamp_seconds", _CLOSE, end, np.array([_ALWAYS]), _EMPTY)
 
 
-def _segments(page: _Page, urgent: Float64) -> Iterator[Block]:
+def _segments(page: _Page, urgent: Float64, rows: NDArray[np.int64]) -> Iterator[Block]:
     one = page.of
-    yield page.block("driftgauge_window_rows", _CLOSE, one.table.rows, urgent)
+    yield page.block("driftgauge_window_rows", _CLOSE, rows, urgent)
     quality = np.array([is_quality(name) for name in one.statistics], bool)
     drifted = np.empty((len(one.segments), 2))
     for column, chosen in enumerate((~quality, quality)):
@@ -196,34 +197,22 @@ def _details(page: _Page, of_signal: Float64) -> Iterator[Block]:
     yield page.block("driftgauge_unit_change_factor", page.signals, one.unit_factor, of_signal)
 
 
-def _quality(page: _Page, urgent: Float64, of_signal: Float64) -> Iterator[Block]:
+def _quality(page: _Page, urgent: Float64, of_signal: Float64, rows: NDArray[np.int64]) -> Iterator[Block]:
     one = page.of
-    for name, statistic in (
-        ("missing_ratio", "missing_rate"),
-        ("invalid_ratio", "invalid_rate"),
-        ("unseen_ratio", "unseen_rate"),
-        ("out_of_range_ratio", "out_of_range_rate"),
-    ):
+    layout = one.table.layout
+    cases = rate_counts(layout, one.table.counts)  # [RATES, F, S]
+    meaningful = applicable(layout, None)[DISTANCES:]
+    for case, (name, statistic) in enumerate(_QUALITY.items()):
+        ratio = np.divide(cases[case], rows, out=np.full(rows.shape, np.nan), where=(rows > 0) & meaningful[case, :, None])
         # A share is as urgent as the verdict about it.
         same = urgent[:, :, one.statistics.index(statistic)] if statistic in one.statistics else of_signal
-        yield page.block(f"driftgauge_{name}", page.signals, quality_ratio(one.table, name), same)
+        yield page.block(name, page.signals, ratio.T, same)
 
 
-def quality_ratio(table: CountTable, name: str) -> Float64:
-    """[S, F] share of rows that are missing, invalid, unseen or out of range; NaN without rows or where it has no meaning."""
-    layout = table.layout
-    first = layout.offsets[:-1]
-    if name == "missing_ratio":
-        counts = table.counts[:, first + Role.MISSING].astype(np.float64)
-    elif name == "invalid_ratio":
-        counts = (table.counts[:, first + Role.INVALID] + table.counts[:, first + Role.NON_FINITE]).astype(np.float64)
-    else:
-        role = Role.UNSEEN if name == "unseen_ratio" else Role.OUT_OF_RANGE
-        counts = np.full((len(table.segments), len(layout.signals)), np.nan)
-        for index, signal in enumerate(layout.signals):
-            declared = signal.range is not None or signal.declared is not None
-            if signal.kind == "categorical" if role == Role.UNSEEN else declared:
-                span = layout.span(index)
-                counts[:, index] = table.counts[:, span][:, layout.roles[span] == role].sum(axis=1)
-    rows = table.rows[:, None].astype(np.float64)
-    return np.divide(counts, rows, out=np.full_like(counts, np.nan), where=rows > 0)
+_QUALITY = {
+    "driftgauge_missing_ratio": "missing_rate",
+    "driftgauge_invalid_ratio": "invalid_rate",
+    "driftgauge_unseen_ratio": "unseen_rate",
+    "driftgauge_out_of_range_ratio": "out_of_range_rate",
+}
+"""Families of shares of rows, in the order of ``rate_counts``, and the verdicts about them."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.evaluate.cells import rows_counted
 from monitor.evaluate.evaluate import TWO_SIDED
 from monitor.evaluate.verdict import Status, Verdicts
 from monitor.evaluate.worst import BinShift, worst_bins
@@ -53,10 +54,18 @@ def urgency(value: Float64, threshold: Float64, status: NDArray[np.uint8]) -> Fl
     >>> urgency(np.array([0.3, 0.05, np.nan]), np.full(3, 0.1), np.array([1, 0, 2], np.uint8)).round(3).tolist()
     [2.75, 0.333, 0.0]
     """
+    # A distance less its bias, or a difference of rates, can be negative. In place: there may be a million of them.
+    share = np.clip(value, 0.0, 1e300)
     with np.errstate(invalid="ignore", divide="ignore"):
-        size = np.maximum(value, 0.0)  # a distance less its bias, or a difference of rates, can be negative
-        share = size / (size + threshold)
-    return np.asarray(np.where(np.isfinite(share), share, 0.0) + DRIFTED_FROM * (status == Status.DRIFTED))
+        share /= share + threshold
+    share[np.isnan(share)] = 0.0
+    share[status == Status.DRIFTED] += DRIFTED_FROM
+    return np.asarray(share)
+
+
+def segment_rows(one: Verdicts) -> NDArray[np.int64]:
+    """[S] rows in the window; a signal that started anew within it has fewer."""
+    return np.asarray(rows_counted(one.table.layout, one.table.counts).max(axis=0, initial=0))
 
 
 def share_distance(verdicts: Verdicts) -> Float64:
@@ -66,8 +75,10 @@ def share_distance(verdicts: Verdicts) -> Float64:
 
 def urgencies(one: Verdicts) -> Float64:
     """[S, F, K] urgency of every verdict. Only what is drift can be urgent: a rate of invalid values that fell is not."""
-    two_sided = np.array([name in TWO_SIDED for name in one.statistics], np.bool_)
-    return urgency(np.where(two_sided, np.abs(one.value), one.value), one.threshold, one.status)
+    value = one.value.copy()
+    for k in (k for k, name in enumerate(one.statistics) if name in TWO_SIDED):
+        np.abs(value[:, :, k], out=value[:, :, k])
+    return urgency(value, one.threshold, one.status)
 
 
 def share_urgencies(one: Verdicts) -> Float64:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from monitor.evaluate.verdict import Status, Verdicts
-from monitor.expose.findings import conclude, urgencies
+from monitor.expose.findings import conclude, segment_rows, urgencies
 from monitor.expose.markup import Html, el, join, table
 from monitor.expose.page_findings import link, window_name
 from monitor.expose.snapshot import ModelView
@@ -56,10 +56,11 @@ def segments(model: ModelView, verdicts: Sequence[Verdicts]) -> Html | None:
     """Segments, worst first: rows, share of traffic, drifted signals. The window shown is the longest one."""
     if not verdicts:
         return None
-    one = max(verdicts, key=lambda each: (each.window.end_ms - each.window.start_ms, each.table.rows.sum()))
+    one = max(verdicts, key=lambda each: (each.window.end_ms - each.window.start_ms, segment_rows(each).sum()))
     by_signal = conclude(one.status, axis=2)
+    n = segment_rows(one)
     worst = urgencies(one).max(axis=(1, 2), initial=0.0)
-    order = np.lexsort((-one.table.rows, -np.floor(worst)))[:MAX_ROWS]
+    order = np.lexsort((-n, -np.floor(worst)))[:MAX_ROWS]
     rows = []
     for s in order.tolist():
         status = Status(int(conclude(by_signal[s], axis=0)))
@@ -67,7 +68,7 @@ def segments(model: ModelView, verdicts: Sequence[Verdicts]) -> Html | None:
         tone = {Status.DRIFTED: "badge bad", Status.STABLE: "badge good"}.get(status, "badge")
         rows.append((
             el("span", link(model, one.segments[s], segment=one.segments[s]), class_="key"),
-            count(int(one.table.rows[s])),
+            count(int(n[s])),
             percent(float(one.share.share[s])),
             percent(float(one.share.reference_share[s])) if one.share.status[s] != Status.NO_REFERENCE else "–",
             f"{hit} of {len(one.signals)}",

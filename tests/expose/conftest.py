@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import pytest
 
+from tests.expose.serving import log, start
 from tests.prometheus import tool
+
+__all__ = ["log", "promtool", "start"]
 
 
 @pytest.fixture(scope="session")
