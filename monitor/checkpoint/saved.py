@@ -88,7 +88,7 @@ def _prefix(model: ModelState, version: VersionState) -> str:
 def _pack_open(opened: OpenPane, bases: tuple[Base, ...]) -> bytes:
     leaves = [msgspec.json.encode([bases[base].columns, values]).decode() for base, values in opened.leaves]
     rows = list(opened.leaves.values())
-    return pack_table(CountTable(opened.pool.layout, tuple(leaves), opened.pool.counts[rows], opened.pool.tails[rows]))
+    return pack_table(CountTable(opened.pool.layout, tuple(leaves), opened.pool.counts[rows].astype(np.int64), opened.pool.tails[rows]))
 
 
 def load_model(model: ModelState, values: Mapping[str, Any], blobs: Mapping[str, bytes]) -> None:

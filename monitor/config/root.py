@@ -93,6 +93,9 @@ class Config(Section):
             for index, value in enumerate(values):
                 if value in values[:index]:
                     raise ValueError(f"models[{index}].{what}: expected each only once, got {value!r} again")
+        for index, model in enumerate(self.models):
+            if model.predictions.dead_letter_topic is not None and not self.source.brokers:
+                raise ValueError(f"models[{index}].predictions.dead_letter_topic: expected source.brokers to send it to, got none")
         return self
 
     def model(self, name: str) -> ModelConfig:

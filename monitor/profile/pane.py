@@ -65,7 +65,7 @@ class Pool:
 
     @property
     def memory_bytes(self) -> int:
-        """Memory of rows that are or were borrowed."""
+        """Memory of the rows that are borrowed."""
         return (len(self.counts) - len(self.free)) * (self.counts.strides[0] + self.tails.strides[0])
 
 
@@ -146,7 +146,7 @@ def _numbered(keys: list[_Key]) -> tuple[list[_Key], NDArray[np.intp]]:
 def _group_sums(rows: NDArray[np.int64], group: NDArray[np.intp], groups: int) -> NDArray[np.int64]:
     """Sums of rows by group; each group has at least one row."""
     if groups == 1:
-        return rows.sum(axis=0, keepdims=True)
+        return np.asarray(rows.sum(axis=0, keepdims=True))
     order = np.argsort(group, kind="stable")
     starts = np.searchsorted(group[order], np.arange(groups))
     return np.asarray(np.add.reduceat(rows[order], starts, axis=0))

@@ -1,0 +1,162 @@
+"""Messages to Kafka, delivered at least once: dead letters now, triggers later.
+
+``send`` only queues. ``flush`` delivers, and returns only when the brokers have confirmed everything; what they did not
+confirm stays queued for the next ``flush``. So a caller that flushes before the commit that forgets a message never
+loses one, and one that is interrupted may send it twice.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from monitor.config.source import SourceConfig
+from monitor.errors import SinkError, SourceError
+from monitor.source.client_thread import ClientThread
+from monitor.source.faults import advice, redact
+from monitor.source.kafka_client import error_name
+from monitor.source.reach import await_brokers
+from monitor.source.security import kafka_python_options, secrets
+
+MAX_PENDING = 10_000
+MAX_PENDING_BYTES = 32 << 20
+MAX_FIELD_BYTES = 900_000
+"""A longer key or value is cut, as Kafka takes 1 MiB a message by default; the header ``driftgauge-cut`` tells its length."""
+
+_BLOCK_MS = 5_000  # most time to learn where a topic's partitions are
+_LEAST_BYTES = 1_000  # a value this short is not cut further
+_GRACE_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One message on its way. ``headers`` may repeat names."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.key or b"") + len(self.value or b"")
+
+
+class Sink:
+    """A bounded queue in front of a producer. Made without touching the network; the first ``flush`` connects."""
+
+    def __init__(self, config: SourceConfig) -> None:
+        self._config = config
+        self._queue: list[Outgoing] = []
+        self._bytes = 0
+        self._producer: Any = None
+
+    @property
+    def pending(self) -> int:
+        """Messages that are not confirmed."""
+        return len(self._queue)
+
+    def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes]] = ()) -> None:
+        """Queue a message. When the queue is full, everything is delivered first: then raises as ``flush`` does."""
+        message = cut(Outgoing(topic, key, value, tuple(headers)), MAX_FIELD_BYTES)
+        if len(self._queue) >= MAX_PENDING or self._bytes + len(message) > MAX_PENDING_BYTES:
+            self.flush(self._config.connect_timeout_ms)
+        self._queue.append(message)
+        self._bytes += len(message)
+
+    def flush(self, timeout_ms: int) -> None:
+        """Deliver everything. Raises ``SinkError`` unless all of it was confirmed in time; the rest is kept."""
+        if not self._queue:
+            return
+        deadline = time.monotonic() + timeout_ms / 1000
+        try:
+            self._connect(timeout_ms)
+            refused = self._thread.call(
+                partial(self._deliver, deadline), max(0.1, deadline - time.monotonic()) + _BLOCK_MS / 1000 + _GRACE_S
+            )
+        except Exception as error:
+            self._drop()
+            raise self._unconfirmed(error) from error
+        self._queue = [message for message, _ in refused]
+        self._bytes = sum(map(len, self._queue))
+        if refused:
+            self._drop()  # with what it still has in its own buffer, or it would be sent twice for sure
+            raise self._unconfirmed(refused[0][1]) from refused[0][1]
+
+    def close(self) -> None:
+        """Let go of the connection. What is still queued is not delivered: ``flush`` first."""
+        self._drop()
+
+    def _connect(self, timeout_ms: int) -> None:
+        if self._producer is not None:
+            return
+        if not self._config.brokers:
+            raise SinkError("expected source.brokers, since messages are to be sent to a topic, and there are none")
+        from kafka import KafkaProducer
+
+        options = kafka_python_options(self._config.security) | {
+            "bootstrap_servers": await_brokers(self._config.brokers, self._config.security, timeout_ms),
+            "bootstrap_timeout_ms": timeout_ms,
+            "client_id": "driftgauge",
+            "acks": "all",
+            "max_block_ms": _BLOCK_MS,
+            "metrics_enabled": False,
+        }
+        self._thread = ClientThread("driftgauge-sink")
+        self._producer = self._thread.call(lambda: KafkaProducer(**options), timeout_ms / 1000 + _GRACE_S)
+
+    def _deliver(self, deadline: float) -> list[tuple[Outgoing, Exception]]:
+        """Runs on the client's thread; the messages that were not confirmed, as they are to be sent next, and why."""
+        sent = [(message, self._produce(message)) for message in self._queue]
+        refused = []
+        for message, promise in sent:
+            try:
+                if isinstance(promise, Exception):
+                    raise promise
+                promise.get(timeout=max(0.0, deadline - time.monotonic()))
+            except Exception as error:
+                too_large = error_name(error) == "MESSAGE_TOO_LARGE"
+                refused.append((cut(message, max(_LEAST_BYTES, len(message) // 4)) if too_large else message, error))
+        return refused
+
+    def _produce(self, message: Outgoing) -> Any:
+        try:
+            return self._producer.send(message.topic, value=message.value, key=message.key, headers=list(message.headers))
+        except Exception as error:
+            return error
+
+    def _drop(self) -> None:
+        if self._producer is not None:
+            producer, self._producer = self._producer, None
+            self._thread.end()
+            producer.close(timeout=0)
+
+    def _unconfirmed(self, error: Exception) -> SinkError:
+        if isinstance(error, SinkError):
+            return error
+        topics = ", ".join(sorted({message.topic for message in self._queue}))
+        text = str(error) if isinstance(error, SourceError) else redact(str(error), secrets(self._config.security))
+        action = advice(error_name(error)) or "check that the topics exist and may be written; the messages are kept and tried again"
+        return SinkError(f"{len(self._queue)} messages for {topics} are not confirmed: {text}; {action}")
+
+
+def open_sink(config: SourceConfig) -> Sink:
+    """A sink to the brokers of the source, by its security. Connects when it is first flushed."""
+    return Sink(config)
+
+
+def cut(message: Outgoing, limit: int) -> Outgoing:
+    """The message with key and value of at most ``limit`` bytes each; what was cut is said in a header, with its length.
+
+    >>> cut(Outgoing("t", None, b"abcdef"), 4)
+    Outgoing(topic='t', key=None, value=b'abcd', headers=(('driftgauge-cut', b'value of 6 bytes'),))
+    """
+    said = any(name == "driftgauge-cut" for name, _ in message.headers)
+    for field in ("key", "value"):
+        content = getattr(message, field)
+        if content is not None and len(content) > limit:
+            note = () if said else (("driftgauge-cut", f"{field} of {len(content)} bytes".encode()),)
+            message = replace(message, **{field: content[:limit]}, headers=(*message.headers, *note))
+    return message
