@@ -13,6 +13,7 @@ import argparse
 import json
 import logging
 import signal
+import sys
 import threading
 import time
 import uuid
@@ -85,6 +86,11 @@ class Server(ThreadingHTTPServer):
             super().process_request(request, client_address)
         else:
             self.shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that goes away is no error of ours; anything else is a bug and keeps its traceback."""
+        if not isinstance(sys.exception(), ConnectionError):
+            logger.exception("a connection ended by an error")
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """Serve one connection."""

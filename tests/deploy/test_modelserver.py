@@ -8,6 +8,8 @@ import itertools
 import json
 import math
 import signal
+import socket
+import struct
 import sys
 import threading
 import urllib.request
@@ -273,6 +275,17 @@ class TestServer:
         assert got == status
         assert problem in json.loads(text)["error"]
         assert log.counts.offered == 0
+        assert ask(port, "GET", "/healthz") == (200, "ok\n")
+
+    def test_a_client_that_resets_its_connection_is_no_error(self, without_kafka, caplog):
+        port, _ = without_kafka
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # close() then resets
+            client.sendall(b"POST /predict HTTP/1.1\r\nContent-Length: 100\r\n\r\n")
+        wait_for(
+            "the end of the connection's thread", lambda: not [each for each in threading.enumerate() if "process_request" in each.name]
+        )
+        assert caplog.records == []
         assert ask(port, "GET", "/healthz") == (200, "ok\n")
 
     def test_further_connections_are_closed_while_all_threads_are_taken(self, without_kafka):
