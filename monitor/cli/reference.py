@@ -11,7 +11,7 @@ import msgspec
 
 from monitor.cli.progress import progress
 from monitor.config import ModelConfig, load_config
-from monitor.errors import ConfigError, Mistake
+from monitor.errors import ConfigError, Mistake, ReferenceFileError
 from monitor.reference.build import Built, Options, build_reference
 from monitor.reference.diff import diff
 from monitor.reference.format import read_reference, write_reference
@@ -110,24 +110,32 @@ def _model(args: argparse.Namespace) -> ModelConfig:
     return models[names.index(args.model)]
 
 
-def _options(args: argparse.Namespace) -> Options:
-    return Options(args.model_version, args.dataset_version, args.pipeline_version, args.seed)
+def _options(args: argparse.Namespace, label: str | None = None, label_time: str | None = None) -> Options:
+    return Options(args.model_version, args.dataset_version, args.pipeline_version, label, label_time, args.seed)
 
 
 def _build(args: argparse.Namespace) -> int:
     model = _model(args)
-    rows = open_files(args.data, data_model(model))
+    _check_output(args.output)
+    rows = open_files(args.data, data_model(model), [path for path in (args.label, args.label_time) if path is not None])
     with progress(2 * rows.size, "reading") as advance:
-        built = build_reference(model, rows, _options(args), advance)
+        built = build_reference(model, rows, _options(args, args.label, args.label_time), advance)
     return _write(built, args.output)
 
 
 def _learn(args: argparse.Namespace) -> int:
     model = _model(args)
+    _check_output(args.output)
     stretch = Stretch(args.hours, args.start, args.max_spool_mb << 20)
     with progress(None, "reading") as advance:
         built = learn_reference(load_config(args.config).source, model, stretch, _options(args), advance)
     return _write(built, args.output)
+
+
+def _check_output(path: Path) -> None:
+    # Found out before the data is read, not after.
+    if not path.parent.is_dir():
+        raise ReferenceFileError(f"{path}: expected a folder to write the reference into, got none at {path.parent}; create it first")
 
 
 def _write(built: Built, path: Path) -> int:

@@ -7,11 +7,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 from typing import Any
 
 MAX_COLUMNS = 1_000
 MAX_DEPTH = 8
 MAX_ELEMENTS = 64
+MAIN_SHARE = 0.9
 _PLAIN_KEY = re.compile(r'[^.\[\]"\s$][^.\[\]"]*')
 
 
@@ -21,8 +23,7 @@ class Column:
 
     path: str
     keys: tuple[str, ...]  # the keys on the way, without array positions
-    values: list[Any] = field(default_factory=list)  # those that are present; scalars
-    kinds: dict[str, int] = field(default_factory=dict)  # boolean, integer, number, text, time
+    of_kind: dict[str, list[Any]] = field(default_factory=dict)  # boolean, integer, number, text, time: the values
 
     @property
     def name(self) -> str:
@@ -30,14 +31,26 @@ class Column:
         return self.keys[-1] if self.keys else self.path
 
     @property
-    def kind(self) -> str:
-        """The one kind of all values; ``number`` for whole numbers among others; ``mixed``; ``none`` without a value."""
-        kinds = set(self.kinds)
-        if kinds == {"integer", "number"}:
-            return "number"
-        return kinds.pop() if len(kinds) == 1 else "mixed" if kinds else "none"
+    def present(self) -> int:
+        """Rows with a value."""
+        return sum(map(len, self.of_kind.values()))
 
-    @property
+    @cached_property
+    def kind(self) -> str:
+        """What at least ``MAIN_SHARE`` of the values are, whole numbers among others being numbers; else ``mixed`` or ``none``."""
+        sizes = {kind: len(values) for kind, values in self.of_kind.items()}
+        if "number" in sizes:
+            sizes["number"] += sizes.pop("integer", 0)
+        kind = max(sizes, key=lambda kind: sizes[kind], default="none")
+        return kind if kind == "none" or sizes[kind] >= MAIN_SHARE * self.present else "mixed"
+
+    @cached_property
+    def values(self) -> list[Any]:
+        """The values of that kind; all for ``mixed``."""
+        kinds = {"number": ("number", "integer"), "mixed": tuple(self.of_kind)}.get(self.kind, (self.kind,))
+        return [value for kind in kinds for value in self.of_kind.get(kind, ())]
+
+    @cached_property
     def distinct(self) -> int:
         """How many different values."""
         return len(set(self.values))
@@ -64,8 +77,7 @@ def columns_of(rows: Sequence[Mapping[str, Any]]) -> list[Column]:
                 column = columns[path] = Column(path, keys)
             kind = _kind(value)
             if kind is not None:
-                column.values.append(value)
-                column.kinds[kind] = column.kinds.get(kind, 0) + 1
+                column.of_kind.setdefault(kind, []).append(value)
     return list(columns.values())
 
 

@@ -177,8 +177,9 @@ def _feature(column: Column, rows: int, expected: bool) -> tuple[Chosen, bool]:
     kind, doubt = _type(column), _doubt(column, expected)
     if doubt is not None:
         return Chosen(column, doubt, kind), False
-    missing = rows - len(column.values)
+    missing, others = rows - column.present, column.present - len(column.values)
     why = f"missing in {missing / rows:.1%} of the sample" if missing else "never missing in the sample"
+    why += f", {others:,} of another type" if others else ""
     distinct = column.distinct
     if column.kind in ("integer", "number"):
         why += f", from {min(column.values):.10g} to {max(column.values):.10g}"
@@ -192,7 +193,7 @@ def _feature(column: Column, rows: int, expected: bool) -> tuple[Chosen, bool]:
 def _doubt(column: Column, expected: bool) -> str | None:
     """Why a column should be no feature; None when it may be one."""
     distinct = column.distinct
-    kinds = ", ".join(f"{kind} {n:,}" for kind, n in sorted(column.kinds.items()))
+    kinds = ", ".join(f"{kind} {len(values):,}" for kind, values in sorted(column.of_kind.items()))
     # A text is a category when values come again.
     free_text = column.kind == "text" and (distinct > MAX_CATEGORIES or distinct > max(len(column.values) // 2, 2))
     doubts = (

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+
+import yaml
 
 from monitor.config.model import PREDICTED_CLASS, RESERVED, SCORE
 from monitor.init.roles import Chosen, Roles
@@ -128,7 +129,7 @@ def _features(roles: Roles) -> Iterator[str]:
 
 def _feature(chosen: Chosen, used: set[str]) -> str:
     kind, _, written = chosen.detail.partition(" ")
-    parts = [f"name: {name_of(chosen.column.path, used)}", f"type: {kind}"]
+    parts = [f"name: {_scalar(name_of(chosen.column.path, used))}", f"type: {kind}"]
     if written in ("integer", "boolean"):
         parts.append(f"values: {written}")
     return "{" + ", ".join([*parts, f"path: {_quoted(chosen.column.path)}"]) + "}"
@@ -139,7 +140,7 @@ def _segments(roles: Roles) -> Iterator[str]:
         yield "    # segments: no column with a few different values was found; drift is judged on the whole traffic."
         return
     used: set[str] = set()
-    names = [(name_of(segment.column.path, used), segment) for segment in roles.segments]
+    names = [(_scalar(name_of(segment.column.path, used)), segment) for segment in roles.segments]
     yield "    segments:  # slices that are judged apart; each needs some hundred rows a window"
     yield "      columns:"
     for name, segment in names:
@@ -149,9 +150,19 @@ def _segments(roles: Roles) -> Iterator[str]:
         yield f"      # Crossed, for drift that only a combination shows: [{names[0][0]}, {names[1][0]}]"
 
 
+def _scalar(name: str) -> str:
+    """A name, quoted where YAML takes it for something else: Norway's ``no`` is false."""
+    return name if yaml.safe_load(name) == name else _quoted(name)
+
+
 def _quoted(text: str) -> str:
-    # JSON strings are YAML strings.
-    return json.dumps(text, ensure_ascii=not text.isprintable())
+    """A double-quoted YAML scalar.
+
+    >>> print(_quoted('a "b" ä' + chr(7)))
+    "a \\"b\\" ä\\U00000007"
+    """
+    escaped = (letter if letter.isprintable() else f"\\U{ord(letter):08x}" for letter in text)
+    return '"' + "".join(f"\\{letter}" if letter in '"\\' else letter for letter in escaped) + '"'
 
 
 def _comment(text: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from monitor.batch import Batch, RejectReason
 from monitor.config.model import ModelConfig
@@ -18,9 +19,11 @@ from monitor.errors import SourceError
 from monitor.profile.layout import FAULT_CELLS
 from monitor.profile.table import CountTable
 from monitor.reference.format import with_fingerprint
-from monitor.reference.mapping import data_model, with_fallback_version, without_times
+from monitor.reference.labels import LABEL
+from monitor.reference.mapping import data_model, with_columns, with_fallback_version, with_time_at, without_times
 from monitor.reference.read import Rows
 from monitor.reference.reference import Reference
+from monitor.reference.sample import SAMPLE_ROWS
 from monitor.reference.survey import Survey, finite_range, survey_model
 from monitor.reference.tally import Tally
 from monitor.segment import ALL
@@ -35,7 +38,10 @@ class Options:
     model_version: str | None = None  # None: the one version that the rows name, or the configured one
     dataset_version: str | None = None
     pipeline_version: str | None = None
+    label: str | None = None  # path of the true class in the data
+    label_time: str | None = None  # path of the time at which it was known, in the unit of the prediction's time
     seed: int = 0
+    sample_rows: int = SAMPLE_ROWS  # rows that edges are chosen from
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +62,9 @@ def build_reference(model: ModelConfig, rows: Rows, options: Options, advance: A
     has_times = _has_times(mapping, rows)
     if not has_times:
         mapping = without_times(mapping)
-    survey = Survey(mapping, options.model_version, options.seed)
+    if options.label is not None:
+        mapping = with_columns(mapping, {LABEL: options.label})
+    survey = Survey(mapping, options.model_version, options.seed, options.sample_rows)
     reasons: dict[RejectReason, str] = {}
     for batch, done in _decoded(rows, Decoder(survey_model(mapping), {}), reasons):
         survey.add(batch)
@@ -64,8 +72,11 @@ def build_reference(model: ModelConfig, rows: Rows, options: Options, advance: A
     version = _version(survey, options.model_version, reasons)
 
     tally = Tally(survey, survey.layout(), version, has_times)
-    for batch, done in _decoded(rows, Decoder(mapping, tally.vocabulary), {}):
-        tally.add(batch)
+    decoder = Decoder(mapping, tally.vocabulary)
+    when_labelled = None if options.label_time is None or not has_times else Decoder(with_time_at(mapping, options.label_time), {})
+    for raw, done in rows.read():
+        batch, _ = decoder.decode([raw])
+        tally.add(batch, None if when_labelled is None else _lag_ms(batch, when_labelled.decode([raw])[0]))
         advance(done, len(batch))
     table = tally.table()
     moments = tally.sums.moments(table.counts[table.index[ALL]])
@@ -85,7 +96,7 @@ def build_reference(model: ModelConfig, rows: Rows, options: Options, advance: A
         stds=moments.stds,
         hours=None if tally.hours is None else tally.hours.slots_by_segment(),
         blocks=None if tally.blocks is None else tally.blocks.moments(),
-        labels=None,
+        labels=None if tally.labels is None else {"path": options.label, **tally.labels.content(ALL)},
         fingerprint="",
     )
     return Built(with_fingerprint(reference), tuple(_notes(model, reference, survey, reasons)))
@@ -97,6 +108,18 @@ def _decoded(rows: Rows, decoder: Decoder, reasons: dict[RejectReason, str]) -> 
         for rejection in rejections:
             reasons.setdefault(rejection.reason, f"{rejection.topic}, row {rejection.offset}: {rejection.detail}")
         yield batch, done
+
+
+def _lag_ms(batch: Batch, labelled: Batch) -> NDArray[np.float64]:
+    """[rows] label time minus prediction time; NaN for rows whose label time cannot be read. Ids are row numbers, each once."""
+    order = np.argsort(labelled.ids[:, 0], kind="stable")
+    ids = labelled.ids[order, 0]
+    lag_ms = np.full(len(batch), np.nan)
+    if len(ids):
+        place = np.minimum(np.searchsorted(ids, batch.ids[:, 0]), len(ids) - 1)
+        known = ids[place] == batch.ids[:, 0]
+        lag_ms[known] = (labelled.time_ms[order][place] - batch.time_ms)[known]
+    return lag_ms
 
 
 def _has_times(model: ModelConfig, rows: Rows) -> bool:
@@ -135,6 +158,8 @@ def _notes(model: ModelConfig, reference: Reference, survey: Survey, reasons: di
     for name, values in zip(reference.layout.names, _values(reference.table), strict=True):
         if not values:
             yield f"{name}: no row has a value; is its path right?"
+    if reference.labels is not None and not reference.labels["rows"]:
+        yield f"no row has a label at {reference.labels['path']}; is its path right?"
     if any(seen.error for seen in survey.leaves):
         yield "too many different segments to count each: those with counts of their own were chosen by estimated sizes"
 

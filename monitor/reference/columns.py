@@ -20,7 +20,7 @@ from monitor.config.path import Steps, parse_path
 
 Kind = Literal["number", "integer", "boolean", "text", "time", "any"]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_UNIT_US = {"s": 1_000_000.0, "ms": 1_000.0, "us": 1.0, "ns": 0.001}
+_UNIT_NS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +159,8 @@ def _in_unit(value: date, unit: str) -> int | float:
         moment = moment.replace(tzinfo=UTC)
     passed = moment - _EPOCH
     microseconds = (passed.days * 86_400 + passed.seconds) * 1_000_000 + passed.microseconds
-    exact = microseconds / _UNIT_US[unit]
-    return int(exact) if unit != "ns" else microseconds * 1000
+    whole, rest = divmod(microseconds * 1_000, _UNIT_NS[unit])
+    return whole if not rest else whole + rest / _UNIT_NS[unit]
 
 
 def _plain(value: Any) -> Any:

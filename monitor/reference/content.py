@@ -26,9 +26,9 @@ MAX_CELLS = 256  # the index of a cell within its signal fits one byte
 class Packed(msgspec.Struct, forbid_unknown_fields=True):
     """An array of whole numbers."""
 
-    bytes: bytes
+    data: bytes
     shape: tuple[int, ...]
-    type: Literal["u1", "u2", "u4", "i8"]
+    kind: Literal["u1", "u2", "u4", "i8"]
 
 
 class HoursContent(msgspec.Struct, forbid_unknown_fields=True):
@@ -84,10 +84,10 @@ def pack(array: NDArray[Any]) -> Packed:
 
 def unpack(packed: Packed, dtype: Any, shape: Sequence[int]) -> NDArray[Any]:
     """The array. Raises ``ValueError`` when it does not have ``shape``."""
-    stored = np.dtype(dict(_INTEGERS)[packed.type]).newbyteorder("<")
-    if packed.shape != tuple(shape) or len(packed.bytes) != math.prod(shape) * stored.itemsize:
-        raise ValueError(f"expected an array of shape {tuple(shape)}, got {packed.shape} in {len(packed.bytes)} bytes")
-    return np.frombuffer(packed.bytes, stored).reshape(tuple(shape)).astype(dtype)
+    stored = np.dtype(dict(_INTEGERS)[packed.kind]).newbyteorder("<")
+    if packed.shape != tuple(shape) or len(packed.data) != math.prod(shape) * stored.itemsize:
+        raise ValueError(f"expected an array of shape {tuple(shape)}, got {packed.shape} in {len(packed.data)} bytes")
+    return np.frombuffer(packed.data, stored).reshape(tuple(shape)).astype(dtype)
 
 
 def to_content(reference: Reference) -> Content:

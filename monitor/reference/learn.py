@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from monitor.batch import Batch, RawBatch
 from monitor.config.model import ModelConfig
 from monitor.config.source import SourceConfig
-from monitor.decode import Decoder, id_hash
+from monitor.decode import Decoder, id_hash, needs
 from monitor.duplicates import SeenIds
 from monitor.errors import SourceError
 from monitor.reference.build import Advance, Built, Options, build_reference
 from monitor.reference.read import Rows
 from monitor.reference.spool import Spool
 from monitor.reference.summary import time_text
-from monitor.source.base import Gap, Needs, Source, TopicPartition
+from monitor.source.base import Gap, Source, TopicPartition
 from monitor.source.open import open_source
 
 POLL_MS = 500
@@ -65,7 +65,7 @@ def learn_reference(
     """
     # A group of its own: the monitor that may be running must not lose its partitions to this.
     own = source.model_copy(update={"group": f"{source.group}-learn", "static_member": None, "start": "earliest"})
-    reader = open_source(own, [model.predictions.topic], needs_of(model))
+    reader = open_source(own, [model.predictions.topic], needs(model))
     gathered = _Gathered(model, stretch)
     try:
         reader.start(_FromTheStart())
@@ -175,12 +175,3 @@ class _Gathered:
             yield f"{self.duplicates:,} repeated rows left out"
         if self.rejected:
             yield f"{self.rejected:,} messages rejected"
-
-
-def needs_of(model: ModelConfig) -> Needs:
-    """What the mapping needs beside the body of a message."""
-    predictions = model.predictions
-    paths = [predictions.id, predictions.time.path, predictions.model_version, predictions.score, predictions.predicted_class]
-    paths += [feature.where for feature in model.features] + list(model.segments.columns.values())
-    given = [path for path in paths if path is not None]
-    return Needs(keys="$key" in given, headers=any(path.startswith("$header.") for path in given))

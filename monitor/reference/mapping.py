@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from monitor.config.model import EventTime, ModelConfig
 from monitor.config.path import HEADER
 
@@ -49,6 +51,18 @@ def data_model(model: ModelConfig) -> ModelConfig:
 def without_times(model: ModelConfig) -> ModelConfig:
     """The model for data without times: all rows have the time of their record, whatever that is."""
     return model.model_copy(update={"predictions": model.predictions.model_copy(update={"time": EventTime.model_validate({})})})
+
+
+def with_columns(model: ModelConfig, columns: Mapping[str, str]) -> ModelConfig:
+    """The model with further segment columns; no grouping has them."""
+    wider = model.segments.columns | dict(columns)
+    return model.model_copy(update={"segments": model.segments.model_copy(update={"columns": wider})})
+
+
+def with_time_at(model: ModelConfig, path: str) -> ModelConfig:
+    """The model whose rows have their time at another path, in the same unit."""
+    time = model.predictions.time.model_copy(update={"path": path})
+    return model.model_copy(update={"predictions": model.predictions.model_copy(update={"time": time})})
 
 
 def with_fallback_version(model: ModelConfig, version: str) -> ModelConfig:

@@ -76,9 +76,11 @@ class CellSums:
             bin_means[held] = self.start[held] + fraction * self.width[held]
             inside = self.layout.roles[held] == Role.VALUE
             if inside.any():
-                n, within = n[inside], np.maximum(square - fraction**2, 0.0)[inside] * self.width[held][inside] ** 2
-                centre = bin_means[held][inside]
-                means[i] = (n * centre).sum() / n.sum()
-                # Within cells plus between them: no difference of large numbers.
-                stds[i] = np.sqrt((n * (within + (centre - means[i]) ** 2)).sum() / n.sum())
-        return Moments(bin_means, means, np.where(np.isfinite(stds), stds, np.nan))
+                n, centre, width = n[inside], bin_means[held][inside], self.width[held][inside]
+                variance = np.maximum(square - fraction**2, 0.0)[inside]  # within each cell, in squared widths
+                means[i] = (n / n.sum() * centre).sum()
+                # Within cells plus between them: no difference of large numbers. Scaled, so that no square overflows.
+                away = centre - means[i]
+                scale = max(float(np.abs(away).max()), float(width.max()))
+                stds[i] = scale * np.sqrt((n * (variance * (width / scale) ** 2 + (away / scale) ** 2)).sum() / n.sum())
+        return Moments(bin_means, means, stds)

@@ -26,7 +26,7 @@ def _lines(reference: Reference, facts: dict[str, Any]) -> Iterator[str]:
     season = facts["season"]
     yield f"season       {season if season == 'unknown' else season + _plural(facts['season_segments'], ' segment', ', ')}"
     lengths = facts["block_lengths_ms"]
-    yield f"clustering   {'not measured' if lengths is None else 'in blocks of ' + ', '.join(map(format_duration, lengths))}"
+    yield f"clustering   {'measured in blocks of ' + ', '.join(map(format_duration, lengths)) if lengths else 'not measured'}"
     yield f"labels       {_labels(facts['labels'])}"
     yield f"fingerprint  {facts['fingerprint']}"
     yield ""

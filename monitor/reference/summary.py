@@ -24,8 +24,10 @@ def summarize(reference: Reference) -> dict[str, Any]:
     signals = []
     for place, signal in enumerate(reference.layout.signals):
         counts = total[reference.layout.span(place)]
-        signals.append(_signal(signal, counts) | {"mean": _finite(reference.means[place]), "std": _finite(reference.stds[place])})
+        means = reference.bin_means[reference.layout.span(place)]
+        signals.append(_signal(signal, counts, means) | {"mean": _finite(reference.means[place]), "std": _finite(reference.stds[place])})
     hours, blocks = reference.hours, reference.blocks
+    measured: list[float] = [] if blocks is None else blocks.across_totals[:, 0].tolist()
     return {
         "model": reference.model,
         "model_version": reference.model_version,
@@ -39,7 +41,7 @@ def summarize(reference: Reference) -> dict[str, Any]:
         "end": time_text(reference.end_ms),
         "season": "unknown" if hours is None else {24: "hour of day", 168: "hour of week"}[hours.slots],
         "season_segments": 0 if hours is None else len(hours.segments),
-        "block_lengths_ms": None if blocks is None else list(blocks.lengths_ms),
+        "block_lengths_ms": None if blocks is None else [length for length, some in zip(blocks.lengths_ms, measured, strict=True) if some],
         "labels": reference.labels,
         "signals": signals,
         "segments": {segment: int(rows) for segment, rows in zip(table.segments, table.rows, strict=True)},
@@ -64,7 +66,7 @@ def time_text(time_ms: int | None) -> str | None:
     return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def _signal(signal: SignalBins, counts: NDArray[np.int64]) -> dict[str, Any]:
+def _signal(signal: SignalBins, counts: NDArray[np.int64], means: NDArray[np.float64]) -> dict[str, Any]:
     rows = max(int(counts.sum()), 1)
     roles = np.array(signal.roles)
     found: dict[str, Any] = {
@@ -77,7 +79,7 @@ def _signal(signal: SignalBins, counts: NDArray[np.int64]) -> dict[str, Any]:
         "out_of_range": int(counts[roles == Role.OUT_OF_RANGE].sum()) / rows,
     }
     if signal.kind == "numeric":
-        found["quantiles"] = {f"{q:g}": quantile(signal, counts, q) for q in SHOWN_QUANTILES}
+        found["quantiles"] = {f"{q:g}": quantile(signal, counts, means, q) for q in SHOWN_QUANTILES}
         return found
     values = counts[FAULT_CELLS : FAULT_CELLS + len(signal.categories)]
     present = max(int(counts[FAULT_CELLS:].sum()), 1)
@@ -87,10 +89,11 @@ def _signal(signal: SignalBins, counts: NDArray[np.int64]) -> dict[str, Any]:
     return found
 
 
-def quantile(signal: SignalBins, counts: NDArray[np.int64], q: float) -> float | None:
+def quantile(signal: SignalBins, counts: NDArray[np.int64], means: NDArray[np.float64], q: float) -> float | None:
     """A quantile of a numeric signal by its counts, linear within a cell; None without values.
 
-    Values outside the declared range take no part. Below the first and above the last edge it is that edge.
+    ``counts`` and ``means`` [cells]: a cell whose mean is its lower end holds that value alone. Values outside the
+    declared range take no part. Below the first and above the last edge it is that edge.
     """
     inside = np.where(np.array(signal.roles) == Role.VALUE, counts, 0)[FAULT_CELLS:]
     if not inside.sum() or not signal.edges:
@@ -99,7 +102,7 @@ def quantile(signal: SignalBins, counts: NDArray[np.int64], q: float) -> float |
     cell = int(np.searchsorted(below, q * below[-1]))
     low = signal.edges[max(cell - 1, 0)]
     high = signal.edges[min(cell, len(signal.edges) - 1)]
-    if math.nextafter(low, math.inf) >= high:
+    if means[FAULT_CELLS + cell] == low:
         return low
     share = (q * below[-1] - (below[cell] - inside[cell])) / inside[cell]
     return float(low + min(max(share, 0.0), 1.0) * (high - low))

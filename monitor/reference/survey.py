@@ -17,13 +17,18 @@ from monitor.config.model import PREDICTED_CLASS, SCORE, ModelConfig
 from monitor.profile.bare import signal_names
 from monitor.profile.layout import Layout, SignalBins
 from monitor.reference.edges import numeric_edges
+from monitor.reference.labels import LABEL
 from monitor.reference.leaves import Leaf, bases, leaves_of
-from monitor.reference.sample import FrequentValues, Numbers, Reservoir
+from monitor.reference.mapping import with_columns
+from monitor.reference.sample import SAMPLE_ROWS, FrequentValues, Numbers, Reservoir
 from monitor.segment import MISSING
 
 CATEGORY_CELLS = 40
 KNOWN_CATEGORIES = 1_000
 """The most frequent categories have a cell each, the next are known and counted together, the rest count as unseen."""
+
+THRESHOLD_CLASSES = ("0", "1")
+"""What decoding calls the classes below and from the threshold on."""
 
 _KEPT_CATEGORIES = 10_000
 _KEPT_SEGMENTS = 50_000
@@ -31,14 +36,12 @@ _LONGEST_CATEGORY = 1_000
 
 
 def survey_model(model: ModelConfig) -> ModelConfig:
-    """The model with a segment column for the text of each categorical signal that stands in the event."""
+    """The model with a further segment column for the text of each categorical signal that stands in the event."""
     paths = {feature.name: feature.where for feature in model.features if feature.type == "categorical"}
     if model.predictions.predicted_class is not None:
         paths[PREDICTED_CLASS] = model.predictions.predicted_class
-    columns = model.segments.columns | {_column(name): path for name, path in paths.items()}
-    return model.model_copy(
-        update={"segments": model.segments.model_copy(update={"columns": columns, "max_value_length": _LONGEST_CATEGORY})}
-    )
+    wider = with_columns(model, {_column(name): path for name, path in paths.items()})
+    return wider.model_copy(update={"segments": wider.segments.model_copy(update={"max_value_length": _LONGEST_CATEGORY})})
 
 
 def _column(signal: str) -> str:
@@ -62,6 +65,7 @@ class Survey:
     model: ModelConfig
     version: str | None  # rows of other versions are left out; None: all count
     seed: int = 0
+    sample_rows: int = SAMPLE_ROWS
     rows: int = 0
     start_ms: int | None = None
     end_ms: int | None = None
@@ -70,7 +74,7 @@ class Survey:
 
     def __post_init__(self) -> None:
         self.names = signal_names(self.model)
-        self.reservoir = Reservoir(len(self.names), seed=self.seed)
+        self.reservoir = Reservoir(len(self.names), self.sample_rows, self.seed)
         features = {feature.name: feature for feature in self.model.features}
         self.numbers: dict[int, Numbers] = {}
         self.categories: dict[int, FrequentValues[str]] = {}
@@ -80,6 +84,7 @@ class Survey:
                 self.numbers[place] = Numbers(None if feature is None else finite_range(feature.range))
             else:
                 self.categories[place] = FrequentValues(_KEPT_CATEGORIES)
+        self.labels: FrequentValues[str] = FrequentValues(_KEPT_CATEGORIES)
         self.columns = tuple(survey_model(self.model).segments.columns)
         segments = self.model.segments
         self.bases = bases(tuple(segments.columns), segments.groupings)
@@ -105,7 +110,8 @@ class Survey:
             column = values[:, place]
             numbers.add(column[~np.isnan(column)])
         for place, categories in self.categories.items():
-            self._add_categories(categories, place, batch, chosen)
+            self._add_texts(categories, _column(self.names[place]), batch, chosen[~np.isnan(values[:, place])])
+        self._add_texts(self.labels, LABEL, batch, chosen)
         for base, seen in zip(self.bases, self.leaves, strict=True):
             found, group = leaves_of(batch, base)
             rows = np.bincount(group[chosen], minlength=len(found)).tolist()
@@ -115,15 +121,12 @@ class Survey:
         length = self.model.segments.max_value_length
         return tuple(value if value == MISSING else value[:length] for value in leaf)
 
-    def _add_categories(self, categories: FrequentValues[str], place: int, batch: Batch, chosen: np.ndarray) -> None:
-        column = _column(self.names[place])
-        if column not in self.columns:
-            return
-        at = self.columns.index(column)
-        present = chosen[~np.isnan(batch.values[chosen, place])]
-        known = batch.segment_values[at]
-        rows = np.bincount(batch.segments[present, at], minlength=len(known)).tolist()
-        categories.add((value, n) for value, n in zip(known, rows, strict=True) if n and value != MISSING)
+    def _add_texts(self, texts: FrequentValues[str], column: str, batch: Batch, rows: np.ndarray) -> None:
+        if column in self.columns:
+            at = self.columns.index(column)
+            known = batch.segment_values[at]
+            counts = np.bincount(batch.segments[rows, at], minlength=len(known)).tolist()
+            texts.add((value, n) for value, n in zip(known, counts, strict=True) if n and value != MISSING)
 
     def layout(self) -> Layout:
         """The cells that the second reading and production are counted in."""
@@ -133,6 +136,8 @@ class Survey:
             feature = features.get(name)
             if place in self.numbers:
                 signals.append(self._numeric(place, name))
+            elif name == PREDICTED_CLASS and self.model.predictions.predicted_class is None:
+                signals.append(SignalBins(name, "categorical", categories=THRESHOLD_CLASSES))
             else:
                 declared = None if feature is None else feature.categories
                 signals.append(_categorical(name, self.categories[place].most(KNOWN_CATEGORIES), declared))

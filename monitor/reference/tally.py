@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.batch import Batch
+from monitor.batch import UNSEEN, Batch
+from monitor.config.model import PREDICTED_CLASS, SCORE
 from monitor.profile.bins import Binning
 from monitor.profile.count import cells_of, count
 from monitor.profile.grouping import Base
@@ -17,9 +18,11 @@ from monitor.profile.pane import OpenPane, Pool, close_panes
 from monitor.profile.table import CountTable
 from monitor.reference.blocks import BlockSums
 from monitor.reference.hours import HourCounts, hour_counts
+from monitor.reference.labels import LABEL, LabelCounts, positive_class
 from monitor.reference.leaves import Admitted, Leaf, admit, leaves_of
 from monitor.reference.moments import CellSums
-from monitor.reference.survey import Survey, rows_of_version
+from monitor.reference.survey import THRESHOLD_CLASSES, Survey, rows_of_version
+from monitor.segment import segment_key
 
 
 @dataclass(eq=False)
@@ -34,6 +37,7 @@ class Tally:
     blocks: BlockSums | None = None
     hours: HourCounts | None = None
     admitted: Admitted = field(init=False)
+    class_names: tuple[str, ...] = ()  # per code of the predicted class, as labels name it
 
     def __post_init__(self) -> None:
         survey, layout = self.survey, self.layout
@@ -47,12 +51,46 @@ class Tally:
         if self.has_times and survey.start_ms is not None and survey.end_ms is not None:
             self.hours = hour_counts(layout, survey.end_ms - survey.start_ms, survey.leaves, self.admitted, survey.bases)
             self.finest = max(range(len(survey.bases)), key=lambda index: len(survey.bases[index].columns))
-            self.block_segments: dict[Leaf, int] = {}
-            segments = len(self.admitted.leaves[self.finest]) + 1
-            self.blocks = BlockSums(layout, segments, survey.start_ms, survey.end_ms, survey.model.windows.lateness_ms)
+            self.block_segments, rows = self._block_rows()
+            self.blocks = BlockSums(layout, rows, survey.start_ms, survey.end_ms, survey.model.windows.lateness_ms)
+        columns = tuple(survey.model.segments.columns)
+        self.label_place = columns.index(LABEL) if LABEL in columns else None
+        self.labels = None if self.label_place is None else self._label_counts()
 
-    def add(self, batch: Batch) -> None:
-        """Add rows decoded with ``vocabulary``; those of other versions are left out."""
+    def _block_rows(self) -> tuple[dict[Leaf, int], list[int]]:
+        """Numbers of the finest grouping's segments, as they are counted, and their rows."""
+        rows: dict[Leaf, int] = {}
+        for leaf, n in self.survey.leaves[self.finest].counts.items():
+            counted = self.admitted.folded(self.finest, leaf)
+            rows[counted] = rows.get(counted, 0) + n
+        other = self.admitted.folded(self.finest, ("",) * len(self.survey.bases[self.finest].columns))
+        rows.setdefault(other, 0)
+        return {leaf: number for number, leaf in enumerate(rows)}, list(rows.values())
+
+    def _label_counts(self) -> LabelCounts:
+        classes = self.survey.labels.most(1_000)
+        positive = positive_class(classes)
+        if PREDICTED_CLASS in self.layout.names:
+            known = self.vocabulary[PREDICTED_CLASS]
+            if self.survey.model.predictions.predicted_class is None and positive is not None:
+                # A class derived from a threshold has no name of its own: it has those of the labels.
+                named = dict(zip(THRESHOLD_CLASSES, sorted(classes, key=lambda label: label == positive), strict=True))
+                known = tuple(named[name] for name in known)
+            self.class_names = known
+        score = self.layout.names.index(SCORE) if SCORE in self.layout.names else None
+        numbers = None if score is None else self.survey.numbers[score]
+        return LabelCounts(
+            classes=tuple(classes),
+            cells=1 if score is None else self.layout.signals[score].cells,
+            probability=numbers is not None and numbers.low >= 0.0 and numbers.high <= 1.0,
+            positive=positive,
+        )
+
+    def add(self, batch: Batch, lag_ms: NDArray[np.float64] | None = None) -> None:
+        """Add rows decoded with ``vocabulary``; those of other versions are left out.
+
+        ``lag_ms`` [rows]: how much later than the prediction the label was known; NaN where that is unknown.
+        """
         chosen = rows_of_version(batch, self.version)
         if not len(chosen):
             return
@@ -61,6 +99,7 @@ class Tally:
         times = batch.time_ms[chosen]
         self.sums.add(cells.cells, batch.values[chosen])
         pane_of_row = np.zeros(len(chosen), np.intp)
+        outcomes = self._add_labels(batch, chosen, lag_ms)
         for index, base in enumerate(self.survey.bases):
             found, all_rows = leaves_of(batch, base)
             group = all_rows[chosen]
@@ -72,11 +111,33 @@ class Tally:
             count(cells, self.binning, index, own, segments, values, pane_of_row, [self.pane])
             if self.hours is not None:
                 self.hours.add(index, leaves, group, times, cells.cells)
+            if self.labels is not None and outcomes is not None:
+                keys = [segment_key(base.columns, leaf) for leaf in leaves]
+                self.labels.add_segments(keys, group, self._score_cells(cells.cells), outcomes)
             if self.blocks is not None and index == self.finest:
-                self.blocks.add(times, self._block_segments(leaves)[group], cells.cells)
+                numbers = np.array([self.block_segments[leaf] for leaf in leaves], np.intp)
+                self.blocks.add(times, numbers[group], cells.cells)
 
-    def _block_segments(self, leaves: list[Leaf]) -> NDArray[np.intp]:
-        return np.array([self.block_segments.setdefault(leaf, len(self.block_segments)) for leaf in leaves], np.intp)
+    def _add_labels(self, batch: Batch, rows: NDArray[np.intp], lag_ms: NDArray[np.float64] | None) -> NDArray[np.int64] | None:
+        if self.labels is None or self.label_place is None:
+            return None
+        names = self.layout.names
+        known = batch.segment_values[self.label_place]
+        labels = [known[code] for code in batch.segments[rows, self.label_place].tolist()]
+        unknown = np.full(len(rows), np.nan)
+        scores = batch.values[rows, names.index(SCORE)] if SCORE in names else unknown
+        predicted: list[str | None] = [None] * len(rows)
+        if PREDICTED_CLASS in names:
+            # NaN is no class, and so is one beyond the known categories.
+            codes = np.nan_to_num(batch.values[rows, names.index(PREDICTED_CLASS)], nan=UNSEEN).astype(np.intp).tolist()
+            predicted = [self.class_names[code] if code >= 0 else None for code in codes]
+        outcomes = self.labels.outcomes(labels, predicted)
+        self.labels.add(labels, predicted, scores, unknown if lag_ms is None else lag_ms[rows], outcomes)
+        return outcomes
+
+    def _score_cells(self, cells: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        names = self.layout.names
+        return cells[names.index(SCORE)] if SCORE in names else np.zeros(cells.shape[1], np.uint8)
 
     def table(self) -> CountTable:
         """Counts per segment."""

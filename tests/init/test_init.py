@@ -1,0 +1,241 @@
+"""A first configuration: it loads, it maps what is there, and it says why."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pyarrow import parquet
+
+from monitor.cli import init as command
+from monitor.config import Config, load_config
+from monitor.errors import ConfigError, SourceError
+from monitor.init.column import columns_of
+from monitor.init.roles import assign, time_unit
+from monitor.init.text import Origin, config_text
+from monitor.reference.build import Options, build_reference
+from monitor.reference.mapping import data_model
+from monitor.reference.read import open_files
+
+Event = dict[str, Any]
+
+
+def run(*words: str | Path) -> int:
+    parser = argparse.ArgumentParser()
+    command.add_parser(parser.add_subparsers(required=True))
+    args = parser.parse_args(["init", *map(str, words)])
+    return int(args.run(args))
+
+
+def written(tmp_path: Path, events: list[Event]) -> Config:
+    data = tmp_path / "events.ndjson"
+    data.write_text("".join(json.dumps(event) + "\n" for event in events))
+    assert run("--data", data, "-o", tmp_path / "config.yaml") == 0
+    return load_config(tmp_path / "config.yaml")
+
+
+def flat(n: int = 400) -> list[Event]:
+    chance = random.Random(1)
+    return [
+        {
+            "request_id": f"q-{i}",
+            "timestamp": 1_700_000_000 + i,
+            "country": chance.choice(["FR", "DE", "ES"]),
+            "age": chance.randint(18, 90),
+            "amount": round(chance.random() * 100, 2),
+            "is_new": chance.random() < 0.5,
+            "probability": chance.random(),
+            "comment": f"free text {chance.random()}",
+            "target": chance.choice([0, 1]),
+        }
+        for i in range(n)
+    ]
+
+
+def nested(n: int = 400) -> list[Event]:
+    return [
+        {
+            "event": {"uuid": row["request_id"], "created_at": f"2024-01-01T00:{i // 60 % 60:02}:{i % 60:02}Z"},
+            "model": {"name": "risk", "version": "7.2"},
+            "context": {"country": row["country"]},
+            "features": {"age": row["age"], "amount": row["amount"], "is_new": row["is_new"]},
+            "prediction": {"score": row["probability"], "label": "yes" if row["probability"] > 0.5 else "no"},
+        }
+        for i, row in enumerate(flat(n))
+    ]
+
+
+def arrays(n: int = 400) -> list[Event]:
+    return [{"id": row["request_id"], "inputs": [row["age"], row["amount"], {"deep": row["age"]}], "score": 0.5} for row in flat(n)]
+
+
+def test_a_flat_event_is_mapped(tmp_path: Path) -> None:
+    model = written(tmp_path, flat()).models[0]
+    assert model.name == "events"
+    assert (model.predictions.id, model.predictions.time.path, model.predictions.time.unit) == ("request_id", "timestamp", "s")
+    assert (model.predictions.score, model.predictions.predicted_class, model.predictions.model_version) == ("probability", None, None)
+    # The true outcome, ids and free text are no inputs.
+    assert {feature.name: (feature.type, feature.values) for feature in model.features} == {
+        "country": ("categorical", "string"),
+        "age": ("numeric", "string"),
+        "amount": ("numeric", "string"),
+        "is_new": ("categorical", "boolean"),
+    }
+    assert model.segments.columns == {"country": "country"} and model.segments.groupings == (("country",),)
+
+
+def test_a_nested_event_is_mapped(tmp_path: Path) -> None:
+    model = written(tmp_path, nested()).models[0]
+    assert (model.predictions.id, model.predictions.time.path, model.predictions.time.unit) == ("event.uuid", "event.created_at", "iso8601")
+    assert (model.predictions.score, model.predictions.predicted_class) == ("prediction.score", "prediction.label")
+    assert model.predictions.model_version == "model.version"
+    # Features stand under their own key: what stands beside them is none.
+    assert [feature.where for feature in model.features] == ["features.age", "features.amount", "features.is_new"]
+    assert model.segments.columns == {"country": "context.country"}
+
+
+def test_elements_of_arrays_are_features_and_a_missing_time_is_that_of_the_record(tmp_path: Path) -> None:
+    model = written(tmp_path, arrays()).models[0]
+    assert model.predictions.time.path == "$timestamp"
+    assert {feature.name: feature.where for feature in model.features} == {
+        "inputs_0": "inputs[0]",
+        "inputs_1": "inputs[1]",
+        "deep": "inputs[2].deep",
+    }
+    assert model.segments.groupings == ()
+
+
+def test_without_an_id_the_key_of_the_message_is_taken(tmp_path: Path) -> None:
+    config = written(tmp_path, [{"a": i % 7, "b": "x"} for i in range(100)])
+    assert config.models[0].predictions.id == "$key"
+
+
+@pytest.mark.parametrize("shape", [flat, nested])
+def test_the_configuration_counts_the_very_sample_it_was_made_from(tmp_path: Path, shape: Callable[[], list[Event]]) -> None:
+    config = written(tmp_path, shape())
+    assert config.source.path is not None and config.source.path.resolve() == (tmp_path / "events.ndjson").resolve()
+    model = config.models[0]
+    built = build_reference(model, open_files([config.source.path], data_model(model)), Options())
+    assert built.reference.rows == 400
+    assert built.notes == ()
+    faults = [built.reference.table.counts[0, built.reference.layout.span(i)][:3].sum() for i in range(len(built.reference.layout.signals))]
+    assert sum(faults) == 0
+
+
+def test_csv_and_parquet_give_the_same_features_as_ndjson(tmp_path: Path) -> None:
+    rows = flat()
+    expected = written(tmp_path, rows).models[0]
+    with (tmp_path / "events.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    parquet.write_table(pa.Table.from_pylist(rows), tmp_path / "events.parquet")
+    for name in ("events.csv", "events.parquet"):
+        assert run("--data", tmp_path / name, "-o", tmp_path / f"{name}.yaml") == 0
+        config = load_config(tmp_path / f"{name}.yaml")
+        assert config.source.client == "kafka-python"
+        assert config.models[0].features == expected.features
+        assert config.models[0].predictions == expected.predictions
+        assert config.models[0].segments == expected.segments
+
+
+def test_comments_say_why_and_what_was_left_out(tmp_path: Path) -> None:
+    written(tmp_path, flat())
+    text = (tmp_path / "config.yaml").read_text()
+    assert 'id: "request_id"  # different in each of 400 rows, such as q-0' in text
+    assert "unit: s" in text and "of the size of s since 1970" in text
+    assert '# left out: {name: comment, type: categorical, path: "comment"}  # 400 different texts in 400 rows: an id or free text?' in text
+    assert "# left out: {name: target" in text and "named like the true outcome, which is no input" in text
+    assert "driftgauge reference build -c " in text
+
+
+def test_values_of_several_types_take_the_type_of_nearly_all(tmp_path: Path) -> None:
+    rows = [{"id": f"i{i}", "a": "12,5" if i % 50 == 0 else i / 3, "b": "x" if i % 2 else i} for i in range(200)]
+    model = written(tmp_path, rows).models[0]
+    assert [(feature.name, feature.type) for feature in model.features] == [("a", "numeric")]
+    text = (tmp_path / "config.yaml").read_text()
+    assert "never missing in the sample, 4 of another type" in text
+    assert 'left out: "b"  # values of several types: integer 100, text 100' in text
+
+
+@pytest.mark.parametrize(
+    ("values", "unit"),
+    [
+        ([1_700_000_000, 1_700_000_001], "s"),
+        ([1_700_000_000.25], "s"),
+        ([1_700_000_000_000], "ms"),
+        ([1_700_000_000_000_000], "us"),
+        ([1_700_000_000_000_000_000], "ns"),
+        (["2024-01-01T00:00:00Z", "2024-01-01 00:00"], "iso8601"),
+        (["20240101"], None),
+        ([1_700_000_000, 17], None),
+        (["soon"], None),
+        ([5], None),
+    ],
+)
+def test_a_time_is_told_by_the_size_of_its_values(values: list[Any], unit: str | None) -> None:
+    (column,) = columns_of([{"t": value} for value in values])
+    assert time_unit(column) == unit
+
+
+def test_an_existing_configuration_is_kept_unless_forced(tmp_path: Path) -> None:
+    written(tmp_path, flat())
+    path = tmp_path / "config.yaml"
+    path.write_text("mine")
+    with pytest.raises(ConfigError, match="exists already; choose another file with -o or overwrite it with --force"):
+        run("--data", tmp_path / "events.ndjson", "-o", path)
+    assert path.read_text() == "mine"
+    assert run("--data", tmp_path / "events.ndjson", "-o", path, "--force", "--model", "risk", "--topic", "risk.out") == 0
+    model = load_config(path).models[0]
+    assert (model.name, model.predictions.topic) == ("risk", "risk.out")
+
+
+def test_a_file_without_events_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "events.ndjson"
+    path.write_text("nonsense\n[1]\n")
+    with pytest.raises(SourceError, match="expected events as JSON objects, one a line, or rows with columns; got none"):
+        run("--data", path, "-o", tmp_path / "config.yaml")
+    path.write_text('nonsense\n{"id": "a", "x": 1}\n')
+    assert run("--data", path, "-o", tmp_path / "config.yaml") == 0
+    assert "note: 1 lines are no JSON objects and were left out" in capsys.readouterr().err
+    with pytest.raises(SourceError, match=r"cannot be read: No such file|cannot be read: .*No such file"):
+        run("--data", tmp_path / "none.ndjson", "-o", tmp_path / "other.yaml")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+def test_names_that_yaml_takes_for_something_else_are_quoted(tmp_path: Path) -> None:
+    rows = [{"id": f"i{i}", "no": "ab"[i % 2], "null": i, "TRUE": i / 2} for i in range(100)]
+    model = written(tmp_path, rows).models[0]
+    assert [feature.name for feature in model.features] == ["no", "null", "TRUE"]
+    assert model.segments.groupings == (("no",),)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(st.dictionaries(st.text(max_size=12), JSON, max_size=6), max_size=8), st.text(max_size=10))
+def test_any_events_give_a_configuration_that_loads(events: list[Event], data: str) -> None:
+    """Keys and values are a user's: nothing in them may break out of the YAML or the path language."""
+    columns = columns_of(events)
+    if not columns:
+        return
+    import yaml
+
+    from monitor.config import parse_config
+
+    text = config_text(assign(columns, len(events)), Origin(data, True, "config.yaml", "model", "topic"))
+    model = parse_config(yaml.safe_load(text)).models[0]
+    assert {feature.where for feature in model.features} <= {column.path for column in columns}
