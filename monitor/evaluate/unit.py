@@ -40,30 +40,14 @@ _LOG_RESOLUTION = 0.04  # of a mean logarithm predicted from cells, in octaves
 _DOUBTFUL = 0.5  # below this misfit, or twice the best one's, a second candidate leaves the first in doubt
 
 
-@dataclass(frozen=True, slots=True)
-class Transformation:
-    """now = factor x reference + offset, in exact fractions: 60 x 1 must meet an edge at 60."""
+_SCALES = [scale for text in FACTORS for scale in (Fraction(text), 1 / Fraction(text))]
+_TEMPERATURES = [(Fraction(9, 5), Fraction(32)), (Fraction(5, 9), Fraction(-160, 9))]  # to Fahrenheit, to Celsius
+CANDIDATES: tuple[tuple[Fraction, Fraction], ...] = (*((scale, Fraction(0)) for scale in _SCALES), *_TEMPERATURES)
+"""now = factor x reference + offset, in exact fractions: 60 x 1 must meet an edge at 60."""
 
-    factor: Fraction
-    offset: Fraction = Fraction(0)
-
-    def before(self, edges: Float64) -> Float64:
-        """Where the edges lie in the reference's unit."""
-        moved = (edges - float(self.offset)) * self.factor.denominator / self.factor.numerator
-        # The smallest number above 0, which ends the cell of 0 alone, must not become 0.
-        return np.where((np.abs(edges) < _SMALLEST) & (self.offset == 0), edges, moved)
-
-    def after(self, values: Float64) -> Float64:
-        """Values of the reference in the unit of now."""
-        return values * self.factor.numerator / self.factor.denominator + float(self.offset)
-
-
+_NUMERATOR, _DENOMINATOR = (np.array([[float(getattr(f, part))] for f, _ in CANDIDATES]) for part in ("numerator", "denominator"))
+_OFFSET = np.array([[float(offset)] for _, offset in CANDIDATES])
 _SMALLEST = np.finfo(np.float64).tiny
-CANDIDATES = (
-    *(Transformation(scale) for text in FACTORS for scale in (Fraction(text), 1 / Fraction(text))),
-    Transformation(Fraction(9, 5), Fraction(32)),  # Celsius to Fahrenheit
-    Transformation(Fraction(5, 9), Fraction(-160, 9)),
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,8 +72,7 @@ def unit_changes(table: CountTable, baseline: Baseline, drifted: NDArray[np.bool
         choice = _choose(_cells(table.layout, baseline, signal, f), signal, table, f, rows)
         for row, candidate in zip(rows.tolist(), choice.tolist(), strict=True):
             if candidate >= 0:
-                change = CANDIDATES[candidate]
-                out.factor[row, f], out.offset[row, f] = float(change.factor), float(change.offset)
+                out.factor[row, f], out.offset[row, f] = map(float, CANDIDATES[candidate])
     return out
 
 
@@ -116,15 +99,27 @@ def _cells(layout: Layout, baseline: Baseline, signal: SignalBaseline, f: int) -
     logs[[0, -1]] = 0.0
     own = slice(signal.cells.start - columns.start, signal.cells.stop - columns.start)
     low, high = low[own], high[own]
-    before = np.stack([change.before(edges) for change in CANDIDATES])
+    before = _before(edges)
     after = _below(low, high, before)
     inner = np.einsum("c,kcb->kb", logs[1:-1], np.diff(after, axis=1))
-    outer = np.empty_like(inner)
-    for k, change in enumerate(CANDIDATES):
-        under = _mean_log2(change.after(np.minimum(low, before[k, 0])), change.after(np.minimum(high, before[k, 0])))
-        over = _mean_log2(change.after(np.maximum(low, before[k, -1])), change.after(np.maximum(high, before[k, -1])))
-        outer[k] = under * after[k, 0] + over * (1 - after[k, -1])
-    return _Cells(columns, logs, _below(low, high, edges), after, inner + outer)
+    first, last = before[:, :1], before[:, -1:]
+    under = _mean_log2(_after(np.minimum(low, first)), _after(np.minimum(high, first))) * after[:, 0]
+    over = _mean_log2(_after(np.maximum(low, last)), _after(np.maximum(high, last))) * (1 - after[:, -1])
+    return _Cells(columns, logs, _below(low, high, edges), after, inner + under + over)
+
+
+def _before(edges: Float64) -> Float64:
+    """[candidates, E] where the edges lie in the reference's unit."""
+    with np.errstate(over="ignore"):
+        moved = (edges - _OFFSET) * _DENOMINATOR / _NUMERATOR
+    # The smallest number above 0, which ends the cell of 0 alone, must not become 0.
+    return np.where((np.abs(edges) < _SMALLEST) & (_OFFSET == 0), edges, moved)
+
+
+def _after(values: Float64) -> Float64:
+    """[candidates, B] values of the reference [candidates, B] in the unit of now."""
+    with np.errstate(over="ignore"):
+        return np.asarray(values * _NUMERATOR / _DENOMINATOR + _OFFSET)
 
 
 def _choose(cells: _Cells, signal: SignalBaseline, table: CountTable, f: int, rows: Index) -> Index:
@@ -137,15 +132,25 @@ def _choose(cells: _Cells, signal: SignalBaseline, table: CountTable, f: int, ro
     expected = cells.logs_after @ p  # [candidates, rows]
     spread = np.sqrt(np.maximum(cells.logs_after**2 @ p - expected**2, 0.0))
     misfit = np.abs(expected - now) / (_LOG_RESOLUTION + 2.5 * spread * uncertainty)
-    below = np.cumsum(counts.T / n, axis=0)[:-1]
-    worst = np.minimum(_RESOLUTION + 1.2 * uncertainty, np.abs(below - cells.below @ p).max(axis=0) / 3)
+    misfit = np.nan_to_num(misfit, nan=np.inf)  # values near the largest number
+    choice = np.full(len(rows), -1)
+    fits = np.flatnonzero((misfit < 1).any(axis=0))
+    if len(fits):
+        choice[fits] = _best(cells, counts[fits].T / n[fits], p[:, fits], uncertainty[fits], misfit[:, fits])
+    return choice
+
+
+def _best(cells: _Cells, q: Float64, p: Float64, uncertainty: Float64, misfit: Float64) -> Index:
+    """[rows] the only candidate that also fits the distribution functions, or -1; ``misfit`` is that of the mean logarithm."""
+    below = np.cumsum(q, axis=0)[:-1]
+    moved = np.abs(below - cells.below @ p).max(axis=0)
+    worst = np.maximum(np.minimum(_RESOLUTION + 1.2 * uncertainty, moved / 3), 1e-9)  # and at least two thirds are explained
     for k in np.flatnonzero((misfit < 1).any(axis=1)).tolist():
         near = np.flatnonzero(misfit[k] < 1)
         left = np.abs(below[:, near] - cells.below_after[k] @ p[:, near]).max(axis=0)
-        misfit[k, near] = np.maximum(misfit[k, near], left / np.maximum(worst[near], 1e-9))
-    best = misfit.argmin(axis=0)
+        misfit[k, near] = np.maximum(misfit[k, near], left / worst[near])
     least, next_least = np.partition(misfit, 1, axis=0)[:2]
-    return np.where((least < 1) & (next_least > np.maximum(_DOUBTFUL, 2 * least)), best, -1)
+    return np.where((least < 1) & (next_least > np.maximum(_DOUBTFUL, 2 * least)), misfit.argmin(axis=0), -1)
 
 
 def _below(low: Float64, high: Float64, places: Float64) -> Float64:
@@ -159,7 +164,7 @@ def _below(low: Float64, high: Float64, places: Float64) -> Float64:
 def _mean_log2(low: Float64, high: Float64) -> Float64:
     """Mean of log2|x| for x spread evenly between two places; 0 counts as 1, as in the tails of a table."""
     wide = high - low > 1e-6 * np.maximum(np.abs(low), np.abs(high))
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):
         integral = (_log_integral(high) - _log_integral(low)) / (high - low)
     return np.where(wide, integral, _log2_size((low + high) / 2))
 
