@@ -277,15 +277,13 @@ class TestServer:
         assert log.counts.offered == 0
         assert ask(port, "GET", "/healthz") == (200, "ok\n")
 
-    def test_a_client_that_resets_its_connection_is_no_error(self, without_kafka, caplog):
+    def test_a_client_that_resets_its_connection_is_no_error(self, without_kafka, caplog, capfd):
         port, _ = without_kafka
         with socket.create_connection(("127.0.0.1", port), timeout=30) as client:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # close() then resets
             client.sendall(b"POST /predict HTTP/1.1\r\nContent-Length: 100\r\n\r\n")
-        wait_for(
-            "the end of the connection's thread", lambda: not [each for each in threading.enumerate() if "process_request" in each.name]
-        )
-        assert caplog.records == []
+        wait_for("the end of the connection's thread", lambda: not any("process_request" in each.name for each in threading.enumerate()))
+        assert (caplog.records, capfd.readouterr().err) == ([], "")
         assert ask(port, "GET", "/healthz") == (200, "ok\n")
 
     def test_further_connections_are_closed_while_all_threads_are_taken(self, without_kafka):
