@@ -113,3 +113,14 @@ def test_a_bug_in_a_page_is_a_500_and_an_event_and_the_server_lives_on(start: St
     assert fetch(server.port, "/metrics").status == 500
     assert [event.path for event in log.events if isinstance(event, events.RequestFailed)] == ["/metrics"]
     assert fetch(server.port, "/healthz").status == 200
+
+
+def test_a_client_that_is_still_sending_its_body_can_read_why_it_was_refused(start: Start) -> None:
+    with socket.create_connection(("127.0.0.1", start().port), timeout=WAIT_SECONDS) as sending:
+        sending.sendall(b"POST / HTTP/1.1\r\nContent-Length: 9000\r\n\r\n")
+        began = sending.recv(1)
+        for _ in range(3):  # a closed connection answers the first of these with a reset, and the next ones fail
+            sending.sendall(b"x" * 1000)
+            threading.Event().wait(0.02)
+        sending.shutdown(socket.SHUT_WR)
+        assert (began + read_all(sending)).startswith(b"HTTP/1.1 405 ")
