@@ -130,6 +130,14 @@ def test_underflow_is_the_mirror_image_of_overflow() -> None:
     np.testing.assert_allclose(left, right, rtol=1e-9)
 
 
+def test_above_negative_values_a_smaller_size_is_taken_to_be_negative_too() -> None:
+    rng = np.random.default_rng(0)
+    sample = rng.uniform(-2, -1, 10_000)
+    now = np.concatenate([sample[:9_000], np.full(1_000, -0.5)])
+    found = judge(*one_signal(quantile_edges(sample), sample, now)).value[0, 0, STATISTICS.index("wasserstein")]
+    assert found == pytest.approx(0.1 * 1.0 / sample.std(), rel=0.05)
+
+
 def test_a_hostile_size_beyond_the_edges_stays_a_finite_number() -> None:
     layout = Layout((numeric("x", [0.0, 1.0]),))
     reference = reference_of(table_of(layout, {"ALL": [0, 0, 0, 0, 1000, 0]}))

@@ -114,8 +114,8 @@ def test_unseen_categories_and_values_out_of_range_are_differences_of_shares_of_
 
 
 def test_a_signal_that_started_anew_is_judged_by_its_own_rows() -> None:
-    now = table_of(LAYOUT, {"ALL": row([0, 135, 135, 0], [6000, 4000, 0, 0, 0], faults_x=(30, 0, 0))})
-    assert judge(now, reference_of(table_of(LAYOUT, {"ALL": THEN}))).value[0, 0, K["missing_rate"]] == pytest.approx(0.1)
+    now = table_of(LAYOUT, {"ALL": row([0, 5000, 5000, 0], [162, 108, 0, 0, 0], faults_c=(30, 0, 0))})
+    assert judge(now, reference_of(table_of(LAYOUT, {"ALL": THEN}))).value[0, 1, K["missing_rate"]] == pytest.approx(0.1)
 
 
 def test_thresholds_of_a_feature_replace_the_general_ones() -> None:

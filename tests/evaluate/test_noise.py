@@ -133,3 +133,9 @@ def test_a_rate_that_rises_from_nothing_is_found_in_few_rows() -> None:
     """Four of 1,000 rows where 100,000 of the reference had none: hardly chance, and above the floor."""
     floor = rate_floor(np.array([0.004]), np.array([0.0]), 1_000.0, 100_000.0, normal_quantile(0.999))
     assert floor[0] < 0.004
+
+
+def test_the_floor_of_a_common_rate_is_that_of_the_normal_distribution() -> None:
+    z = normal_quantile(0.999)
+    floor = rate_floor(np.array([0.05]), np.array([0.5]), 20_000.0, 20_000.0, z)
+    assert floor[0] == pytest.approx(z * math.sqrt(0.525 * 0.475 * 2 / 20_000), rel=0.01)
