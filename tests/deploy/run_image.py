@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -104,9 +105,9 @@ def main(folder: Path) -> None:
         wait_for(f"{delivered:,.0f} rows counted", lambda: value(monitor_url, "driftgauge_rows_counted_total") == delivered, watch)
         for name in ("driftgauge_messages_rejected_total", "driftgauge_rows_duplicate_total", "driftgauge_rows_late_total"):
             expect(value(monitor_url, name) == 0, f"expected no {name}, got {value(monitor_url, name)}")
-        verdicts = json.loads(get(f"{monitor_url}/api/v1/verdicts") or "{}")
-        expect(bool(verdicts), "expected an answer of /api/v1/verdicts")
-        print(f"{delivered:,.0f} predictions delivered to Kafka, {delivered:,.0f} rows counted")
+        wait_for("verdicts on the whole traffic", lambda: judged(monitor_url) > 0, watch)
+        drifted = judged(monitor_url, "drifted")
+        print(f"{delivered:,.0f} predictions delivered to Kafka and counted; {judged(monitor_url)} verdicts, {drifted} drifted")
 
         step("SIGTERM")
         seconds = stop("driftgauge", watch)
@@ -135,7 +136,7 @@ def write_config(path: Path, bootstrap: str, port: int) -> None:
     tree = yaml.safe_load(CONFIG.read_text())
     tree["source"]["brokers"] = [bootstrap]
     tree["http"] |= {"bind": "127.0.0.1", "port": port}
-    tree["models"][0]["windows"] |= {"pane": "1s", "short": "2s", "long": "4s"}
+    tree["models"][0]["windows"] |= {"pane": "1s", "short": "2s", "long": "4s", "lateness": "1s"}
     path.write_text(yaml.safe_dump(tree, sort_keys=False))
 
 
@@ -175,6 +176,12 @@ def value(url: str, name: str) -> float:
     """Sum of a metric over its labels; 0 when it has no series."""
     lines = (get(f"{url}/metrics") or "").splitlines()
     return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith((f"{name} ", f"{name}{{")))
+
+
+def judged(url: str, *statuses: str) -> int:
+    """Verdicts on the whole traffic with one of these statuses; any that is a judgement when none is named."""
+    query = urllib.parse.urlencode([("segment", "ALL"), *(("status", status) for status in statuses or ("stable", "drifted"))])
+    return int(json.loads(get(f"{url}/api/v1/verdicts?{query}") or '{"total": 0}')["total"])
 
 
 def wait_for(what: str, ready: Callable[[], object], container: Container) -> None:
