@@ -39,7 +39,7 @@ class Ledger:
     rejected: Mapping[RejectReason, int] = field(default_factory=no_rejections)
     rows_counted: int = 0
     rows_duplicate: int = 0
-    rows_late: Mapping[str, int] = field(default_factory=dict)  # by a bounded reason, such as ``late`` and ``closed``
+    rows_late: Mapping[str, int] = field(default_factory=dict)  # by a bounded reason, such as ``lateness`` and ``closed``
     rows_folded: int = 0  # of those counted: their segment had no room and became __other__
     ids_evicted: int = 0  # forgotten before the horizon of duplicates
     offsets_lost: int = 0  # never read: the log no longer had them

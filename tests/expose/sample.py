@@ -121,7 +121,7 @@ def running(*, drifted: bool = True) -> Snapshot:
     """A healthy process with findings, or without."""
     ledger = Ledger(
         messages=284_821, tombstones=14, rejected={**dict.fromkeys(RejectReason, 0), RejectReason.NOT_JSON: 31, RejectReason.BAD_TIME: 6},
-        rows_counted=283_602, rows_duplicate=1_102, rows_late={"late": 66, "closed": 0}, rows_folded=120,
+        rows_counted=283_602, rows_duplicate=1_102, rows_late={"lateness": 66, "closed": 0}, rows_folded=120,
     )  # fmt: skip
     partitions = tuple(PartitionProgress(p, 71_200 + 13 * p, 12 * p, NOW_MS + 300_000 - 60_000 * p, idle=p == 3) for p in range(4))
     model = ModelView(
