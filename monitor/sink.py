@@ -8,10 +8,13 @@ loses one, and one that is interrupted may send it twice.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
+
+from kafka import KafkaProducer
+from kafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
 
 from monitor.config.source import SourceConfig
 from monitor.errors import SinkError, SourceError
@@ -44,12 +47,18 @@ class Outgoing:
         return len(self.key or b"") + len(self.value or b"")
 
 
+@dataclass(slots=True)
+class _Pending:
+    message: Outgoing
+    promise: Any = None  # of the client, once it has the message
+
+
 class Sink:
     """A bounded queue in front of a producer. Made without touching the network; the first ``flush`` connects."""
 
     def __init__(self, config: SourceConfig) -> None:
         self._config = config
-        self._queue: list[Outgoing] = []
+        self._queue: list[_Pending] = []
         self._bytes = 0
         self._producer: Any = None
 
@@ -63,7 +72,7 @@ class Sink:
         message = cut(Outgoing(topic, key, value, tuple(headers)), MAX_FIELD_BYTES)
         if len(self._queue) >= MAX_PENDING or self._bytes + len(message) > MAX_PENDING_BYTES:
             self.flush(self._config.connect_timeout_ms)
-        self._queue.append(message)
+        self._queue.append(_Pending(message))
         self._bytes += len(message)
 
     def flush(self, timeout_ms: int) -> None:
@@ -73,17 +82,15 @@ class Sink:
         deadline = time.monotonic() + timeout_ms / 1000
         try:
             self._connect(timeout_ms)
-            refused = self._thread.call(
-                partial(self._deliver, deadline), max(0.1, deadline - time.monotonic()) + _BLOCK_MS / 1000 + _GRACE_S
-            )
-        except Exception as error:
+            limit_s = max(0.0, deadline - time.monotonic()) + _BLOCK_MS / 1000 + _GRACE_S
+            failure = self._thread.call(partial(_deliver, self._producer, self._queue, deadline), limit_s)
+        except (KafkaError, SinkError, SourceError, TimeoutError) as error:
             self._drop()
             raise self._unconfirmed(error) from error
-        self._queue = [message for message, _ in refused]
-        self._bytes = sum(map(len, self._queue))
-        if refused:
-            self._drop()  # with what it still has in its own buffer, or it would be sent twice for sure
-            raise self._unconfirmed(refused[0][1]) from refused[0][1]
+        self._queue = [pending for pending in self._queue if not _confirmed(pending)]
+        self._bytes = sum(len(pending.message) for pending in self._queue)
+        if failure is not None:
+            raise self._unconfirmed(failure) from failure
 
     def close(self) -> None:
         """Let go of the connection. What is still queued is not delivered: ``flush`` first."""
@@ -94,52 +101,77 @@ class Sink:
             return
         if not self._config.brokers:
             raise SinkError("expected source.brokers, since messages are to be sent to a topic, and there are none")
-        from kafka import KafkaProducer
-
         options = kafka_python_options(self._config.security) | {
             "bootstrap_servers": await_brokers(self._config.brokers, self._config.security, timeout_ms),
             "bootstrap_timeout_ms": timeout_ms,
             "client_id": "driftgauge",
             "acks": "all",
+            "enable_idempotence": False,  # such a producer refuses everything after one message that was too large
             "max_block_ms": _BLOCK_MS,
             "metrics_enabled": False,
         }
         self._thread = ClientThread("driftgauge-sink")
         self._producer = self._thread.call(lambda: KafkaProducer(**options), timeout_ms / 1000 + _GRACE_S)
 
-    def _deliver(self, deadline: float) -> list[tuple[Outgoing, Exception]]:
-        """Runs on the client's thread; the messages that were not confirmed, as they are to be sent next, and why."""
-        sent = [(message, self._produce(message)) for message in self._queue]
-        refused = []
-        for message, promise in sent:
-            try:
-                if isinstance(promise, Exception):
-                    raise promise
-                promise.get(timeout=max(0.0, deadline - time.monotonic()))
-            except Exception as error:
-                too_large = error_name(error) == "MESSAGE_TOO_LARGE"
-                refused.append((cut(message, max(_LEAST_BYTES, len(message) // 4)) if too_large else message, error))
-        return refused
-
-    def _produce(self, message: Outgoing) -> Any:
-        try:
-            return self._producer.send(message.topic, value=message.value, key=message.key, headers=list(message.headers))
-        except Exception as error:
-            return error
-
     def _drop(self) -> None:
+        self._queue = [_Pending(pending.message) for pending in self._queue]
         if self._producer is not None:
             producer, self._producer = self._producer, None
             self._thread.end()
-            producer.close(timeout=0)
+            producer._sender.force_close()  # else ``close`` raises when something is pending, and closes nothing
+            producer.close(timeout=_GRACE_S)
 
     def _unconfirmed(self, error: Exception) -> SinkError:
         if isinstance(error, SinkError):
             return error
-        topics = ", ".join(sorted({message.topic for message in self._queue}))
+        topics = ", ".join(sorted({pending.message.topic for pending in self._queue}))
         text = str(error) if isinstance(error, SourceError) else redact(str(error), secrets(self._config.security))
         action = advice(error_name(error)) or "check that the topics exist and may be written; the messages are kept and tried again"
         return SinkError(f"{len(self._queue)} messages for {topics} are not confirmed: {text}; {action}")
+
+
+def _confirmed(pending: _Pending) -> bool:
+    return pending.promise is not None and bool(pending.promise.succeeded())
+
+
+def _deliver(producer: Any, queue: Sequence[_Pending], deadline: float) -> KafkaError | None:
+    """Send what the client does not have yet and wait for all of it; the first failure. Runs on the client's thread."""
+    failures = [error for error in _produce(producer, queue) if error is not None]
+    for pending in queue:
+        if pending.promise is None:
+            continue
+        try:
+            pending.promise.get(timeout=max(0.0, deadline - time.monotonic()))
+        except KafkaError as error:
+            failures.append(error)
+            if isinstance(error, MessageSizeTooLargeError):
+                pending.message = _quarter(pending.message)
+        if pending.promise.is_done and not _confirmed(pending):
+            pending.promise = None  # one that is not done yet is still being tried by the client
+    return failures[0] if failures else None
+
+
+def _produce(producer: Any, queue: Sequence[_Pending]) -> Iterator[KafkaError | None]:
+    unreachable: dict[str, KafkaError] = {}
+    for pending in queue:
+        message = pending.message
+        if pending.promise is not None or message.topic in unreachable:
+            continue
+        value = b"" if message.key is None and message.value is None else message.value  # the client takes no empty message
+        try:
+            pending.promise = producer.send(message.topic, value=value, key=message.key, headers=list(message.headers))
+        except KafkaTimeoutError as error:
+            unreachable[message.topic] = error  # each further message would wait as long again
+            yield error
+        except MessageSizeTooLargeError as error:
+            pending.message = _quarter(message)
+            yield error
+        except KafkaError as error:
+            yield error
+
+
+def _quarter(message: Outgoing) -> Outgoing:
+    return cut(message, max(_LEAST_BYTES, max(len(message.key or b""), len(message.value or b"")) // 4))
 
 
 def open_sink(config: SourceConfig) -> Sink:
