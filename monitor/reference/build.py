@@ -74,9 +74,9 @@ def build_reference(model: ModelConfig, rows: Rows, options: Options, advance: A
     tally = Tally(survey, survey.layout(), version, has_times)
     decoder = Decoder(mapping, tally.vocabulary)
     when_labelled = None if options.label_time is None or not has_times else Decoder(with_time_at(mapping, options.label_time), {})
-    for raw, done in rows.read():
-        batch, _ = decoder.decode([raw])
-        tally.add(batch, None if when_labelled is None else _lag_ms(batch, when_labelled.decode([raw])[0]))
+    for raws, done in rows.read():
+        batch, _ = decoder.decode(raws)
+        tally.add(batch, None if when_labelled is None else _lag_ms(batch, when_labelled.decode(raws)[0]))
         advance(done, len(batch))
     table = tally.table()
     moments = tally.sums.moments(table.counts[table.index[ALL]])
@@ -103,8 +103,8 @@ def build_reference(model: ModelConfig, rows: Rows, options: Options, advance: A
 
 
 def _decoded(rows: Rows, decoder: Decoder, reasons: dict[RejectReason, str]) -> Iterator[tuple[Batch, int]]:
-    for raw, done in rows.read():
-        batch, rejections = decoder.decode([raw])
+    for raws, done in rows.read():
+        batch, rejections = decoder.decode(raws)
         for rejection in rejections:
             reasons.setdefault(rejection.reason, f"{rejection.topic}, row {rejection.offset}: {rejection.detail}")
         yield batch, done
@@ -125,8 +125,8 @@ def _lag_ms(batch: Batch, labelled: Batch) -> NDArray[np.float64]:
 def _has_times(model: ModelConfig, rows: Rows) -> bool:
     """Whether any of the first rows has a time; those that cannot be read at all say nothing."""
     decoder = Decoder(survey_model(model), {})
-    for raw, _ in rows.read():
-        batch, rejections = decoder.decode([raw])
+    for raws, _ in rows.read():
+        batch, rejections = decoder.decode(raws)
         if len(batch) or any(rejection.reason is not RejectReason.NO_TIME for rejection in rejections):
             return True
         if rejections:

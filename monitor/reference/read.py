@@ -23,16 +23,20 @@ _BLOCK_BYTES = 1 << 20
 _KINDS = {".ndjson": "ndjson", ".jsonl": "ndjson", ".json": "ndjson", ".csv": "csv", ".parquet": "parquet", ".pq": "parquet"}
 
 
+Chunk = tuple[Sequence[RawBatch], int]
+
+
 @dataclass(frozen=True, slots=True)
 class Rows:
     """Rows that can be read as often as needed, always in the same order.
 
-    ``read()`` yields batches and how much of ``size`` (bytes) each took. Rows ``as_produced`` are messages with the keys,
-    headers and timestamps that production gave them; others have only bodies, and their number for a key.
+    ``read()`` yields messages to be decoded together, and how much of ``size`` (bytes) they took. Rows ``as_produced``
+    are messages with the keys, headers and timestamps that production gave them; others have only bodies, and their
+    number for a key.
     """
 
     size: int
-    read: Callable[[], Iterator[tuple[RawBatch, int]]]
+    read: Callable[[], Iterator[Chunk]]
     as_produced: bool = False
 
 
@@ -60,7 +64,7 @@ def file_kind(path: Path) -> str:
     return kind
 
 
-def _batches(paths: Sequence[Path], model: ModelConfig, extra: Sequence[str]) -> Iterator[tuple[RawBatch, int]]:
+def _batches(paths: Sequence[Path], model: ModelConfig, extra: Sequence[str]) -> Iterator[Chunk]:
     row = 0
     for path in paths:
         before = 0
@@ -68,7 +72,7 @@ def _batches(paths: Sequence[Path], model: ModelConfig, extra: Sequence[str]) ->
             for values, position in _FILES[file_kind(path)](path, model, extra):
                 numbers = np.arange(row, row + len(values), dtype=np.int64)
                 keys = [b"%d" % number for number in numbers.tolist()]
-                yield RawBatch(str(path), 0, values, numbers, np.zeros(len(values), np.int64), keys), position - before
+                yield [RawBatch(str(path), 0, values, numbers, np.zeros(len(values), np.int64), keys)], position - before
                 row, before = row + len(values), position
         except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
             raise SourceError(f"{path}: cannot be read on from row {row}: {error}") from error

@@ -13,6 +13,7 @@ import zstandard
 from numpy.typing import NDArray
 
 from monitor.batch import RawBatch
+from monitor.reference.read import CHUNK_ROWS, Chunk
 
 
 class _Frame(msgspec.Struct, array_like=True):
@@ -56,12 +57,20 @@ class Spool:
             self.rows += len(chosen)
         return True
 
-    def read(self, first_ms: int, end_ms: int) -> Iterator[tuple[RawBatch, int]]:
-        """The messages of slices that touch [first_ms, end_ms), slice by slice, and the bytes each batch took."""
-        for number, position, length, _ in sorted(self.frames):
-            if number * self.slice_ms < end_ms and (number + 1) * self.slice_ms > first_ms:
+    def read(self, start_ms: int, end_ms: int) -> Iterator[Chunk]:
+        """The messages of slices that touch [start_ms, end_ms), slice by slice, some thousand at a time."""
+        chunk: list[RawBatch] = []
+        rows = size = 0
+        for number, position, length, messages in sorted(self.frames):
+            if number * self.slice_ms < end_ms and (number + 1) * self.slice_ms > start_ms:
                 self.file.seek(position)
-                yield _batch(msgspec.msgpack.decode(zstandard.decompress(self.file.read(length)), type=_Frame)), length
+                chunk.append(_batch(msgspec.msgpack.decode(zstandard.decompress(self.file.read(length)), type=_Frame)))
+                rows, size = rows + messages, size + length
+                if rows >= CHUNK_ROWS:
+                    yield chunk, size
+                    chunk, rows, size = [], 0, 0
+        if chunk:
+            yield chunk, size
 
     def close(self) -> None:
         """Give the disk space back."""

@@ -55,6 +55,15 @@ def test_frequent_values_are_kept_and_undercounted_by_no_more_than_the_error(val
         assert frequent.counts == true and frequent.error == 0
 
 
+def test_the_error_stays_below_the_rows_over_the_capacity_when_a_value_overtakes_another() -> None:
+    frequent: FrequentValues[str] = FrequentValues(1)
+    frequent.add([("a", 101), ("b", 100), ("c", 1)])  # 100 is taken from all: a stays with 1
+    assert (frequent.counts, frequent.error) == ({"a": 1}, 100)
+    frequent.add([("b", 150), ("d", 1)])
+    assert (frequent.counts, frequent.error) == ({"b": 149}, 101)
+    assert frequent.error * 2 <= 353
+
+
 def test_the_most_frequent_come_first_and_ties_in_order() -> None:
     frequent: FrequentValues[str] = FrequentValues(10)
     frequent.add([("b", 2), ("a", 2), ("c", 5), ("d", 1)])
