@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -76,6 +77,11 @@ class Predictions(Section):
         return self.predicted_class is not None or (self.score is not None and self.threshold is not None)
 
 
+def _finite(ends: tuple[float, float]) -> tuple[float, float]:
+    # An open end, written .inf, is the largest number: edges are finite, and JSON has no infinity.
+    return max(ends[0], -sys.float_info.max), min(ends[1], sys.float_info.max)
+
+
 class Feature(Section):
     """One input of the model."""
 
@@ -83,8 +89,8 @@ class Feature(Section):
     type: Literal["numeric", "categorical"] = Field(description="numeric or categorical.")
     path: JsonPath | None = Field(None, description="Path in the event; the name itself when absent.")
     required: bool = Field(False, description="Whether a missing value is worth a warning by itself.")
-    range: tuple[float, float] | None = Field(
-        None, description="numeric: smallest and largest value that can be right; others count as out of range."
+    range: Annotated[tuple[float, float], AfterValidator(_finite)] | None = Field(
+        None, description="numeric: smallest and largest value that can be right, .inf for an open end; others count as out of range."
     )
     categories: tuple[str, ...] | None = Field(None, description="categorical: the values that can be right; others count as out of range.")
     values: Literal["string", "integer", "boolean"] = Field(

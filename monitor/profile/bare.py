@@ -20,7 +20,8 @@ def bare_layout(model: ModelConfig) -> Layout:
     signals = []
     for feature in model.features:
         if feature.type == "numeric":
-            edges = () if feature.range is None else (feature.range[0], math.nextafter(feature.range[1], math.inf))
+            ends = () if feature.range is None else (feature.range[0], math.nextafter(feature.range[1], math.inf))
+            edges = tuple(edge for edge in ends if math.isfinite(edge))  # above an open end there is nothing
             signals.append(SignalBins(feature.name, "numeric", edges=edges, range=feature.range))
         else:
             categories = feature.categories or ()

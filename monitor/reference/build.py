@@ -24,7 +24,7 @@ from monitor.reference.mapping import data_model, with_columns, with_fallback_ve
 from monitor.reference.read import Rows
 from monitor.reference.reference import Reference
 from monitor.reference.sample import SAMPLE_ROWS
-from monitor.reference.survey import Survey, finite_range, survey_model
+from monitor.reference.survey import Survey, survey_model
 from monitor.reference.tally import Tally
 from monitor.segment import ALL
 
@@ -88,7 +88,7 @@ def build_reference(model: ModelConfig, rows: Rows, options: Options, advance: A
         rows=tally.rows,
         start_ms=survey.start_ms if has_times else None,
         end_ms=survey.end_ms if has_times else None,
-        schema=tuple(feature.model_dump(mode="json") | {"range": finite_range(feature.range)} for feature in model.features),
+        schema=tuple(feature.model_dump(mode="json") for feature in model.features),
         groupings=model.segments.groupings,
         table=table,
         bin_means=moments.bin_means,

@@ -6,7 +6,6 @@ as a segment value: each categorical signal is added to the segment columns for 
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -48,16 +47,6 @@ def _column(signal: str) -> str:
     return f"category of {signal}"  # no column of a user: those cannot be paths and names at once
 
 
-def finite_range(declared: tuple[float, float] | None) -> tuple[float, float] | None:
-    """A range with an open end as one that ends at the largest number: JSON has no infinity.
-
-    >>> finite_range((0.0, float("inf")))
-    (0.0, 1.7976931348623157e+308)
-    """
-    most = sys.float_info.max
-    return declared and (max(declared[0], -most), min(declared[1], most))
-
-
 @dataclass(eq=False)
 class Survey:
     """What the first reading found."""
@@ -81,7 +70,7 @@ class Survey:
         for place, name in enumerate(self.names):
             feature = features.get(name)
             if name == SCORE or (feature is not None and feature.type == "numeric"):
-                self.numbers[place] = Numbers(None if feature is None else finite_range(feature.range))
+                self.numbers[place] = Numbers(None if feature is None else feature.range)
             else:
                 self.categories[place] = FrequentValues(_KEPT_CATEGORIES)
         self.labels: FrequentValues[str] = FrequentValues(_KEPT_CATEGORIES)

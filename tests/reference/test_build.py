@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 import tracemalloc
 from collections import Counter
 from pathlib import Path
@@ -14,9 +15,11 @@ import pytest
 from scipy import stats
 
 from monitor.errors import SourceError
-from monitor.profile.layout import FAULT_CELLS
+from monitor.profile.bare import bare_layout
+from monitor.profile.layout import FAULT_CELLS, Role
 from monitor.reference.build import Built, Options, build_reference
 from monitor.reference.edges import above
+from monitor.reference.format import decode, encode
 from monitor.reference.hours import slot_of
 from monitor.reference.mapping import data_model
 from monitor.reference.read import open_files
@@ -201,6 +204,18 @@ def test_declared_categories_count_others_as_out_of_range(rows: list[Row], tmp_p
     expected = Counter(row["plan"] or "missing" for row in rows)
     expected["out of range"] = expected.pop("team")
     assert counts(found, ALL, "plan") == expected
+
+
+def test_a_range_may_be_open(rows: list[Row], tmp_path: Path) -> None:
+    features = [{"name": "amount", "type": "numeric", "path": "features.amount", "range": [20, math.inf]}]
+    configured = model(features=features)
+    found = build(write_ndjson(tmp_path / "rows.ndjson", rows), features=features).reference
+    below = sum(row["amount"] is not None and row["amount"] < 20 for row in rows)
+    signal = found.layout.signals[0]
+    out = np.array(signal.roles) == Role.OUT_OF_RANGE
+    assert found.table.counts[0, found.layout.span(0)][out].sum() == below > 0
+    assert signal.range == bare_layout(configured).signals[0].range == (20.0, sys.float_info.max)
+    assert decode(encode(found), "it").layout == found.layout
 
 
 def test_segments_past_the_cap_fold_into_other_and_totals_stay_exact(rows: list[Row], tmp_path: Path) -> None:
