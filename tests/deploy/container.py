@@ -23,7 +23,8 @@ mount -t proc -o nosuid,nodev,noexec proc "$1/proc"
 mount -t tmpfs -o nosuid,nodev,size=64m,mode=1777 tmpfs "$1/tmp"
 {volumes}
 mount -o remount,bind,ro "$1"
-exec chroot "$1" /usr/bin/setpriv --reuid={uid} --regid={gid} --clear-groups --no-new-privs --inh-caps=-all --bounding-set=-all \
+exec chroot "$1" /usr/bin/setpriv --reuid={uid} --regid={gid} --clear-groups \
+  --no-new-privs --inh-caps=-all --bounding-set=-all --pdeathsig KILL \
   /usr/bin/env --ignore-environment --chdir={workdir} {environment} {command}
 """
 
@@ -64,7 +65,9 @@ class Container:
             environment=shlex.join(image.config["Env"]),
             command=shlex.join(command),
         )
-        namespaces = ["unshare", "--mount", "--pid", "--ipc", "--fork", "--kill-child"]
+        # Each dies with its parent: unshare with the test, process 1 with unshare. A change of user ends that bond, so the script
+        # of the container makes it anew.
+        namespaces = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--ipc", "--fork", "--kill-child"]
         self.log = log
         with log.open("wb") as output:
             self._outer = subprocess.Popen(
@@ -88,7 +91,7 @@ class Container:
 
     def kill(self) -> None:
         """End it at once, with everything in it."""
-        self._outer.kill()  # --kill-child takes process 1 along, and the kernel the rest
+        self._outer.kill()  # process 1 dies with its parent, and the kernel ends the rest with process 1
         self._outer.wait()
 
     def output(self) -> str:
