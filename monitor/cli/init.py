@@ -33,7 +33,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("--data", type=Path, required=True, help="events: .ndjson, .csv or .parquet")
     parser.add_argument("-o", "--output", type=Path, default=Path("config.yaml"), help="configuration to write (default config.yaml)")
-    parser.add_argument("--model", help="name of the model; default: the name of the data file")
+    parser.add_argument("--model", help="name of the model; default: the one in the events, or the name of the data file")
     parser.add_argument("--topic", help="topic of the prediction events; default: the name of the model")
     parser.add_argument("--force", action="store_true", help="overwrite an existing configuration")
     parser.set_defaults(run=run)
@@ -47,10 +47,12 @@ def run(args: argparse.Namespace) -> int:
     columns = columns_of(rows)
     if not columns:
         raise SourceError(f"{args.data}: expected events as JSON objects, one a line, or rows with columns; got none")
-    model = args.model or re.sub(r"[^A-Za-z0-9_.:/-]", "_", args.data.name.split(".")[0]).lstrip("0123456789.:/-") or "model"
+    roles = assign(columns, len(rows))
+    stem = re.sub(r"[^A-Za-z0-9_.:/-]", "_", args.data.name.split(".")[0]).lstrip("0123456789.:/-")
+    model = args.model or roles.model or stem[:100] or "model"
     is_ndjson = file_kind(args.data) == "ndjson"
     data = os.path.relpath(args.data, args.output.parent)
-    text = config_text(assign(columns, len(rows)), Origin(data, is_ndjson, str(args.output), model, args.topic or model))
+    text = config_text(roles, Origin(data, is_ndjson, str(args.output), model, args.topic or model))
     try:
         args.output.write_text(text, encoding="utf-8")
     except OSError as error:

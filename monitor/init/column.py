@@ -58,10 +58,15 @@ class Column:
     @property
     def words(self) -> set[str]:
         """The lower-case words of the last key: ``modelVersion`` and ``model_version`` are model and version."""
-        return set(_words(self.name))
+        return set(words_of(self.name))
 
 
-def _words(name: str) -> list[str]:
+def words_of(name: str) -> list[str]:
+    """Lower-case words of a name.
+
+    >>> words_of("modelVersion2"), words_of("HTTPStatus_code")
+    (['model', 'version', '2'], ['http', 'status', 'code'])
+    """
     return [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", name)]
 
 

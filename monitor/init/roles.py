@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
-from monitor.init.column import Column
+from monitor.init.column import Column, words_of
+
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:/-]{0,99}")
+"""What a model may be called."""
 
 MAX_CATEGORIES = 1_000
 MAX_SEGMENT_VALUES = 50
@@ -20,6 +24,8 @@ _SEGMENT_WORDS = {
     "country", "region", "device", "platform", "channel", "carrier", "segment", "tier", "market", "language", "locale",
     "origin", "brand", "store", "tenant", "customer", "plan", "browser", "os", "city", "state", "product",
 }  # fmt: skip
+# A part of the time is no slice of traffic: each window holds others of them.
+_CALENDAR_WORDS = {"weekday", "day", "month", "hour", "dow", "year", "quarter", "week", "season"}
 _CODE_WORDS = {"code", "type", "class", "category", "zip", "id", "flag", "status", "level"}
 # Seconds from 2001 to 2100: numbers of that size are times and little else.
 _FIRST_S, _LAST_S = 978_307_200, 4_102_444_800
@@ -40,6 +46,7 @@ class Roles:
     """All columns of a sample by role; each is in ``features`` or ``left_out`` at most once."""
 
     rows: int
+    model: str | None = None  # the model's name, where all events say the same
     id: Chosen | None = None
     time: Chosen | None = None
     version: Chosen | None = None
@@ -63,6 +70,7 @@ def assign(columns: Sequence[Column], rows: int) -> Roles:
     def free() -> list[Column]:
         return [column for column in columns if column.path not in taken]
 
+    roles.model = _model(columns)
     roles.time = take(_time(free()))
     roles.id = take(_id(free(), rows))
     roles.version = take(_version(free()))
@@ -135,6 +143,14 @@ def _id(columns: Sequence[Column], rows: int) -> Chosen | None:
     if not unique:
         return None
     return Chosen(unique[0], f"different in each of {rows:,} rows, such as {_shown(unique[0])}")
+
+
+def _model(columns: Sequence[Column]) -> str | None:
+    for column in columns:
+        words = words_of("_".join(column.keys[-2:]))
+        if words in (["model"], ["model", "name"]) and column.kind == "text" and column.distinct == 1 and NAME.fullmatch(column.values[0]):
+            return str(column.values[0])
+    return None
 
 
 def _version(columns: Sequence[Column]) -> Chosen | None:
@@ -222,6 +238,7 @@ def _segments(columns: Sequence[Column], rows: int) -> list[Chosen]:
         and 2 <= column.distinct <= min(MAX_SEGMENT_VALUES, rows // 20)
         and len(column.values) >= 0.9 * rows
         and column.name.lower() not in _TRUTH_NAMES
+        and not column.words & _CALENDAR_WORDS
     ]
     few.sort(key=lambda column: (not column.words & _SEGMENT_WORDS, column.distinct))
     return [Chosen(column, f"{column.distinct} different values, such as {_shown(column)}") for column in few[:3]]

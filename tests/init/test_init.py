@@ -103,6 +103,20 @@ def test_a_nested_event_is_mapped(tmp_path: Path) -> None:
     assert model.segments.columns == {"country": "context.country"}
 
 
+def test_a_model_is_called_as_its_events_call_it(tmp_path: Path) -> None:
+    assert written(tmp_path, nested()).models[0].name == "risk"
+    (tmp_path / "config.yaml").unlink()
+    two = [event | {"model": {"name": f"m{i % 2}"}} for i, event in enumerate(nested())]
+    assert written(tmp_path, two).models[0].name == "events"
+
+
+def test_parts_of_the_time_are_features_but_no_segments(tmp_path: Path) -> None:
+    rows = [row | {"weekday": ["Mon", "Tue"][i % 2]} for i, row in enumerate(flat())]
+    model = written(tmp_path, rows).models[0]
+    assert "weekday" in [feature.name for feature in model.features]
+    assert model.segments.columns == {"country": "country"}
+
+
 def test_elements_of_arrays_are_features_and_a_missing_time_is_that_of_the_record(tmp_path: Path) -> None:
     model = written(tmp_path, arrays()).models[0]
     assert model.predictions.time.path == "$timestamp"
