@@ -62,6 +62,7 @@ class Monitor:
         models = {model.name: new_model_state(model, references.get(model.name, ())) for model in config.models}
         self.checkpoint = Checkpoint(Store(config.state.directory, config.state.keep_epochs, at_step), models)
         self.saved = False  # whether the last commit succeeded
+        self._changed = False  # whether anything happened since
         self._evaluated_ms: dict[str, int] = {}
         self._committed_at = self._published_at = clock_ms()
         self._sink: Sink | None = None
@@ -86,7 +87,7 @@ class Monitor:
                 self._turn(source, decoders, raws)
                 lag = sum(source.lag().values())
                 progress(sum(map(len, raws)), lag)
-                if source.finished() or (until_end and not raws and lag == 0 and source.assignment().owned):
+                if source.finished() or (until_end and not raws and self.partitions.everything_read(source)):
                     self._finish(stop, until_end)
             self._stop()
         finally:
@@ -129,11 +130,13 @@ class Monitor:
             self._reject(model, rejections)
             for raw in mine:
                 self.partitions.heard_from((topic, raw.partition), now_ms)
-        for silent, idle in self.partitions.silent(source, now_ms):
-            evaluated += advance(silent, idle)
+        idle = self.partitions.silent(source, now_ms)
+        for silent, step in idle:
+            evaluated += advance(silent, step)
+        self._changed = self._changed or bool(raws or idle)
         self.partitions.hold_back(source, now_ms)
         self._publish(source, evaluated)
-        if now_ms - self._committed_at >= self.config.state.commit_every_ms:
+        if self._changed and now_ms - self._committed_at >= self.config.state.commit_every_ms:
             self._commit()
 
     def _reject(self, model: ModelState, rejections: Sequence[Rejection]) -> None:
@@ -162,7 +165,7 @@ class Monitor:
             verdicts = (*kept, *(v for evaluation in latest.values() for v in evaluation.verdicts))
             self.snapshot = replace(self.snapshot, verdicts=verdicts)
         assignment, lag = source.assignment(), source.lag()
-        if self.snapshot.rebuilding_since_ms is not None and assignment.owned and not sum(lag.values()):
+        if self.snapshot.rebuilding_since_ms is not None and self.partitions.everything_read(source):
             self.telemetry.emit(events.RebuildFinished((now_ms - self.snapshot.rebuilding_since_ms) / 1000))
             self.snapshot = replace(self.snapshot, rebuilding_since_ms=None)
         before = {view.name: view.river for view in self.snapshot.models}
@@ -196,7 +199,7 @@ class Monitor:
             self.saved = False
             self.telemetry.emit(events.CommitFailed(reason_of(error)))
             return
-        self.saved = True
+        self.saved, self._changed = True, False
         done_ms = self.clock_ms()
         self.telemetry.emit(events.StateCommitted(epoch, self.checkpoint.store.bytes_written, (done_ms - started_ms) / 1000))
         self.snapshot = replace(self.snapshot, committed_ms=done_ms)

@@ -69,6 +69,11 @@ class Partitions:
         """A message came."""
         self.active_ms[partition] = now_ms
 
+    def everything_read(self, source: Source) -> bool:
+        """Whether nothing is left in any partition; not known before each has been asked."""
+        lag = source.lag()
+        return source.assignment().complete and self.owned == lag.keys() and not any(lag.values())
+
     def silent(self, source: Source, now_ms: int) -> list[tuple[ModelState, Idle]]:
         """Partitions to leave out of the horizon: read to their end and silent for long."""
         lag = source.lag()
@@ -76,7 +81,7 @@ class Partitions:
             (self.models[topic], Idle(p))
             for topic, p in sorted(self.owned - self.paused)
             if p not in self.models[topic].clock.idle
-            and lag.get((topic, p), 0) == 0
+            and lag.get((topic, p)) == 0
             and now_ms - self.active_ms[topic, p] >= self.models[topic].config.windows.idle_after_ms
         ]
 

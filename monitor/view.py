@@ -88,4 +88,5 @@ def _ledger(model: ModelState) -> Ledger:
         rows_folded=sum(version.rows_folded for version in model.versions.values()),
         ids_evicted=model.seen.evicted,
         offsets_lost=model.offsets_lost,
+        idle_exclusions=model.idle_exclusions,
     )

@@ -1,0 +1,122 @@
+"""kill -9 at every step of a commit, on the real broker: nothing is lost and nothing counts twice.
+
+Runs over one log end in a state; whatever was killed on the way, it is the state of an uninterrupted run, to the bit: every cell of the
+counts, the remembered ids, the ledger, the verdicts and since when they have drifted.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+import pytest
+import yaml
+from kafka import KafkaAdminClient, KafkaProducer
+from kafka.admin import NewTopic
+
+from monitor.checkpoint.checkpoint import Checkpoint
+from monitor.checkpoint.store import Store
+from tests.checkpoint.test_store import STEPS
+from tests.flow import world
+
+ROOT = Path(__file__).parents[2]
+KILLED = -9
+
+
+@pytest.fixture(scope="module")
+def log_topic(broker):
+    """A log of good, bad, late and repeated events in three partitions."""
+    topic = f"log-{uuid.uuid4().hex}"
+    admin = KafkaAdminClient(bootstrap_servers=broker.bootstrap)
+    # The events are of a past year, and brokers delete by the records' timestamps.
+    admin.create_topics([NewTopic(topic, 3, 1, topic_configs={"retention.ms": "-1"}), NewTopic(f"{topic}-rejected", 1, 1)])
+    admin.close()
+    producer = KafkaProducer(bootstrap_servers=broker.bootstrap, compression_type="lz4", linger_ms=20)
+    for messages in world.log(11, partitions=3, minutes=60):
+        for message in messages:
+            producer.send(topic, message.value, key=b"k", partition=message.partition, timestamp_ms=world.START + 24 * 60 * world.MINUTE)
+    producer.flush()
+    producer.close()
+    return topic
+
+
+def write_config(folder: Path, broker: str, topic: str) -> Path:
+    model = {**world.CONFIG["models"][0]}
+    model["predictions"] = {**model["predictions"], "topic": topic, "dead_letter_topic": f"{topic}-rejected"}
+    tree = {
+        "source": {
+            "client": "kafka-python",
+            "brokers": [broker],
+            "group": f"{topic}-{folder.name}",
+            "max_poll_records": 60,
+            "poll_timeout": "200ms",
+            "static_member": "the-only-one",  # so that the group need not wait for the dead
+        },
+        "models": [{**model, "windows": {**model["windows"], "idle_after": "1h"}}],
+        "state": {"directory": "state", "commit_every": "1ms"},
+    }
+    folder.mkdir(exist_ok=True)
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump(tree))
+    return path
+
+
+def run(config: Path, step: str = "never", at_commit: int = 0) -> int:
+    command = [sys.executable, "-m", "tests.checkpoint.killed", str(config), step, str(at_commit)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode in (0, KILLED), done.stderr[-2000:]
+    return done.returncode
+
+
+def final_facts(folder: Path):
+    """The state that the last commit saved, loaded as a restart would."""
+    checkpoint = Checkpoint(Store(folder / "state", 3), {"m": world.fresh()})
+    resumed = checkpoint.resume()
+    checkpoint.store.close()
+    assert not resumed.lost
+    assert resumed.notices == ()
+    state = checkpoint.models["m"]
+    assert world.conserved(state)
+    assert state.idle_exclusions == 0
+    return world.facts(state), state.offsets
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(broker, log_topic, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    assert run(write_config(folder, broker.bootstrap, log_topic)) == 0
+    facts, offsets = final_facts(folder)
+    assert min(offsets.values()) > 400, "the whole log was read"
+    assert any(facts["1 open"]), "panes are still open at the end, so their counts are compared too"
+    return facts
+
+
+@pytest.mark.broker
+@pytest.mark.parametrize("step", STEPS)
+def test_a_kill_at_any_step_of_a_commit_changes_nothing(broker, log_topic, uninterrupted, tmp_path, step):
+    config = write_config(tmp_path, broker.bootstrap, log_topic)
+    assert run(config, step, at_commit=4) == KILLED, "the process was meant to die"
+    before, offsets = final_facts_or_nothing(tmp_path)
+    assert offsets, "something was committed before"
+    assert before != uninterrupted, "not everything had been read when it died"
+    assert run(config) == 0
+    after, _ = final_facts(tmp_path)
+    assert after == uninterrupted
+
+
+@pytest.mark.broker
+def test_kills_one_after_another_change_nothing(broker, log_topic, uninterrupted, tmp_path):
+    config = write_config(tmp_path, broker.bootstrap, log_topic)
+    for step in STEPS:
+        assert run(config, step, at_commit=2) == KILLED
+    assert run(config) == 0
+    assert final_facts(tmp_path)[0] == uninterrupted
+
+
+def final_facts_or_nothing(folder: Path):
+    checkpoint = Checkpoint(Store(folder / "state", 3), {"m": world.fresh()})
+    checkpoint.resume()
+    checkpoint.store.close()
+    return world.facts(checkpoint.models["m"]), checkpoint.models["m"].offsets
