@@ -13,22 +13,24 @@ from __future__ import annotations
 
 import gc
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import monitor
 from monitor import events
-from monitor.batch import RawBatch, Rejection
+from monitor.batch import Batch, RawBatch, Rejection
+from monitor.changes import drift_changes, total_changes
 from monitor.checkpoint.checkpoint import Checkpoint
 from monitor.checkpoint.store import Store
 from monitor.config import Config
 from monitor.decode import Decoder, needs
-from monitor.errors import SinkError, StateError
+from monitor.errors import SinkError, SourceError, StateError
 from monitor.expose.published import Published
 from monitor.expose.self_metrics import SelfMetrics
 from monitor.expose.snapshot import Phase, Snapshot
 from monitor.partitions import Partitions
-from monitor.pipeline import Evaluated, advance
+from monitor.pipeline import Evaluated, Idle, advance
 from monitor.reference.reference import Reference
 from monitor.sink import Sink, open_sink
 from monitor.source.base import Needs, Source
@@ -63,9 +65,11 @@ class Monitor:
         self.checkpoint = Checkpoint(Store(config.state.directory, config.state.keep_epochs, at_step), models)
         self.saved = False  # whether the last commit succeeded
         self._changed = False  # whether anything happened since
+        self._reconnects = 0
         self._evaluated_ms: dict[str, int] = {}
         self._committed_at = self._published_at = clock_ms()
         self._sink: Sink | None = None
+        self._letters: Counter[str] = Counter()  # dead letters not confirmed yet, by model
 
     def run(
         self, stop: threading.Event, *, until_end: bool = False, progress: Callable[[int, int], None] = lambda _done, _lag: None
@@ -90,6 +94,9 @@ class Monitor:
                 if source.finished() or (until_end and not raws and self.partitions.everything_read(source)):
                     self._finish(stop, until_end)
             self._stop()
+        except SourceError as error:
+            self.telemetry.emit(events.SourceFailed(reason_of(error)))
+            raise
         finally:
             source.close()
             if self._sink is not None:
@@ -120,24 +127,38 @@ class Monitor:
     def _turn(self, source: Source, decoders: dict[str, Decoder], raws: Sequence[RawBatch]) -> None:
         now_ms = self.clock_ms()
         self.partitions.own(source)
+        health = source.health()
+        if health.reconnects > self._reconnects:
+            self._reconnects = health.reconnects
+            self.telemetry.emit(events.SourceReconnected(health.last_error))
         evaluated: list[Evaluated] = []
         for topic, model in self._models.items():
             mine = [raw for raw in raws if raw.topic == topic]
             if not mine:
                 continue
             batch, rejections = decoders[topic].decode(mine)
-            evaluated += advance(model, batch)
+            evaluated += self._advance(model, batch)
             self._reject(model, rejections)
             for raw in mine:
                 self.partitions.heard_from((topic, raw.partition), now_ms)
         idle = self.partitions.silent(source, now_ms)
         for silent, step in idle:
-            evaluated += advance(silent, step)
+            evaluated += self._advance(silent, step)
         self._changed = self._changed or bool(raws or idle)
         self.partitions.hold_back(source, now_ms)
         self._publish(source, evaluated)
         if self._changed and now_ms - self._committed_at >= self.config.state.commit_every_ms:
             self._commit()
+
+    def _advance(self, model: ModelState, step: Batch | Idle) -> list[Evaluated]:
+        started_ms = self.clock_ms()
+        evaluated = advance(model, step)
+        seconds = (self.clock_ms() - started_ms) / 1000 / max(len(evaluated), 1)
+        for evaluation in evaluated:
+            drifted = sum(int(verdicts.drifted().any(axis=2).sum()) for verdicts in evaluation.verdicts)
+            judged = sum(verdicts.n_now.size for verdicts in evaluation.verdicts)
+            self.telemetry.emit(events.WindowsEvaluated(model.config.name, evaluation.event_ms, seconds, drifted, judged))
+        return evaluated
 
     def _reject(self, model: ModelState, rejections: Sequence[Rejection]) -> None:
         predictions = model.config.predictions
@@ -149,6 +170,7 @@ class Monitor:
             return
         if self._sink is None:
             self._sink = open_sink(self.config.source)
+        self._letters[model.config.name] += len(rejections)
         for rejection in rejections:
             self._sink.send(predictions.dead_letter_topic, rejection.key, rejection.value, dead_letter_headers(rejection))
 
@@ -163,12 +185,14 @@ class Monitor:
         if latest:
             kept = [v for v in self.snapshot.verdicts if v.model not in latest]
             verdicts = (*kept, *(v for evaluation in latest.values() for v in evaluation.verdicts))
+            for change in drift_changes(self.snapshot.verdicts, verdicts):
+                self.telemetry.emit(change)
             self.snapshot = replace(self.snapshot, verdicts=verdicts)
         assignment, lag = source.assignment(), source.lag()
         if self.snapshot.rebuilding_since_ms is not None and self.partitions.everything_read(source):
             self.telemetry.emit(events.RebuildFinished((now_ms - self.snapshot.rebuilding_since_ms) / 1000))
             self.snapshot = replace(self.snapshot, rebuilding_since_ms=None)
-        before = {view.name: view.river for view in self.snapshot.models}
+        before = {view.name: view for view in self.snapshot.models}
         views = []
         for topic, model in self._models.items():
             river = river_alarms(model)
@@ -180,9 +204,12 @@ class Monitor:
                     paused={p for t, p in self.partitions.paused if t == topic},
                     partitions_in_topic=assignment.partitions.get(topic, 0),
                     evaluated_ms=self._evaluated_ms.get(name),
-                    river=before[name] if before.get(name) == river else river,
+                    river=before[name].river if name in before and before[name].river == river else river,
                 )
             )
+        for view in views:
+            for change in total_changes(before.get(view.name), view):
+                self.telemetry.emit(change)
         phase = self.snapshot.phase
         if phase is Phase.STARTING and assignment.owned:
             phase = Phase.RUNNING
@@ -192,8 +219,7 @@ class Monitor:
     def _commit(self) -> None:
         started_ms = self._committed_at = self.clock_ms()
         try:
-            if self._sink is not None:
-                self._sink.flush(_FLUSH_MS)  # before the commit that forgets the messages
+            self._deliver()  # before the commit that forgets the messages
             epoch = self.checkpoint.commit({"rebuilding_since_ms": self.snapshot.rebuilding_since_ms})
         except (StateError, SinkError) as error:
             self.saved = False
@@ -207,6 +233,19 @@ class Monitor:
         owned = {partition: offset for partition, offset in offsets.items() if partition in self.partitions.owned}
         if owned:
             self._source.commit(owned, f"epoch {epoch}")
+
+    def _deliver(self) -> None:
+        if self._sink is None:
+            return
+        try:
+            self._sink.flush(_FLUSH_MS)
+        except SinkError as error:
+            for name, letters in self._letters.items():
+                self.telemetry.emit(events.DeadLettersFailed(name, letters, reason_of(error)))
+            raise
+        for name, letters in self._letters.items():
+            self.telemetry.emit(events.DeadLettersDelivered(name, letters))
+        self._letters.clear()
 
     def _finish(self, stop: threading.Event, until_end: bool) -> None:
         """Everything was read: save, and go on showing what was found unless told to end."""

@@ -136,17 +136,6 @@ class SourceFinished(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class PartitionStuck(Event):
-    """The watchdog found a partition that does not move although there is something to read."""
-
-    level: ClassVar[int] = logging.WARNING
-    topic: str
-    partition: int
-    offset: int
-    duration_seconds: float
-
-
-@dataclass(frozen=True, slots=True)
 class MessagesRejected(Event):
     """Messages of one batch that yield no row."""
 

@@ -15,7 +15,7 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
 VOCABULARY = ("errors", "config", "events", "batch", "segment", "window", "profile.layout", "profile.table", "profile.bare")
 STAGES = (
     ("source",), ("decode",), ("clock", "duplicates", "profile"), ("reference",), ("evaluate",), ("river",), ("state",), ("pipeline",),
-    ("checkpoint",), ("telemetry", "sink"), ("expose",), ("view",), ("partitions",), ("app",), ("cli", "__main__"),
+    ("checkpoint",), ("telemetry", "sink"), ("expose",), ("view", "changes"), ("partitions",), ("app",), ("cli", "__main__"),
 )  # fmt: skip
 ALLOWED_BACK = {("checkpoint", "evaluate"), ("source", "telemetry"), ("expose", "telemetry")}
 PURE = ("batch", "segment", "window", "clock", "duplicates", "pipeline", "state", "view", "profile", "decode", "evaluate")
