@@ -161,6 +161,7 @@ class KafkaPythonSource:
     def _assigned(self, partitions: frozenset[TopicPartition]) -> None:
         self._partitions = {topic: len(self._consumer.partitions_for_topic(topic)) for topic in self._topics}
         self._owned |= partitions
+        self._consumer.resume(*(KafkaPartition(*each) for each in partitions))  # the client remembers a pause over a rebalance
         offsets = {**self._began, **self._listener.assigned(partitions)} if partitions else {}
         fresh = [KafkaPartition(*each) for each in partitions - offsets.keys()]
         for partition in partitions & offsets.keys():

@@ -199,6 +199,7 @@ class LibrdkafkaSource:
         except KafkaException as error:
             self._note(error.args[0])  # the counts of before still hold, or the next rebalance corrects them
         self._owned |= partitions
+        consumer.resume([KafkaPartition(*each) for each in partitions])  # the client remembers a pause over a rebalance
         offsets = {**self._began, **self._listener.assigned(partitions)} if partitions else {}
         self._positions |= {partition: offset for partition, offset in offsets.items() if partition in partitions}
         self._take(partitions)
@@ -264,7 +265,6 @@ class LibrdkafkaSource:
     def _take(self, partitions: Iterable[TopicPartition]) -> None:
         fresh = OFFSET_BEGINNING if self._config.start == "earliest" else OFFSET_END
         self._consumer.assign([KafkaPartition(*each, offset=self._positions.get(each, fresh)) for each in partitions])
-        self._consumer.pause([KafkaPartition(*each) for each in self._paused])
 
     def _note(self, error: KafkaError) -> None:
         if advice(error.name()) is not None:
