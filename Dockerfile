@@ -22,7 +22,7 @@ COPY --from=wheel /wheels /wheels
 # pip stays outside: what runs in the container cannot install anything.
 RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf --mount=type=secret,id=ca.pem,target=/run/secrets/ca.pem \
     python3 -m venv --without-pip /opt/driftgauge \
-    && python3 -m pip --python /opt/driftgauge/bin/python install --no-cache-dir "$(echo /wheels/driftgauge-*.whl)[${EXTRAS}]"
+    && python3 -m pip --python /opt/driftgauge/bin/python install --no-cache-dir "$(echo /wheels/driftgauge-*.whl)${EXTRAS:+[${EXTRAS}]}"
 
 FROM ${PYTHON_IMAGE}
 ARG VERSION=unknown
