@@ -145,7 +145,7 @@ def _since(time_ms: int) -> str | None:
 
 
 def status_json(snapshot: Snapshot, now_ms: int) -> bytes:
-    """The state of the monitor: health, progress, ledger, partitions, versions and memory."""
+    """The state of the monitor: health, progress, ledger, partitions, versions, memory and river's alarms."""
     found = health(snapshot, now_ms)
     answer = {
         "condition": found.condition,
@@ -190,6 +190,8 @@ def _model(model: ModelView) -> dict[str, Any]:
                 "version": each.version,
                 "reference": each.reference.fingerprint if each.reference else None,
                 "reference_rows": each.reference.rows if each.reference else None,
+                "reference_start": iso(each.reference.start_ms) if each.reference else None,
+                "reference_end": iso(each.reference.end_ms) if each.reference else None,
                 "dataset": each.reference.dataset_version if each.reference else None,
                 "pipeline": each.reference.pipeline_version if each.reference else None,
             }
@@ -211,4 +213,15 @@ def _model(model: ModelView) -> dict[str, Any]:
         "open_panes": model.open_panes,
         "remembered_ids": model.remembered_ids,
         "memory_bytes": {"open": model.memory.open, "closed": model.memory.closed, "duplicates": model.memory.duplicates},
+        "river": [
+            {
+                "version": each.version,
+                "segment": each.segment,
+                "signal": each.signal,
+                "detector": each.detector,
+                "alarms": each.alarms,
+                "last_alarm": iso(each.last_alarm_event_ms),
+            }
+            for each in model.river
+        ],
     }

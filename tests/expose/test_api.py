@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from monitor.evaluate.verdict import Status
 from monitor.expose.api import MAX_LIMIT, status_json, verdicts_json
 from monitor.expose.query import BadParameterError, parse_query
-from monitor.expose.snapshot import ModelView, Snapshot
+from monitor.expose.snapshot import ModelView, RiverAlarms, Snapshot
 from tests.expose.sample import NOW_MS, running
 from tests.expose.small import small, with_segments
 
@@ -168,7 +168,20 @@ def test_the_status_says_where_every_message_went_and_how_far_reading_is() -> No
     used = ledger["rows_counted"] + ledger["rows_duplicate"] + sum(ledger["rows_late"].values()) + sum(ledger["rejected"].values())
     assert ledger["messages"] == used + ledger["tombstones"]
     assert (answer["condition"], model["lag_messages"], len(model["partitions"])) == ("healthy", 72, 4)
-    assert model["versions"][0]["reference"] == "9f2c4be1" * 8
+    version = model["versions"][0]
+    assert version["reference"] == "9f2c4be1" * 8
+    assert (version["reference_start"], version["reference_end"]) == ("2013-01-02T00:00:00.000Z", "2013-03-02T00:00:00.000Z")
+
+
+def test_the_status_says_what_rivers_detectors_found() -> None:
+    alarms = RiverAlarms("v1", "ALL", "score", "river.drift.ADWIN", 2, 1_000)
+    silent = replace(alarms, segment="country=FR", alarms=0, last_alarm_event_ms=None)
+    model = json.loads(status_json(replace(SMALL, models=(ModelView("m", "t", river=(alarms, silent)),)), NOW_MS))["models"][0]
+    head = {"version": "v1", "signal": "score", "detector": "river.drift.ADWIN"}
+    assert model["river"] == [
+        {**head, "segment": "ALL", "alarms": 2, "last_alarm": "1970-01-01T00:00:01.000Z"},
+        {**head, "segment": "country=FR", "alarms": 0, "last_alarm": None},
+    ]
 
 
 def test_all_verdicts_of_a_partial_view_say_so() -> None:
