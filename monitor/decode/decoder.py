@@ -77,7 +77,7 @@ class Decoder:
         growing.refused += admitted.refused + decoded.refused
         if not decoded.rows:
             return
-        rows, places = decoded.rows, np.array(decoded.places, np.int64)
+        rows, places = decoded.rows, _array(decoded.places)
         ids, no_ids = hash_ids(self._id.read(rows, records, places), predictions.id)
         times, no_times = self._times(rows, records, places)
         refused = no_times | no_ids
@@ -152,3 +152,7 @@ class Decoder:
         positive, negative = (self._classes.get(text, UNSEEN) for text in ("1", "0"))
         classes = np.where(score >= threshold, positive, negative)
         values[:, self._names.index(PREDICTED_CLASS)] = np.where(np.isnan(score), np.nan, classes)
+
+
+def _array(places: Sequence[int]) -> Int64:
+    return np.arange(places.start, places.stop, dtype=np.int64) if isinstance(places, range) else np.array(places, np.int64)

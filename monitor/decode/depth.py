@@ -13,6 +13,7 @@ import numpy as np
 
 # Possessive: what was matched is never given back, so hostile quotes cost no more than honest ones.
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
+_BLOCK = 200  # messages; their copy is small enough for memory that the allocator keeps
 _BIT_COUNT = np.array([bin(byte).count("1") for byte in range(256)], np.uint8)
 
 
@@ -30,11 +31,15 @@ def depth_of(message: bytes) -> int:
 
 def deeper_than(messages: Sequence[bytes], longest: int, most: int) -> list[tuple[int, int]]:
     """Index and depth of messages deeper than ``most``; no message is longer than ``longest`` bytes."""
-    if not _may_be_deeper(b"".join(messages), longest, most):
-        return []
-    many = [index for index, message in enumerate(messages) if message.count(b"{") + message.count(b"[") > most]
-    depths = [(index, depth_of(messages[index])) for index in many]
-    return [(index, depth) for index, depth in depths if depth > most]
+    found = []
+    for start in range(0, len(messages), _BLOCK):
+        block = messages[start : start + _BLOCK]
+        if not _may_be_deeper(b"".join(block), longest, most):
+            continue
+        for index, message in enumerate(block, start):
+            if message.count(b"{") + message.count(b"[") > most and (depth := depth_of(message)) > most:
+                found.append((index, depth))
+    return found
 
 
 def _may_be_deeper(joined: bytes, longest: int, most: int) -> bool:

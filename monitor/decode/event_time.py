@@ -67,7 +67,7 @@ def _time_ms(value: Scalar, time: EventTime) -> int:
     if time.unit == "iso8601":
         if not isinstance(value, str):
             raise TypeError
-        return _iso_ms(datetime.fromisoformat(value), _zone(time.zone))
+        return _iso_ms(datetime.fromisoformat(value.upper()), _zone(time.zone))  # RFC 3339 allows t and z
     if type(value) is not int and type(value) is not float:
         raise TypeError
     if time.unit != "s":

@@ -30,7 +30,7 @@ class GrowingBatch:
         self._places = np.empty(n, np.int64)
         self._time_ms = np.empty(n, np.int64)
         self._ids = np.empty((n, 2), np.uint64)
-        self._values = np.full((n, self.signals), np.nan)
+        self._values = np.empty((n, self.signals))
         self._versions = np.zeros(n, np.int32)
         self._segments = np.empty((n, self.segment_columns), np.int32)
 

@@ -67,7 +67,7 @@ def shape_of(node: Node, vocabulary: Vocabulary) -> Shape:
     typed = len(set(keys)) == len(keys) and all(field.shape is None or field.shape.typed for field in fields)
     if node.is_array:
         return _array_shape(fields, typed and max(cast(list[int], keys)) <= MAX_TYPED_INDEX)
-    return _object_shape(fields, typed and all(isinstance(key, str) for key in keys))
+    return _object_shape(fields, typed)
 
 
 def _leaf_field(key: str | int, leaf: Leaf, vocabulary: Vocabulary) -> Field:

@@ -74,6 +74,9 @@ class ValueTable(dict[Scalar, int]):
 
     def codes(self, values: Sequence[Scalar]) -> NDArray[np.int32]:
         """[n] codes of a column."""
+        first = values[0] if values else None
+        if isinstance(first, str) and values.count(first) == len(values):  # one value throughout, as versions are
+            return np.full(len(values), self[first], np.int32)
         return np.fromiter(map(self.__getitem__, values), np.int32, len(values))
 
     def only_used(self, codes: NDArray[np.int32]) -> tuple[tuple[str, ...], NDArray[np.int32]]:
