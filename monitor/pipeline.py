@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from monitor.batch import Batch, Int64
 from monitor.evaluate.evaluate import Baseline, evaluate, with_onset
 from monitor.evaluate.verdict import Verdicts
-from monitor.profile.count import cells_of, count
+from monitor.profile.count import cells_of, count, dense
 from monitor.profile.pane import OpenPane, close_panes
 from monitor.profile.windows import cap_segments
 from monitor.segment import ALL, OTHER, other_key, parse_key
@@ -77,16 +77,29 @@ def _count_rows(model: ModelState, batch: Batch) -> None:
     _enter_ledger(model, batch, arrivals.late, arrivals.closed, duplicate)
     if not kept.any():
         return
-    partition = np.empty(len(batch), np.int64)
-    for span in batch.spans:
-        partition[span.start : span.stop] = span.partition
-    for code, version in enumerate(batch.versions):
+    lowest = int(arrivals.pane.min())
+    panes = int(arrivals.pane.max()) - lowest + 1
+    place = arrivals.pane - lowest  # (span, pane) as one number
+    for number, span in enumerate(batch.spans):
+        place[span.start : span.stop] += number * panes
+    for code, name in enumerate(batch.versions):
         chosen = kept if len(batch.versions) == 1 else kept & (batch.version == code)
-        if chosen.all():
-            _count_version(model, version, batch, None, partition, arrivals.pane)
-        elif chosen.any():
-            rows = np.flatnonzero(chosen)
-            _count_version(model, version, batch, rows, partition[rows], arrivals.pane[rows])
+        rows = None if chosen.all() else np.flatnonzero(chosen)
+        if rows is not None and not len(rows):
+            continue
+        version = _version(model, name)
+        pane_of_row, distinct = dense(place if rows is None else place[rows], len(batch.spans) * panes)
+        opened = [_open_pane(model, version, batch.spans[p // panes].partition, p % panes + lowest) for p in distinct.tolist()]
+        cells = cells_of(version.binning, batch, rows)
+        segments = batch.segments if rows is None else batch.segments[rows]
+        for index, base in enumerate(model.bases):
+            count(cells, version.binning, index, base, segments, batch.segment_values, pane_of_row, opened)
+
+
+def _open_pane(model: ModelState, version: VersionState, partition: int, pane: int) -> OpenPane:
+    if (partition, pane) not in version.open:
+        version.open[partition, pane] = OpenPane(version.pool, max_leaves=2 * model.config.segments.max_segments + 64)
+    return version.open[partition, pane]
 
 
 def _repeats(model: ModelState, batch: Batch, kept: NDArray[np.bool_], newest_ms: Int64) -> NDArray[np.bool_]:
@@ -116,31 +129,6 @@ def _enter_ledger(
     model.ledger[len(Entry) :] += batch.rejected
     for span in batch.spans:
         model.offsets[span.partition] = span.next_offset
-
-
-def _count_version(
-    model: ModelState,
-    name: str,
-    batch: Batch,
-    rows: NDArray[np.intp] | None,
-    partition: NDArray[np.int64],
-    pane: NDArray[np.int64],
-) -> None:
-    version = _version(model, name)
-    lowest = int(pane.min())
-    width = int(pane.max()) - lowest + 1
-    distinct, pane_of_row = np.unique(partition * width + (pane - lowest), return_inverse=True)
-    max_leaves = 2 * model.config.segments.max_segments + 64
-    panes = []
-    for code in distinct.tolist():
-        where = (code // width, code % width + lowest)
-        if where not in version.open:
-            version.open[where] = OpenPane(version.pool, max_leaves)
-        panes.append(version.open[where])
-    cells = cells_of(version.binning, batch, rows)
-    segments = batch.segments if rows is None else batch.segments[rows]
-    for index, base in enumerate(model.bases):
-        count(cells, version.binning, index, base, segments, batch.segment_values, pane_of_row.reshape(-1), panes)
 
 
 def _version(model: ModelState, name: str) -> VersionState:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from monitor.profile.layout import FAULT_CELLS, Layout, Vocabulary
 
+_NO_CELL = 255
 BLOCK_ROWS = 8192  # a block of 20 signals is 1.3 MB of float64: it stays in the second-level cache
 
 
@@ -24,7 +25,8 @@ class Binning:
     layout: Layout
     numeric: NDArray[np.intp]  # signals that are numeric
     edges: NDArray[np.float64]  # [edges, numeric, 1] padded with +inf, which no finite value reaches
-    last_cell: NDArray[np.uint8]  # [numeric, 1] local index of the overflow cell
+    first_cell: NDArray[np.uint8]  # [numeric, 1] underflow cell of each; an index that no cell has where there are no edges
+    last_cell: NDArray[np.uint8]  # [numeric, 1] overflow cell
     categorical: NDArray[np.intp]
     cell_of_code: tuple[NDArray[np.uint8], ...]  # per categorical signal: entry 0 is NaN, 1 is UNSEEN, 2 is code 0, …
 
@@ -42,11 +44,13 @@ class Binning:
             signal = layout.signals[i]
             known: Sequence[str | None] = (None, *vocabulary.get(signal.name, ()))
             cells.append(np.array([0, *(signal.cell_of_category(value) for value in known)], np.uint8))
-        last = [[layout.signals[i].cells - 1] for i in numeric]
+        first = [[FAULT_CELLS if layout.signals[i].edges else _NO_CELL] for i in numeric]
+        last = [[layout.signals[i].cells - 1 if layout.signals[i].edges else _NO_CELL] for i in numeric]
         return Binning(
             layout,
             np.array(numeric, np.intp),
             edges,
+            np.array(first, np.uint8).reshape(-1, 1),
             np.array(last, np.uint8).reshape(-1, 1),
             np.array(categorical, np.intp),
             tuple(cells),

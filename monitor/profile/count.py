@@ -45,10 +45,10 @@ def cells_of(binning: Binning, batch: Batch, rows: NDArray[np.intp] | None = Non
         kept = fault_rows >= 0
         cells[batch.fault_columns[kept], fault_rows[kept]] = batch.fault_kinds[kept]
     numeric = cells[binning.numeric]
-    outside = ((numeric == FAULT_CELLS) | (numeric == binning.last_cell)) & (binning.last_cell > FAULT_CELLS)
-    which, where = np.nonzero(outside)
+    outside = np.flatnonzero((numeric == binning.first_cell) | (numeric == binning.last_cell))
+    which, where = np.divmod(outside, cells.shape[1])
     signals = binning.numeric[which]
-    sides = (numeric[which, where] != FAULT_CELLS).astype(np.intp)
+    sides = (numeric.ravel()[outside] != FAULT_CELLS).astype(np.intp)
     magnitude = np.abs(values[where, signals])
     logs = np.log2(np.where(magnitude > 0, magnitude, 1.0))
     return Cells(cells, signals, where, sides, np.rint(logs * TAIL_SCALE).astype(np.int64))
@@ -95,26 +95,26 @@ def _leaf_groups(
     codes, size = pane_of_row, panes
     for column, radix in columns:
         if size * radix > _TABLE:  # keep the product small, or it could overflow
-            codes = np.unique(codes, return_inverse=True)[1].reshape(-1)
-            size = int(codes.max(initial=0)) + 1
+            codes, distinct = dense(codes, size)
+            size = len(distinct)
         codes, size = codes * radix + column, size * radix
-    group, groups = dense(codes, size)
-    first = np.empty(groups, np.intp)
+    group, distinct = dense(codes, size)
+    first = np.empty(len(distinct), np.intp)
     first[group[::-1]] = np.arange(len(group))[::-1]  # the last write is the first row
     return group, first
 
 
-def dense(codes: NDArray[np.intp], size: int) -> tuple[NDArray[np.intp], int]:
-    """Codes below ``size`` renumbered without gaps, in rising order, and how many there are."""
+def dense(codes: NDArray[np.intp], size: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Codes below ``size`` renumbered without gaps, in rising order, and the distinct codes."""
     if size > _TABLE:
         distinct, place = np.unique(codes, return_inverse=True)
-        return place.reshape(-1), len(distinct)
+        return place.reshape(-1), distinct
     seen = np.zeros(size, np.bool_)
     seen[codes] = True
-    present = np.flatnonzero(seen)
+    distinct = np.flatnonzero(seen)
     renumbered = np.empty(size, np.intp)
-    renumbered[present] = np.arange(len(present))
-    return renumbered[codes], len(present)
+    renumbered[distinct] = np.arange(len(distinct))
+    return renumbered[codes], distinct
 
 
 def _targets(
