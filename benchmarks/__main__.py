@@ -1,0 +1,75 @@
+"""``python -m benchmarks``: every figure of benchmarks/results.json, on the broker of the tests.
+
+Machines differ and are shared: read ratios before rates. Takes about 25 minutes, ten of which are the memory test's load;
+``BENCH_LOAD_SECONDS`` shortens it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks import evaluate, expose, ingest, memory
+from tests.broker import start_broker
+
+RESULTS = Path(__file__).parent / "results.json"
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    results: dict[str, Any] = {}
+    say("evaluation: 1,000 segments x 50 signals, all statistics, both windows")
+    evaluation = evaluate.measure()
+    results["evaluate_ms"] = evaluation["no drift"]["median"]
+    results["evaluate_all_drifted_ms"] = evaluation["all drifted"]["median"]
+    say("scrape: 100,000 series")
+    results |= {name: round(value, 1) for name, value in expose.measure(1_000, 50, 100_000).items()}
+    with start_broker() as broker:
+        say(f"ingest, on {broker.name}")
+        results |= ingest.measure(broker.bootstrap)
+        results["broker"] = broker.name
+    seconds = float(os.environ.get("BENCH_LOAD_SECONDS", "600"))
+    say(f"memory: 1,000 segments x 50 signals, a full day, then {seconds:.0f} s of load")
+    results |= memory.measure(seconds)
+    results["machine"] = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count(), "python": platform.python_version()}
+    RESULTS.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    print(table(results))
+
+
+def table(results: dict[str, Any]) -> str:
+    """The figures as a person reads them, beside what is wanted."""
+    rows = [("", "measured", "wanted")]
+    for client, wanted in (("kafka-python", ("0.90", "", "")), ("librdkafka", ("0.70", "300,000", "250,000"))):
+        figures = results["ingest"][client]
+        rows += [
+            (f"{client}: events per CPU second, poll + typed decode", f"{figures['floor_events_per_cpu_second']:,}", ""),
+            (f"{client}: events per CPU second, to counts", f"{figures['events_per_cpu_second']:,}", wanted[1]),
+            (f"{client}: ratio to poll + typed decode", f"{figures['ratio']:.2f}", wanted[0]),
+            (f"{client}: events per CPU second, with duplicates", f"{figures['events_per_cpu_second_dedup']:,}", wanted[2]),
+        ]
+    rows += [(f"librdkafka: events per CPU second, {segments} segments", f"{rate:,}", "the same") for segments, rate in results["segments"].items()]
+    ours = 1e6 / results["ingest"]["librdkafka"]["events_per_cpu_second"]
+    rows += [
+        (f"librdkafka: us per event of {results['event_bytes']} bytes, read and counted", f"{ours:.2f}", ""),
+        ("orjson.loads alone: us per event", f"{results['orjson_loads_us']:.2f}", ""),
+        ("evaluation, ms", f"{results['evaluate_ms']:.0f}", "250"),
+        ("evaluation when everything has drifted, ms", f"{results['evaluate_all_drifted_ms']:.0f}", "250"),
+        ("rendering, ms", f"{results['render_ms']:.0f}", ""),
+        ("scrape, ms", f"{results['scrape_ms']:.0f}", "250"),
+        ("scrape, bytes", f"{results['scrape_bytes']:,}", ""),
+        ("resident memory, MB", f"{results['rss_mb']:.0f}", ""),
+        ("its growth under load, MB", f"{results['rss_growth_mb']:.1f}", "0"),
+    ]
+    widths = [max(len(row[i]) for row in rows) for i in range(3)]
+    return "\n".join(f"{a:<{widths[0]}}  {b:>{widths[1]}}  {c:>{widths[2]}}" for a, b, c in rows)
+
+
+if __name__ == "__main__":
+    main()
