@@ -46,16 +46,16 @@ def run(arguments: argparse.Namespace) -> int:
     output.write_text(rules, encoding="utf-8")
     print(f"wrote {output}")
     if arguments.tests:
-        tests = tests_path(output)
+        tests = path_of_tests(output)
         tests.write_text(render_tests(config, output.name), encoding="utf-8")
         print(f"wrote {tests}; run them with: promtool test rules {tests}")
     return 0
 
 
-def tests_path(rules: Path) -> Path:
+def path_of_tests(rules: Path) -> Path:
     """Where the tests of a rule file stand.
 
-    >>> tests_path(Path("deploy/driftgauge.rules.yml")).name
+    >>> path_of_tests(Path("deploy/driftgauge.rules.yml")).name
     'driftgauge.rules.test.yml'
     """
     return rules.with_name(f"{rules.stem}.test.yml")

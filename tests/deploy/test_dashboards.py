@@ -18,10 +18,12 @@ from monitor import events
 from monitor.config import Http
 from monitor.dashboards import Dashboard, dashboards
 from monitor.dashboards.__main__ import render, write
+from monitor.evaluate.verdict import Verdicts
 from monitor.expose.published import Published
 from monitor.expose.self_metrics import SelfMetrics
 from monitor.expose.server import HttpServer
 from monitor.expose.snapshot import RiverAlarms, Snapshot
+from monitor.profile.layout import Layout
 from monitor.telemetry import Telemetry
 from tests.deploy.dashboard_lint import lint, panels
 from tests.deploy.execute import EmptyQuery, answer, execute_dashboard
@@ -156,11 +158,25 @@ def test_provisioning_names_the_data_source_and_the_folder() -> None:
     assert provider["providers"][0]["allowUiUpdates"] is False
 
 
+def with_range(verdicts: Verdicts) -> Verdicts:
+    """The verdicts as if temperatures below 8 degrees had been declared out of range, and became a hundredth more."""
+    layout = verdicts.table.layout
+    temperature = layout.names.index("temperature")
+    signals = tuple(replace(signal, range=(8.0, 71.0)) if place == temperature else signal for place, signal in enumerate(layout.signals))
+    value = verdicts.value.copy()
+    value[:, temperature, verdicts.statistics.index("out_of_range_rate")] = 0.01
+    return replace(verdicts, table=replace(verdicts.table, layout=Layout(signals)), value=value)
+
+
 def eventful() -> Snapshot:
     """A process to which everything has happened that a panel shows, so that no answer may be empty."""
     snapshot = running()
     alarm = RiverAlarms("2013-02", "ALL", "score", "river.drift.ADWIN", 3, snapshot.models[0].watermark_ms or 0)
-    return replace(snapshot, models=(replace(snapshot.models[0], river=(alarm,)),))
+    return replace(
+        snapshot,
+        models=(replace(snapshot.models[0], river=(alarm,)),),
+        verdicts=tuple(with_range(verdicts) for verdicts in snapshot.verdicts),
+    )
 
 
 @pytest.fixture(scope="module")

@@ -137,7 +137,11 @@ def value(chain: Chain, query: str) -> float:
 
 
 def until(chain: Chain, what: str, ready: Callable[[], Any]) -> Any:
-    return wait_for(what, ready, 60, chain.monitor.log)
+    def alive_and_ready() -> Any:
+        assert chain.monitor.alive, chain.monitor.tail()
+        return ready()
+
+    return wait_for(what, alive_and_ready, 60, chain.monitor.log)
 
 
 def test_drift_in_one_segment_reaches_the_webhook_and_names_the_feature(chain: Chain) -> None:
