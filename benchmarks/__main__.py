@@ -38,7 +38,11 @@ def main() -> None:
     seconds = float(os.environ.get("BENCH_LOAD_SECONDS", "600"))
     say(f"memory: 1,000 segments x 50 signals, a full day, then {seconds:.0f} s of load")
     results |= memory.measure(seconds)
-    results["machine"] = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count(), "python": platform.python_version()}
+    results["machine"] = {
+        "processor": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+    }
     RESULTS.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     print(table(results))
 
@@ -54,7 +58,10 @@ def table(results: dict[str, Any]) -> str:
             (f"{client}: ratio to poll + typed decode", f"{figures['ratio']:.2f}", wanted[0]),
             (f"{client}: events per CPU second, with duplicates", f"{figures['events_per_cpu_second_dedup']:,}", wanted[2]),
         ]
-    rows += [(f"librdkafka: events per CPU second, {segments} segments", f"{rate:,}", "the same") for segments, rate in results["segments"].items()]
+    rows += [
+        (f"librdkafka: events per CPU second, {segments} segments", f"{rate:,}", "the same")
+        for segments, rate in results["segments"].items()
+    ]
     ours = 1e6 / results["ingest"]["librdkafka"]["events_per_cpu_second"]
     rows += [
         (f"librdkafka: us per event of {results['event_bytes']} bytes, read and counted", f"{ours:.2f}", ""),

@@ -136,7 +136,7 @@ def measure(broker: str, count: int = EVENTS, turns: int = TURNS) -> dict[str, A
     for client in ("kafka-python", "librdkafka"):
         best = {"floor": 0.0, "counts": 0.0, "dedup": 0.0}
         for _ in range(turns):
-            for kind in best:
+            for kind in tuple(best):
                 best[kind] = max(best[kind], run_worker(kind, client, broker, topics[100], count))
         results["ingest"][client] = {
             "events_per_cpu_second": round(best["counts"]),

@@ -56,7 +56,9 @@ def reference() -> Reference:
     counts = np.ones((1, layout.cells), np.int64)
     table = CountTable(layout, ("ALL",), counts, np.zeros((1, len(signals), 2), np.int64))
     nan = np.full(len(signals), np.nan)
-    return Reference("bench", "1", None, None, 1, None, None, (), (), table, np.full(layout.cells, np.nan), nan, nan, None, None, None, "0" * 64)
+    return Reference(
+        "bench", "1", None, None, 1, None, None, (), (), table, np.full(layout.cells, np.nan), nan, nan, None, None, None, "0" * 64
+    )
 
 
 def events(count: int, segments: int, seed: int = 1) -> list[bytes]:

@@ -40,7 +40,7 @@ def imports(path: Path) -> set[str]:
 def stage(name: str) -> int | None:
     if name.startswith(VOCABULARY):
         return None
-    top = name.split(".")[0]
+    top = name.split(".", maxsplit=1)[0]
     return next((place for place, names in enumerate(STAGES) if top in names), None)
 
 
@@ -49,7 +49,9 @@ def test_imports_point_left_or_to_the_vocabulary(path):
     name = name_of(path)
     here = stage(name)
     if here is None:
-        assert name.startswith((*VOCABULARY, "init", "demo", "rules", "dashboards", "generate")) or name == "__init__", f"{name}: which stage is it?"
+        assert name.startswith((*VOCABULARY, "init", "demo", "rules", "dashboards", "generate")) or name == "__init__", (
+            f"{name}: which stage is it?"
+        )
         return
     for imported in sorted(imports(path)):
         if not imported.startswith("monitor.") or imported.removeprefix("monitor.").startswith(VOCABULARY):

@@ -63,7 +63,12 @@ def test_counts_are_those_of_a_plain_count_over_the_log():
             seen.add(key)
             if row["v"] == "1" and end - 5 * world.MINUTE <= time < end:
                 cell = "missing" if row["x"] is None else sum(row["x"] >= edge for edge in world.EDGES)
-                for segment in ("ALL", f"country={row['country']}", f"device={row['device']}", f"country={row['country']},device={row['device']}"):
+                for segment in (
+                    "ALL",
+                    f"country={row['country']}",
+                    f"device={row['device']}",
+                    f"country={row['country']},device={row['device']}",
+                ):
                     expected[segment, cell] += 1
     _, table = state.versions["1"].windows.views()[0]
     got = Counter()
@@ -76,7 +81,7 @@ def test_counts_are_those_of_a_plain_count_over_the_log():
 
 
 def test_a_batch_delivered_four_times_counts_once():
-    messages = [message for message in world.log(5, partitions=1, minutes=3)[0]]
+    messages = list(world.log(5, partitions=1, minutes=3)[0])
     once, _ = played([messages])
     again = [replace(message, offset=i) for i, message in enumerate(messages * 4)]
     four, _ = played([again])

@@ -34,7 +34,10 @@ CONFIG: dict[str, Any] = {
                 {"name": "y", "type": "numeric"},
                 {"name": "c", "type": "categorical"},
             ],
-            "segments": {"columns": {"country": "country", "device": "device"}, "groupings": [["country"], ["device"], ["country", "device"]]},
+            "segments": {
+                "columns": {"country": "country", "device": "device"},
+                "groupings": [["country"], ["device"], ["country", "device"]],
+            },
             "windows": {"pane": "1m", "short": "5m", "long": "1h", "lateness": "2m"},
             "evaluation": {"min_rows": 20},
             "detectors": [{"river": "river.drift.ADWIN", "signal": "x", "segments": "every"}],
@@ -68,13 +71,18 @@ def reference(edges: Sequence[float] = EDGES, version: str = "1") -> Reference:
     means = np.full(layout.cells, np.nan)
     for index, signal in enumerate(layout.signals):
         if signal.kind == "numeric":
-            inner = [signal.edges[0] - 0.5, *[(a + b) / 2 for a, b in zip(signal.edges, signal.edges[1:], strict=False)], signal.edges[-1] + 0.5]
+            inner = [
+                signal.edges[0] - 0.5,
+                *[(a + b) / 2 for a, b in zip(signal.edges, signal.edges[1:], strict=False)],
+                signal.edges[-1] + 0.5,
+            ]
             means[layout.span(index).start + 3 : layout.span(index).stop] = inner
     table = CountTable(layout, segments, counts, np.zeros((len(segments), len(layout.signals), 2), np.int64))
     return Reference(
         model="m", model_version=version, dataset_version=None, pipeline_version=None, rows=1200, start_ms=None, end_ms=None, schema=(),
         groupings=(("country",), ("device",), ("country", "device")), table=table, bin_means=means,
-        means=np.array([0.0, 0.0, np.nan, 0.5]), stds=np.array([1.0, 1.0, np.nan, 0.25]), hours=None, blocks=None, labels=None, fingerprint="0" * 64,
+        means=np.array([0.0, 0.0, np.nan, 0.5]), stds=np.array([1.0, 1.0, np.nan, 0.25]),
+        hours=None, blocks=None, labels=None, fingerprint="0" * 64,
     )  # fmt: skip
 
 
@@ -136,7 +144,11 @@ def raw(messages: Sequence[Message]) -> RawBatch:
     """One partition's messages as a poll returns them."""
     times = np.full(len(messages), START + 24 * 60 * MINUTE, np.int64)
     return RawBatch(
-        "t", messages[0].partition, [message.value for message in messages], np.array([message.offset for message in messages], np.int64), times
+        "t",
+        messages[0].partition,
+        [message.value for message in messages],
+        np.array([message.offset for message in messages], np.int64),
+        times,
     )
 
 
@@ -181,7 +193,10 @@ def facts(state: ModelState) -> dict[str, Any]:
     }
     for name, version in sorted(state.versions.items()):
         facts[f"{name} open"] = {
-            where: (pane.rows, sorted((leaf, version.pool.counts[row].tolist(), version.pool.tails[row].tolist()) for leaf, row in pane.leaves.items()))
+            where: (
+                pane.rows,
+                sorted((leaf, version.pool.counts[row].tolist(), version.pool.tails[row].tolist()) for leaf, row in pane.leaves.items()),
+            )
             for where, pane in sorted(version.open.items())
         }
         facts[f"{name} windows"] = [(w, t.segments, t.counts.tolist(), t.tails.tolist()) for w, t in version.windows.views()]
@@ -192,7 +207,19 @@ def facts(state: ModelState) -> dict[str, Any]:
 
 def verdict_facts(v: Verdicts) -> Any:
     """A verdict's arrays, to the bit."""
-    arrays = (v.value, v.threshold, v.noise, v.status, v.n_now, v.n_reference, v.unit_factor, v.since_ms, v.share.share, v.share.status, v.share.since_ms)
+    arrays = (
+        v.value,
+        v.threshold,
+        v.noise,
+        v.status,
+        v.n_now,
+        v.n_reference,
+        v.unit_factor,
+        v.since_ms,
+        v.share.share,
+        v.share.status,
+        v.share.since_ms,
+    )
     return v.window, v.segments, [array.tobytes() for array in arrays]
 
 
