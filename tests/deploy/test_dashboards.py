@@ -156,6 +156,8 @@ def test_provisioning_names_the_data_source_and_the_folder() -> None:
     scrape = yaml.safe_load((ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text(encoding="utf-8"))["global"]["scrape_interval"]
     assert source["datasources"][0]["jsonData"]["timeInterval"] == scrape
     assert provider["providers"][0]["allowUiUpdates"] is False
+    mounts = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text(encoding="utf-8"))["services"]["grafana"]["volumes"]
+    assert f"../grafana/dashboards:{provider['providers'][0]['options']['path']}:ro" in mounts
 
 
 def with_range(verdicts: Verdicts) -> Verdicts:
