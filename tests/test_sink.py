@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 
 import pytest
@@ -67,6 +68,7 @@ def test_what_was_not_confirmed_is_delivered_by_a_later_flush(broker, sink, topi
     name = topic()
     sink.send(name, None, b"first")
     sink.flush(30_000)
+    time.sleep(broker.durable_after_s)
     broker.kill()
     sink.send(name, None, b"second")
     with pytest.raises(SinkError, match=f"1 messages for {name} are not confirmed"):

@@ -58,6 +58,8 @@ class ApacheKafka:
 
     name = f"Apache Kafka {VERSION}"
 
+    durable_after_s = 0  # acknowledged is durable
+
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.certificates = make_certificates(folder / "tls")

@@ -12,6 +12,8 @@ from tests.broker.process import ServerProcess, free_ports
 class Noida:
     """One node in ``folder``; ``kill`` and ``start`` again keep its data and its port."""
 
+    durable_after_s = 2  # it writes topics and records down some time after it acknowledged them
+
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.name = f"noida-db {importlib.metadata.version('noida-db')}"

@@ -68,7 +68,7 @@ def test_a_broker_killed_half_way_costs_no_record_and_repeats_none(broker, join,
     name = topic(partitions=2)
     for partition in (0, 1):
         produce(name, numbered(0, 2_000), partition=partition)
-    time.sleep(0 if broker.name.startswith("Apache") else 2)  # noida-db writes a topic down some time after it is made
+    time.sleep(broker.durable_after_s)
     saved: dict = {}
     member = join([name], saved, max_poll_records=250)
     member.read(1_000)
@@ -114,6 +114,7 @@ def test_brokers_that_are_gone_are_told_in_the_health(broker, join, topic, produ
     produce(name, numbered(0, 3))
     member = join([name], connect_timeout="1s")
     member.read(3)
+    time.sleep(broker.durable_after_s)
     broker.kill()
     poll_until(lambda: "refused" in member.source.health().last_error, member)
     broker.start()

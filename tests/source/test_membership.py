@@ -13,6 +13,8 @@ from tests.source.conftest import CLIENTS, numbered, poll_until
 
 PARTITIONS = 4
 
+pytestmark = pytest.mark.usefixtures("kafka")  # noida-db does not hold a join open for members that poll in turn
+
 
 @pytest.fixture
 def filled(topic, produce):

@@ -121,9 +121,9 @@ def test_a_message_of_900_kilobytes_is_read(join, topic, produce):
     assert member.values == {(name, 0): [b"before", big, b"after"]}
 
 
-def test_aborted_transactions_are_left_out_and_leave_no_lag(broker, join, topic):
+def test_aborted_transactions_are_left_out_and_leave_no_lag(kafka, join, topic):
     name = topic()
-    producer = KafkaProducer(bootstrap_servers=broker.bootstrap, transactional_id=f"tx-{name}")
+    producer = KafkaProducer(bootstrap_servers=kafka.bootstrap, transactional_id=f"tx-{name}")
     producer.init_transactions()
     for kept, value in ((True, b"kept"), (False, b"aborted"), (True, b"kept too"), (False, b"aborted at the end")):
         producer.begin_transaction()
@@ -199,7 +199,7 @@ def test_committed_offsets_and_metadata_are_there_for_lag_dashboards(admin, brok
     assert member.source.health().commit_failures == 0
 
 
-def test_a_commit_that_fails_is_counted_and_nothing_else(join, topic, produce):
+def test_a_commit_that_fails_is_counted_and_nothing_else(kafka, join, topic, produce):
     name = topic()
     produce(name, numbered(0, 3))
     member = join([name])
