@@ -30,7 +30,7 @@ class RawBatch:
     partition: int
     values: Sequence[bytes | None]
     offsets: Int64  # [n]
-    timestamps_ms: Int64  # [n] the record's own timestamp
+    timestamps_ms: Int64  # [n] the record's own timestamp; -1: unknown (files), and then nothing is in the future
     keys: Sequence[bytes | None] | None = None
     headers: Sequence[Sequence[tuple[str, bytes | None]]] | None = None
 
