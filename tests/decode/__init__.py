@@ -14,7 +14,9 @@ from monitor.decode import Decoder
 
 
 def model(
-    features: Sequence[Mapping[str, Any]] = ({"name": "x", "type": "numeric"},), columns: Mapping[str, str] | None = None, **predictions: Any
+    features: Sequence[Mapping[str, Any]] = ({"name": "x", "type": "numeric"},),
+    columns: Mapping[str, str] | None = None,
+    **predictions: Any,
 ) -> ModelConfig:
     """A model whose events are ``{"id": …, "ts": …, "x": …}`` unless said otherwise; keys of ``segments`` go in ``columns``."""
     segments = predictions.pop("segments", {}) | ({"columns": columns} if columns else {})
@@ -43,7 +45,9 @@ def raw(
     return RawBatch("t", partition, encoded, np.arange(first_offset, first_offset + n), np.full(n, timestamp_ms, np.int64), keys, headers)
 
 
-def decode(config: ModelConfig, *values: Any, vocabulary: Mapping[str, tuple[str, ...]] | None = None, **more: Any) -> tuple[Batch, list[Rejection]]:
+def decode(
+    config: ModelConfig, *values: Any, vocabulary: Mapping[str, tuple[str, ...]] | None = None, **more: Any
+) -> tuple[Batch, list[Rejection]]:
     """Decode the values as one partition."""
     return Decoder(config, vocabulary or {}).decode([raw(values, **more)])
 

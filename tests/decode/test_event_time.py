@@ -69,7 +69,9 @@ def test_what_is_no_number_is_no_time_in_a_numeric_unit(unit, value):
     assert reasons(rejections) == ["bad_time"]
 
 
-@pytest.mark.parametrize("value", ["yesterday", "", "2013-13-01", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", 5, 5.0, True, "\ud800"])
+@pytest.mark.parametrize(
+    "value", ["yesterday", "", "2013-13-01", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", 5, 5.0, True, "\ud800"]
+)
 def test_what_is_no_date_is_no_time_in_iso8601(value):
     _, rejections = decode(model(time={"path": "ts", "unit": "iso8601"}), event(ts=value))
     assert reasons(rejections) == ["bad_time"]

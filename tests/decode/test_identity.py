@@ -19,7 +19,16 @@ def test_the_hash_is_xxh3_128_of_utf_8():
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [("abc", "abc"), (17, "17"), (-17, "-17"), (17.0, "17"), (2**80, str(2**80)), ("é𝄞", "é𝄞"), ("i" * 512, "i" * 512), (10**511, "1" + "0" * 511)],
+    [
+        ("abc", "abc"),
+        (17, "17"),
+        (-17, "-17"),
+        (17.0, "17"),
+        (2**80, str(2**80)),
+        ("é𝄞", "é𝄞"),
+        ("i" * 512, "i" * 512),
+        (10**511, "1" + "0" * 511),
+    ],
 )
 def test_an_id_is_hashed_by_its_text_whatever_its_type(value, text):
     batch, rejections = decode(model(), event(id="other"), event(id=value))

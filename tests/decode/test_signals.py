@@ -155,7 +155,13 @@ def test_features_stand_anywhere_in_objects_and_arrays():
         id="meta[1].id",
         time={"path": "meta[0]"},
     )
-    good = {"in": [{"v": 1}, "seg", {"v": 3, "w": 0}, 4], "dotted.key": [0, ["q"]], "deep": {"er": {"est": 5}}, "x/y": 6, "meta": [7, {"id": "i"}]}
+    good = {
+        "in": [{"v": 1}, "seg", {"v": 3, "w": 0}, 4],
+        "dotted.key": [0, ["q"]],
+        "deep": {"er": {"est": 5}},
+        "x/y": 6,
+        "meta": [7, {"id": "i"}],
+    }
     short = {"in": [{"v": 1}], "dotted.key": [], "deep": {"er": {}}, "meta": [8, {"id": "j"}]}
     empty = short | {"in": None, "deep": None}  # null where an array is expected takes the general decode
     batch, rejections = decode(config, good, short, empty, good, vocabulary={"c": ("p", "q")})
@@ -168,7 +174,9 @@ def test_features_stand_anywhere_in_objects_and_arrays():
 
 
 def test_a_feature_below_something_that_has_no_parts_is_invalid_and_below_null_missing():
-    config = model([{"name": "a", "type": "numeric", "path": "f.a"}, {"name": "b", "type": "categorical", "path": "f.b"}], columns={"s": "f.s"})
+    config = model(
+        [{"name": "a", "type": "numeric", "path": "f.a"}, {"name": "b", "type": "categorical", "path": "f.b"}], columns={"s": "f.s"}
+    )
     for parent in ("text", 5, [1], True):
         batch, rejections = decode(config, event(f=parent))
         assert rejections == []
@@ -222,7 +230,15 @@ def test_a_mapping_that_types_cannot_express_is_decoded_all_the_same(paths):
     assert reasons(rejections) == ["not_json"]
 
     def value(fields, path):
-        steps = {"p": ["p"], "p.q": ["p", "q"], "p[0]": ["p", 0], "p[0][1]": ["p", 0, 1], 'p."q\\r"': ["p", "q\\r"], "q": ["q"], "p[9999]": ["p", 9999]}
+        steps = {
+            "p": ["p"],
+            "p.q": ["p", "q"],
+            "p[0]": ["p", 0],
+            "p[0][1]": ["p", 0, 1],
+            'p."q\\r"': ["p", "q\\r"],
+            "q": ["q"],
+            "p[9999]": ["p", 9999],
+        }
         found = fields
         try:
             for step in steps[path]:
@@ -255,7 +271,9 @@ def test_a_source_reads_keys_and_headers_only_where_a_path_asks_for_them():
     assert needs(model()) == Needs(False, False)
     assert needs(model(id="$key")) == Needs(True, False)
     assert needs(model(columns={"s": "$header.s"})) == Needs(False, True)
-    assert needs(model([{"name": "x", "type": "numeric", "path": "$header.x"}], id="$key", time={"path": "$timestamp"})) == Needs(True, True)
+    assert needs(model([{"name": "x", "type": "numeric", "path": "$header.x"}], id="$key", time={"path": "$timestamp"})) == Needs(
+        True, True
+    )
 
 
 def test_nulls_change_no_value_of_the_rows_around_them():
