@@ -116,8 +116,9 @@ def local(tree: dict[str, Any], broker: str, port: int, workspace: Workspace) ->
     return tree
 
 
-def build_reference(workspace: Workspace) -> None:
-    """Make the reference by the command that a user would give. Raises ``CalledProcessError``."""
+def build_reference(workspace: Workspace) -> str:
+    """Make the reference by the command that a user would give; returns what it says. Raises ``CalledProcessError``."""
     command = [sys.executable, "-m", "monitor", "reference", "build"]
     arguments = ["--data", str(workspace.training), "-c", str(workspace.config), "-o", str(workspace.reference)]
-    subprocess.run([*command, *arguments], check=True)
+    said = subprocess.run([*command, *arguments], check=True, capture_output=True, text=True).stdout
+    return said.strip().removeprefix(f"{workspace.reference}: ")
