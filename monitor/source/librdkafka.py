@@ -185,8 +185,8 @@ class LibrdkafkaSource:
         self._open()
 
     def _leave(self) -> None:
-        consumer, self._consumer = self._consumer, None
-        consumer.close()
+        self._consumer.close()  # revokes, and whoever is told of it may still commit
+        self._consumer = None
         self._gone(frozenset(self._owned), self._listener.lost)
 
     # Rebalances; called by the client from within ``consume`` and ``close``.

@@ -1,0 +1,148 @@
+"""The command line as a user meets it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+import monitor
+from monitor.__main__ import COMMANDS, main
+from tests.flow import world
+
+ROOT = Path(__file__).parents[2]
+
+
+def driftgauge(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "monitor", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False, **options
+    )
+
+
+def write(folder: Path, **changes) -> Path:
+    tree = {"source": {"client": "ndjson", "path": "events.ndjson"}, "models": [{**world.CONFIG["models"][0], **changes}]}
+    (folder / "events.ndjson").write_text("")
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump(tree))
+    return path
+
+
+def test_version_is_said():
+    done = driftgauge("--version")
+    assert (done.returncode, done.stdout) == (0, f"driftgauge {monitor.__version__}\n")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself_with_examples(command, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([command, "--help"])
+    assert ended.value.code == 0
+    shown = capsys.readouterr().out
+    assert "example" in shown
+    assert f"driftgauge {command}" in shown
+
+
+def test_no_command_is_a_usage_error():
+    done = driftgauge()
+    assert done.returncode == 2
+    assert "COMMAND" in done.stderr
+
+
+def test_check_says_every_mistake_at_once_with_its_path(tmp_path):
+    path = write(
+        tmp_path, features=[{"name": "x", "type": "number"}, {"name": "y", "type": "numeric", "rnage": [0, 1]}], windows={"pane": 5}
+    )
+    done = driftgauge("check", "-c", str(path))
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.splitlines() == [
+        f"driftgauge: {path}: 3 mistakes",
+        "  models[0].features[0].type: expected numeric or categorical, got 'number'",
+        "  models[0].features[1].rnage: unknown key; did you mean 'range'?",
+        "  models[0].windows.pane: expected a duration with a unit such as 30s, 5m, 1h or 30d, got 5",
+    ]
+
+
+def test_check_looks_into_secrets_references_and_the_broker_together(tmp_path):
+    path = write(tmp_path, references=["nowhere.json.gz"])
+    tree = yaml.safe_load(path.read_text())
+    tree["source"] = {"brokers": ["127.0.0.1:1"], "connect_timeout": "1s"}
+    tree["http"] = {"bearer_token": {"env": "DRIFTGAUGE_NO_SUCH_VARIABLE"}}
+    path.write_text(yaml.safe_dump(tree))
+    done = driftgauge("check", "-c", str(path))
+    assert done.returncode == 2
+    assert "3 mistakes" in done.stderr
+    assert "http.bearer_token: environment variable DRIFTGAUGE_NO_SUCH_VARIABLE is not set or empty" in done.stderr
+    assert "models[0].references[0]: " in done.stderr
+    assert "nowhere.json.gz" in done.stderr
+    assert "source: no broker of source.brokers can be used" in done.stderr
+
+
+def test_check_passes_a_configuration_that_can_run(tmp_path):
+    done = driftgauge("check", "-c", str(write(tmp_path)))
+    assert done.returncode == 0, done.stderr
+    assert "no mistakes" in done.stdout
+    assert "NO_REFERENCE" in done.stdout
+
+
+@pytest.mark.parametrize(("text", "said"), [("models: [", "expected YAML"), ("- 1", "expected a mapping with source and models, got list")])
+def test_a_file_that_is_no_configuration_is_said(tmp_path, text, said):
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    done = driftgauge("check", "-c", str(path))
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_missing_file_is_said(tmp_path):
+    done = driftgauge("run", "-c", str(tmp_path / "none.yaml"))
+    assert done.returncode == 2
+    assert "none.yaml" in done.stderr
+    assert "cannot be read" in done.stderr
+
+
+def test_the_schema_accepts_our_configurations_and_refuses_unknown_keys(capsys):
+    assert main(["schema"]) == 0
+    schema = json.loads(capsys.readouterr().out)
+    for path in sorted((ROOT / "configs").glob("*.yaml")):
+        tree = yaml.safe_load(path.read_text())
+        jsonschema.validate(tree, schema)
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate({**tree, "sorce": 1}, schema)
+
+
+def test_run_until_the_end_of_a_file_judges_saves_and_goes_on_where_it_stopped(tmp_path):
+    path = write(tmp_path)
+    tree = yaml.safe_load(path.read_text())
+    tree["http"] = {"port": 0}
+    path.write_text(yaml.safe_dump(tree))
+    lines = [message.value for message in world.log(1, partitions=1, minutes=30)[0] if message.value and b"\n" not in message.value]
+    events = tmp_path / "events.ndjson"
+    events.write_bytes(b"\n".join(lines[:150]) + b"\n")
+    first = driftgauge("run", "-c", str(path), "--until-end", env={"PATH": "/usr/bin:/bin", "DRIFTGAUGE_LOG_FORMAT": "json"})
+    assert first.returncode == 0, first.stderr
+    said = [json.loads(line) for line in first.stderr.splitlines() if line.startswith("{")]
+    assert {"ProcessStarted", "PartitionsAssigned", "SourceFinished", "ProcessStopped"} <= {line["event"] for line in said}
+    assert next(line for line in said if line["event"] == "SourceFinished")["messages"] == 150
+
+    events.write_bytes(b"\n".join(lines) + b"\n")
+    second = driftgauge("run", "-c", str(path), "--until-end", env={"PATH": "/usr/bin:/bin", "DRIFTGAUGE_LOG_FORMAT": "json"})
+    said = [json.loads(line) for line in second.stderr.splitlines() if line.startswith("{")]
+    assert next(line for line in said if line["event"] == "SourceFinished")["messages"] == len(lines), "the ledger goes on"
+    assert any(line["event"] == "StateLoaded" for line in said)
+
+
+def test_healthcheck_says_when_nobody_answers(tmp_path):
+    path = write(tmp_path)
+    tree = yaml.safe_load(path.read_text())
+    tree["http"] = {"port": 1}
+    path.write_text(yaml.safe_dump(tree))
+    done = driftgauge("healthcheck", "-c", str(path))
+    assert done.returncode == 1
+    assert "expected an answer from 127.0.0.1:1" in done.stderr

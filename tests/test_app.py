@@ -1,0 +1,191 @@
+"""The main job on the real broker, as the process that users run."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+import uuid
+from pathlib import Path
+
+import pytest
+import yaml
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import NewTopic
+
+from monitor.checkpoint.checkpoint import Checkpoint
+from monitor.checkpoint.store import Store
+from monitor.reference.format import with_fingerprint, write_reference
+from tests.flow import world
+
+ROOT = Path(__file__).parents[1]
+PARTITIONS = 3
+pytestmark = pytest.mark.broker
+
+
+@pytest.fixture(scope="module")
+def logs():
+    return world.log(21, partitions=PARTITIONS, minutes=60)
+
+
+@pytest.fixture(scope="module")
+def filled(broker, logs):
+    """A topic that holds the log."""
+    topic = f"app-{uuid.uuid4().hex[:8]}"
+    admin = KafkaAdminClient(bootstrap_servers=broker.bootstrap)
+    # The events are of a past year, and brokers delete by the records' timestamps.
+    admin.create_topics([NewTopic(topic, PARTITIONS, 1, topic_configs={"retention.ms": "-1"}), NewTopic(f"{topic}-rejected", 1, 1)])
+    admin.close()
+    producer = KafkaProducer(bootstrap_servers=broker.bootstrap, compression_type="lz4", linger_ms=20)
+    for messages in logs:
+        for message in messages:
+            when = world.START + 24 * 60 * world.MINUTE
+            producer.send(topic, message.value, key=b"k", partition=message.partition, timestamp_ms=when)
+    producer.flush()
+    producer.close()
+    return topic
+
+
+def configured(folder: Path, broker: str, topic: str, client: str, **model_changes) -> Path:
+    write_reference(with_fingerprint(world.reference()), folder / "reference.json.gz")
+    model = {**world.CONFIG["models"][0], "references": ["reference.json.gz"], **model_changes}
+    model["predictions"] = {**model["predictions"], "topic": topic, "dead_letter_topic": f"{topic}-rejected"}
+    tree = {
+        "source": {"client": client, "brokers": [broker], "group": f"g-{uuid.uuid4().hex[:8]}", "poll_timeout": "200ms"},
+        "models": [model],
+        "http": {"port": 0},
+        "state": {"directory": "state"},
+    }
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump(tree))
+    return path
+
+
+def saved_facts(folder: Path):
+    checkpoint = Checkpoint(Store(folder / "state", 3), {"m": world.fresh()})
+    resumed = checkpoint.resume()
+    checkpoint.store.close()
+    assert resumed.epoch > 0
+    return world.facts(checkpoint.models["m"]), checkpoint.models["m"].offsets
+
+
+class Running:
+    """``driftgauge run`` as a process."""
+
+    def __init__(self, config: Path) -> None:
+        self.log = (config.parent / "log").open("w+")
+        environment = {**os.environ, "DRIFTGAUGE_LOG_FORMAT": "json"}
+        command = [sys.executable, "-m", "monitor", "run", "-c", str(config)]
+        self.process = subprocess.Popen(command, cwd=ROOT, stderr=self.log, env=environment)
+
+    def events(self) -> list[dict]:
+        self.log.flush()
+        text = (Path(self.log.name)).read_text()
+        return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+
+    def address(self) -> str:
+        return self.wait(lambda: next((e["address"] for e in self.events() if e["event"] == "ServerStarted"), None))
+
+    def get(self, path: str):
+        with urllib.request.urlopen(self.address() + path, timeout=5) as answer:
+            return json.load(answer)
+
+    def wait(self, look, seconds: float = 60):
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            assert self.process.poll() is None, Path(self.log.name).read_text()[-3000:]
+            found = look()
+            if found:
+                return found
+            time.sleep(0.2)
+        raise AssertionError(f"waited {seconds} s; the log ends with\n{Path(self.log.name).read_text()[-3000:]}")
+
+    def counted(self) -> int:
+        return self.get("api/v1/status")["models"][0]["ledger"]["messages"] if self.get("api/v1/status")["models"] else 0
+
+    def stop(self) -> tuple[int, float]:
+        began = time.monotonic()
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(30)
+        return code, time.monotonic() - began
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+        self.log.close()
+
+
+@pytest.mark.parametrize("client", ["kafka-python", "librdkafka"])
+def test_sigterm_stops_within_ten_seconds_with_the_state_saved(broker, filled, logs, tmp_path, client):
+    config = configured(tmp_path, broker.bootstrap, filled, client)
+    total = sum(map(len, logs))
+    with Running(config) as running:
+        running.wait(lambda: running.counted() == total)
+        code, seconds = running.stop()
+    assert code == 0
+    assert seconds < 10
+    stopped = next(e for e in running_events(tmp_path) if e["event"] == "ProcessStopped")
+    assert stopped["state_saved"] is True
+    facts, offsets = saved_facts(tmp_path)
+    assert offsets == {p: len(messages) for p, messages in enumerate(logs)}
+    assert facts["ledger"][0] == total
+
+    with Running(config) as again:  # nothing is read twice
+        again.wait(lambda: any(e["event"] == "PartitionsAssigned" for e in again.events()))
+        again.wait(lambda: again.get("api/v1/status")["phase"] == "running")
+        assert again.counted() == total
+        assert again.stop()[0] == 0
+    assert saved_facts(tmp_path)[0] == facts
+
+
+def running_events(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in (folder / "log").read_text().splitlines() if line.startswith("{")]
+
+
+def test_both_clients_and_a_replay_of_the_log_end_in_the_same_state(broker, filled, logs, tmp_path):
+    expected = world.fresh(partitions=PARTITIONS)
+    import numpy as np
+
+    world.play(expected, world.polls(logs, np.random.default_rng(0), 10_000))
+    for client in ("kafka-python", "librdkafka"):
+        folder = tmp_path / client
+        folder.mkdir()
+        config = configured(folder, broker.bootstrap, filled, client)
+        command = [sys.executable, "-m", "monitor", "run", "-c", str(config), "--until-end"]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=90, check=False)
+        assert done.returncode == 0, done.stderr[-3000:]
+        assert saved_facts(folder)[0] == world.facts(expected), client
+
+
+def test_dead_letters_tell_why_and_where_from(broker, filled, logs, tmp_path):
+    config = configured(tmp_path, broker.bootstrap, filled, "kafka-python")
+    command = [sys.executable, "-m", "monitor", "run", "-c", str(config), "--until-end"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=90, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    consumer = KafkaConsumer(bootstrap_servers=broker.bootstrap)
+    place = TopicPartition(f"{filled}-rejected", 0)
+    consumer.assign([place])
+    consumer.seek_to_beginning(place)
+    end = consumer.end_offsets([place])[place]
+    letters = {}
+    while consumer.position(place) < end:
+        for record in consumer.poll(1_000).get(place, ()):
+            headers = {name: value.decode() for name, value in record.headers}
+            where = (int(headers["driftgauge-partition"]), int(headers["driftgauge-offset"]))
+            letters[where] = (record.value, headers["driftgauge-topic"], headers["driftgauge-reason"], headers["driftgauge-detail"])
+    consumer.close()
+    bad = {(m.partition, m.offset): m.value for messages in logs for m in messages if m.value is not None and m.value in world.BAD}
+    assert {where: letter[0] for where, letter in letters.items()} == bad
+    reasons = {letter[0]: letter[2] for letter in letters.values()}
+    assert reasons[b"{"] == "not_json"
+    assert reasons[b"[1]"] == "not_an_object"
+    assert reasons[b'{"id": "q"}'] == "no_time"
+    assert reasons[b'{"ts": 1700000000000}'] == "no_id"
+    assert all(letter[1] == filled and letter[3] for letter in letters.values())
