@@ -1,0 +1,143 @@
+"""Detectors of river see means of panes, never NaN, and go on after a restart as if nothing had happened."""
+
+from __future__ import annotations
+
+import math
+import os
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from monitor.config import RiverDetector
+from monitor.errors import ConfigError
+from monitor.profile.table import CountTable
+from monitor.river import RiverWatch, pack_river, pane_means, unpack_river
+from tests.flow import world
+
+REFERENCE = world.reference()
+LAYOUT = REFERENCE.layout
+X = LAYOUT.names.index("x")
+DETECTORS = ("river.drift.ADWIN", "river.drift.PageHinkley", "river.drift.KSWIN")
+
+
+def table(**cells: dict[int, int]) -> CountTable:
+    """Counts of x by segment: ``table(ALL={cell: count})``; the other signals are missing."""
+    segments = tuple(sorted(cells))
+    counts = np.zeros((len(segments), LAYOUT.cells), np.int64)
+    for row, segment in enumerate(segments):
+        for cell, count in cells[segment].items():
+            counts[row, LAYOUT.span(X).start + cell] = count
+        for index in range(len(LAYOUT.signals)):
+            if index != X:
+                counts[row, LAYOUT.span(index).start] = sum(cells[segment].values())
+    return CountTable(LAYOUT, segments, counts, np.zeros((len(segments), len(LAYOUT.signals), 2), np.int64))
+
+
+def watch(name: str = "river.drift.ADWIN", segments: str = "every", **parameters) -> RiverWatch:
+    return RiverWatch([RiverDetector(river=name, signal="x", segments=segments, parameters=parameters)])
+
+
+def test_the_mean_of_a_pane_is_that_of_the_reference_means_weighted_by_counts():
+    middle, last = 3 + 4, 3 + len(world.EDGES)  # a cell [-0.5, 0) has the mean -0.25 in the world's reference; overflow 2.5
+    names, means = pane_means(table(ALL={middle: 3, last: 1}, B={0: 5}), REFERENCE, "x")
+    assert names == ["ALL"], "a segment without a value has no mean"
+    assert means.tolist() == [(3 * -0.25 + 2.5) / 4]
+
+
+def test_missing_invalid_and_non_finite_values_never_reach_a_detector():
+    seen = []
+
+    class Recorder:
+        drift_detected = False
+
+        def update(self, value: float) -> None:
+            seen.append(value)
+
+    watched = watch()
+    watched.update(table(ALL={3: 1}), REFERENCE, 1)
+    watched.watched[0, "ALL"].detector = Recorder()
+    for cells in ({0: 9}, {1: 9}, {2: 9}, {}, {0: 1, 5: 1}):
+        watched.update(table(ALL=cells), REFERENCE, 2)
+    assert len(seen) == 1
+    assert all(math.isfinite(value) for value in seen)
+
+
+def shifting_panes(count: int) -> list[CountTable]:
+    random = np.random.default_rng(3)
+    panes = []
+    for number in range(count):
+        centre = 5 if number < count // 2 else 10
+        cells = random.integers(centre - 1, centre + 2, 50)
+        panes.append(table(ALL=dict(zip(*(a.tolist() for a in np.unique(cells, return_counts=True)), strict=True))))
+    return panes
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_a_shift_of_the_mean_is_an_alarm_with_its_time(name):
+    parameters = {"seed": 1} if name.endswith("KSWIN") else {}
+    parameters |= {"threshold": 5} if name.endswith("PageHinkley") else {}
+    watched = watch(name, **parameters)
+    for number, pane in enumerate(shifting_panes(400)):
+        watched.update(pane, REFERENCE, number)
+    found = watched.watched[0, "ALL"]
+    assert found.alarms >= 1
+    assert found.last_alarm_ms is not None
+    assert found.last_alarm_ms >= 200
+
+
+@settings(max_examples=15, deadline=None)
+@given(cut=st.integers(0, 300), name=st.sampled_from(DETECTORS))
+def test_a_restart_changes_no_alarm(cut, name):
+    parameters = {"seed": 1} if name.endswith("KSWIN") else {}
+    whole, cut_in_two = watch(name, **parameters), watch(name, **parameters)
+    for number, pane in enumerate(shifting_panes(300)):
+        if number == cut:
+            cut_in_two = unpack_river(pack_river(cut_in_two), cut_in_two.configured)
+        whole.update(pane, REFERENCE, number)
+        cut_in_two.update(pane, REFERENCE, number)
+        a, b = whole.watched[0, "ALL"], cut_in_two.watched[0, "ALL"]
+        assert (a.alarms, a.last_alarm_ms) == (b.alarms, b.last_alarm_ms)
+
+
+def test_only_all_is_watched_unless_every_segment_is_asked_for():
+    both = table(ALL={5: 1}, B={5: 1})
+    for segments, expected in (("all", {(0, "ALL")}), ("every", {(0, "ALL"), (0, "B")})):
+        watched = watch(segments=segments)
+        watched.update(both, REFERENCE, 1)
+        assert watched.watched.keys() == expected
+
+
+def test_without_a_reference_there_are_no_means():
+    watched = watch()
+    watched.update(table(ALL={5: 1}), None, 1)
+    assert watched.watched == {}
+
+
+class Hostile:
+    """What a tampered state folder could hold."""
+
+    def __reduce__(self):
+        return os.system, ("echo tampered",)
+
+
+@pytest.mark.parametrize("data", [b"", b"junk", pickle.dumps([Hostile()]), pickle.dumps([eval])])
+def test_a_state_that_holds_anything_else_is_refused(data, capfd):
+    with pytest.raises(ValueError, match="expected saved detectors of river"):
+        unpack_river(data, [])
+    assert "tampered" not in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("os.system", "expected a detector of river.drift"), ("river.drift.Nothing", "has no 'Nothing'")]
+)
+def test_another_name_than_a_detector_of_river_is_a_mistake(name, said):
+    with pytest.raises(ConfigError, match=said):
+        world.model_config(detectors=[{"river": name, "signal": "x"}])
+
+
+def test_a_categorical_signal_has_no_mean_to_watch():
+    with pytest.raises(ConfigError, match=r"detectors\[0\].signal: expected a numeric feature or score, got 'c'"):
+        world.model_config(detectors=[{"river": "river.drift.ADWIN", "signal": "c"}])
