@@ -114,7 +114,7 @@ def bin_name(label: str) -> str:
     """A bin for people: its ends with as few decimals as keep them within a twentieth of its width.
 
     >>> bin_name("1004.5 to 1008.2"), bin_name("0.0474259 to 0.054459"), bin_name("64.4 to 130"), bin_name("9E"), bin_name("unseen")
-    ('1004.5 to 1008.2', '0.047 to 0.054', '64 to 130', '9E', 'never seen before')
+    ('1004.5 to 1008.2', '0.0474 to 0.0545', '64 to 130', '9E', 'never seen before')
     """
     if label == "unseen":
         return "never seen before"

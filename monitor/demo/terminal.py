@@ -37,8 +37,8 @@ class Ink:
 def bar(done: int, total: int, reached: str) -> str:
     """Progress in rows, and the event time reached.
 
-    >>> bar(71_205, 284_821, "2013-05-19")
-    '######------------------  25 %    71,205 rows   events of 2013-05-19'
+    >>> bar(71_206, 284_821, "2013-05-19")
+    '######------------------  25 %    71,206 rows   events of 2013-05-19'
     """
     share = min(done / total, 1.0) if total else 1.0
     full = int(share * _BAR_WIDTH)
