@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from monitor.dashboards.board import MODEL, Dashboard, Variable, dashboard
-from monitor.dashboards.overview import WINDOW
+from monitor.dashboards.overview import DISTANCES, WINDOW
 from monitor.dashboards.panel import ORANGE, dashed, lines, over_time, pick, row, states, steps, table
 
 _MODEL = 'model=~"$model"'
@@ -38,7 +38,8 @@ def drift() -> Dashboard:
                 "Drifted signals by segment",
                 "Number of signals whose distribution drifted. Where a segment has too few rows to be judged, its band is broken.",
                 over_time(
-                    f"max by (version, segment) ({pick('driftgauge_signals_drifted', _SEGMENT, kind='distribution')})",
+                    "sum by (version, segment) (max by (version, segment, kind)"
+                    f" ({pick('driftgauge_signals_drifted', _SEGMENT, DISTANCES)}))",
                     "{{version}} {{segment}}",
                 ),
                 "none",

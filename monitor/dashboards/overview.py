@@ -8,6 +8,8 @@ from monitor.dashboards.panel import BLUE, ORANGE, RED, lines, over_time, pick, 
 _MODEL = 'model=~"$model"'
 _WINDOW = 'model=~"$model",window=~"$window"'
 _UNKNOWN = 'status=~"insufficient_data|partial|no_reference"'
+DISTANCES = 'kind=~"distribution|prediction"'
+"""Counts of drifted features and of drifted predictions."""
 _DETAILS = (
     "/d/driftgauge-drift?var-model=${__data.fields.model:percentencode}&var-version=${__data.fields.version:percentencode}"
     "&var-window=${__data.fields.window:percentencode}&var-segment=${__data.fields.segment:percentencode}&${__url_time_range}"
@@ -17,7 +19,10 @@ WINDOW = Variable("window", "Window", pick("driftgauge_segment_status", _MODEL),
 
 def overview() -> Dashboard:
     """The dashboard."""
-    drifted = f"max by (model, version, window, segment) ({pick('driftgauge_signals_drifted', _WINDOW, kind='distribution')})"
+    drifted = (
+        "sum by (model, version, window, segment) (max by (model, version, window, segment, kind)"
+        f" ({pick('driftgauge_signals_drifted', _WINDOW, DISTANCES)}))"
+    )
     degraded = f"max by (model, version, window, segment) ({pick('driftgauge_signals_drifted', _WINDOW, kind='quality')})"
     rows = f"max by (model, version, window, segment) ({pick('driftgauge_window_rows', _WINDOW)})"
     effect = (
@@ -48,10 +53,10 @@ def overview() -> Dashboard:
             ),
             states(
                 "Drifted signals in the whole traffic",
-                "Number of signals whose distribution differs from the reference by more than the threshold and more than chance.",
+                "Number of features (distribution) and of predictions (prediction) that differ by more than the threshold and chance.",
                 over_time(
-                    f"max by (model, version) ({pick('driftgauge_signals_drifted', _WINDOW, segment='ALL', kind='distribution')})",
-                    "{{model}} {{version}}",
+                    f"max by (model, version, kind) ({pick('driftgauge_signals_drifted', _WINDOW, DISTANCES, segment='ALL')})",
+                    "{{model}} {{version}} {{kind}}",
                 ),
                 "none",
                 steps((1, ORANGE)),

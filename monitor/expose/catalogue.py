@@ -155,8 +155,9 @@ METRICS: Mapping[str, Metric] = MappingProxyType({metric.name: metric for metric
 
 KINDS: Mapping[str, Mapping[str, str]] = MappingProxyType({
     "driftgauge_signals_drifted": {
-        "distribution": "Distance of the values' distribution.",
-        "quality": "Share of missing, invalid, unseen or out-of-range values.",
+        "distribution": "Distance of a feature's distribution.",
+        "prediction": "Distance of the distribution of the score or of the predicted class; no feature can have their names.",
+        "quality": "Share of missing, invalid, unseen or out-of-range values, of features and predictions.",
     },
     "driftgauge_counts_memory_bytes": {
         "open": "Panes that still take rows.",

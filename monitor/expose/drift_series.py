@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.config.model import RESERVED
 from monitor.evaluate.cells import DISTANCES, applicable, rate_counts, rows_counted
 from monitor.evaluate.verdict import Status, Verdicts
 from monitor.expose.catalogue import METRICS, Metric
@@ -174,12 +175,18 @@ def _segments(page: _Page, urgent: Float64, rows: NDArray[np.int64]) -> Iterator
     one = page.of
     yield page.block("driftgauge_window_rows", _CLOSE, rows, urgent)
     quality = np.array([is_quality(name) for name in one.statistics], bool)
-    drifted = np.empty((len(one.segments), 2))
-    for column, chosen in enumerate((~quality, quality)):
-        status = one.status[:, :, chosen]
+    prediction = np.array([name in RESERVED for name in one.signals], bool)
+    kinds = {
+        "distribution": (~prediction, ~quality),
+        "prediction": (prediction, ~quality),
+        "quality": (np.ones_like(prediction), quality),
+    }
+    drifted = np.empty((len(one.segments), len(kinds)))
+    for column, (signals, statistics) in enumerate(kinds.values()):
+        status = one.status[:, signals][:, :, statistics]
         judged = ((status == Status.DRIFTED) | (status == Status.STABLE)).any(axis=(1, 2))
         drifted[:, column] = np.where(judged, (status == Status.DRIFTED).any(axis=2).sum(axis=1), np.nan)
-    tails = _text([',kind="distribution"} ', ',kind="quality"} '])
+    tails = _text([f',kind="{kind}"}} ' for kind in kinds])
     yield page.block("driftgauge_signals_drifted", tails, drifted, urgent[:, None])
     share = one.share
     yield page.block("driftgauge_segment_share_ratio", _CLOSE, share.share, urgent)

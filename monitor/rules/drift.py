@@ -10,12 +10,13 @@ Drift is a warning. It says that the data changed, not that the model got worse,
 from __future__ import annotations
 
 from monitor.config import Alerts
+from monitor.config.model import RESERVED
 from monitor.rules.rule import ONE_PROCESS, Alert, query_template, series
 
 _WHERE = "{{ $labels.model }} {{ $labels.version }}, segment {{ $labels.segment }}, {{ $labels.window }} window"
 _VALUES = "$labels.model $labels.version $labels.window $labels.segment"
 _SIGNAL_VALUES = "$labels.model $labels.version $labels.signal"
-_PREDICTIONS = "score|predicted_class"
+_PREDICTIONS = "|".join(RESERVED)
 _RATES = ".+_rate"
 
 
@@ -31,12 +32,11 @@ def drift_alerts(model: str, settings: Alerts) -> tuple[Alert, ...]:
             f"max {ONE_PROCESS} ({series('driftgauge_signals_drifted', model=model, kind='distribution')}) > 0",
             "Inputs of a model are distributed differently than in its reference.",
             f"{_WHERE}: {{{{ $value }}}} signals drifted. Largest effects, as multiples of their thresholds:"
-            + _largest(f'statistic!~"{_RATES}"', 'signal!=""'),
+            + _largest(f'statistic!~"{_RATES}"', f'signal!~"{_PREDICTIONS}"'),
         ),
         alert(
             "DriftgaugeScoreDrift",
-            f"count without (signal) (max {ONE_PROCESS} (driftgauge_drift_since_timestamp_seconds"
-            f'{{model="{model}",signal=~"{_PREDICTIONS}"}}))',
+            f"max {ONE_PROCESS} ({series('driftgauge_signals_drifted', model=model, kind='prediction')}) > 0",
             "Predictions of a model are distributed differently than in its reference.",
             f"{_WHERE}: the predictions drifted. Largest effects, as multiples of their thresholds:"
             + _largest(f'statistic!~"{_RATES}"', f'signal=~"{_PREDICTIONS}"'),

@@ -41,6 +41,12 @@ def _effects(where: dict[str, str], effects: dict[tuple[str, str], float], drift
     return series
 
 
+def _drifted(where: dict[str, str], length: int, *, features: int, predictions: int) -> dict[str, str]:
+    """How many features and predictions drifted."""
+    counts = {"distribution": features, "prediction": predictions}
+    return {labelled("driftgauge_signals_drifted", TARGET, where, kind=kind): steady(n, length) for kind, n in counts.items()}
+
+
 def _distribution(model: str, settings: Alerts, due: int) -> tuple[Case, ...]:
     hostile = _segment(model, 'carrier=A"\\B')
     length = due + _LONG
@@ -53,7 +59,7 @@ def _distribution(model: str, settings: Alerts, due: int) -> tuple[Case, ...]:
     )
     effects = {
         ("dep_hour", "psi"): 0.31, ("dep_hour", "ks"): 0.12, ("distance", "ks"): 0.15,
-        ("month", "psi"): 0.9, ("distance", "missing_rate"): 0.99,
+        ("month", "psi"): 0.9, ("distance", "missing_rate"): 0.99, ("score", "ks"): 0.8,
     }  # fmt: skip
     quiet = _segment(model, "origin=JFK")
     after = length + minutes(settings.keep_firing_ms)
@@ -62,10 +68,10 @@ def _distribution(model: str, settings: Alerts, due: int) -> tuple[Case, ...]:
         Case(
             "DriftgaugeDataDrift",
             "A carrier moved its departures to the evening. Its code holds a quote and a backslash, since segment values come from outside."
-            " `month` is above its threshold but within its noise, so it is not named. A replica that ends makes no second"
-            " alert; when all series end, the alert is held a while.",
+            " `month` is above its threshold but within its noise, so it is not named; nor is the score,"
+            " which has an alert of its own. A replica that ends makes no second alert; when all series end, the alert is held a while.",
             {counted: f"{steady(2, length)} stale", replica: "2x2 stale"}
-            | _effects(hostile, effects, {"dep_hour", "distance"}, after + _LONG),
+            | _effects(hostile, effects, {"dep_hour", "distance", "score"}, after + _LONG),
             (Moment(due, (fired,)), *held, Moment(after + 3)),
         ),
         Case(
@@ -73,6 +79,12 @@ def _distribution(model: str, settings: Alerts, due: int) -> tuple[Case, ...]:
             "A segment of 300 flights: its statistics are far above their thresholds, and no further than chance takes them.",
             {labelled("driftgauge_signals_drifted", TARGET, quiet, kind="distribution"): steady(0, length)}
             | _effects(quiet, {("dep_hour", "psi"): 0.4, ("distance", "ks"): 0.3}, set(), length),
+            (Moment(due), Moment(length)),
+        ),
+        Case(
+            "DriftgaugeDataDrift",
+            "A new model version scores the same flights higher: the score drifted and no input did.",
+            _drifted(quiet, length, features=0, predictions=1) | _effects(quiet, {("score", "ks"): 0.6}, {"score"}, length),
             (Moment(due), Moment(length)),
         ),
     )
@@ -85,13 +97,14 @@ def _predictions(model: str, due: int) -> tuple[Case, ...]:
         Case(
             "DriftgaugeScoreDrift",
             "A new model version was rolled out and scores twice as high on the same traffic.",
-            _effects(where, {("score", "wasserstein"): 0.55, ("dep_hour", "psi"): 0.02}, {"score"}, length),
+            _drifted(where, length, features=0, predictions=1)
+            | _effects(where, {("score", "wasserstein"): 0.55, ("dep_hour", "psi"): 0.02}, {"score"}, length),
             (
                 Moment(
                     due,
                     (
                         Firing(
-                            _alerted(where),
+                            _alerted(where, kind="prediction"),
                             f"{model} 7, segment ALL, short window: the predictions drifted."
                             " Largest effects, as multiples of their thresholds: score (5.5x)",
                         ),
@@ -102,7 +115,8 @@ def _predictions(model: str, due: int) -> tuple[Case, ...]:
         Case(
             "DriftgaugeScoreDrift",
             "An input drifted and the predictions did not follow: the model does not depend on it.",
-            _effects(where, {("score", "wasserstein"): 0.02, ("dep_hour", "psi"): 0.4}, {"dep_hour"}, length),
+            _drifted(where, length, features=1, predictions=0)
+            | _effects(where, {("score", "wasserstein"): 0.02, ("dep_hour", "psi"): 0.4}, {"dep_hour"}, length),
             (Moment(due), Moment(length)),
         ),
     )

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.evaluate.verdict import Status
-from monitor.expose.catalogue import METRICS
+from monitor.expose.catalogue import KINDS, METRICS
 from monitor.expose.drift_metrics import drift_page, gzip_joined, numbers, six_digits
 from monitor.expose.snapshot import RiverAlarms
 from monitor.profile.layout import Layout, SignalBins
@@ -114,6 +114,35 @@ def test_a_status_says_why_a_segment_was_not_judged_and_one_judged_statistic_is_
     shown = series(drift_page([replace(small(), status=status)], 1000).text, "driftgauge_segment_status")
     counts = {dict(labels)["status"]: value for labels, value in shown.items()}
     assert counts == {"stable": 1, "insufficient_data": 1, "drifted": 0, "partial": 0, "no_reference": 0, "not_applicable": 0}
+
+
+DRIFTED, STABLE, UNKNOWN = Status.DRIFTED, Status.STABLE, Status.INSUFFICIENT_DATA
+
+
+@pytest.mark.parametrize(
+    ("names", "statuses", "expected"),
+    [
+        # Of each signal: the status of psi and of missing_rate.
+        (("age", "score"), [[DRIFTED, STABLE], [STABLE, STABLE]], {"distribution": 1, "prediction": 0, "quality": 0}),
+        (("age", "score"), [[STABLE, STABLE], [DRIFTED, STABLE]], {"distribution": 0, "prediction": 1, "quality": 0}),
+        (("age", "score"), [[STABLE, STABLE], [UNKNOWN, STABLE]], {"distribution": 0, "quality": 0}),
+        (("age", "predicted_class"), [[STABLE, STABLE], [DRIFTED, STABLE]], {"distribution": 0, "prediction": 1, "quality": 0}),
+        (("age", "predicted_class"), [[STABLE, DRIFTED], [STABLE, DRIFTED]], {"distribution": 0, "prediction": 0, "quality": 2}),
+        (("score", "predicted_class"), [[DRIFTED, STABLE], [DRIFTED, STABLE]], {"prediction": 2, "quality": 0}),
+        (("age", "plan"), [[DRIFTED, STABLE], [DRIFTED, DRIFTED]], {"distribution": 2, "quality": 1}),
+    ],
+)
+def test_drifted_features_and_predictions_are_counted_apart(
+    names: tuple[str, str], statuses: list[list[Status]], expected: dict[str, int]
+) -> None:
+    one = small()
+    layout = Layout(tuple(replace(signal, name=name) for signal, name in zip(LAYOUT.signals, names, strict=True)))
+    status = one.status.copy()
+    status[0] = statuses
+    page = drift_page([replace(one, status=status, table=replace(one.table, layout=layout))], 1000).text
+    shown = {(dict(labels)["segment"], dict(labels)["kind"]): value for labels, value in series(page, "driftgauge_signals_drifted").items()}
+    assert shown == {("ALL", kind): count for kind, count in expected.items()}
+    assert set(expected) <= set(KINDS["driftgauge_signals_drifted"])
 
 
 def test_two_windows_and_versions_share_families_and_the_thresholds_of_their_model() -> None:
