@@ -41,7 +41,7 @@ def status(**ledger: int) -> Status:
     detector = {"version": "1", "signal": "score"}
     model = {
         "name": "flight-delay", "topic": "t", "complete": True, "lag_messages": 0,
-        "watermark": "2014-01-01T00:00:00.000Z", "evaluated": None, "evaluated_event_time": "2014-01-01T00:00:00.000Z", 
+        "watermark": "2014-01-01T00:00:00.000Z", "evaluated": None, "evaluated_event_time": "2014-01-01T00:00:00.000Z",
         "ledger": counts | ledger, "versions": [known, {"version": "2"} | unknown],
         "segments": {"reference": 53, "new": 1, "limit": 100}, "open_panes": 4, "remembered_ids": 4_559,
         "memory_bytes": {"open": 2_048, "closed": 3_145_728, "duplicates": 0},
