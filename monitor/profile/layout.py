@@ -93,7 +93,8 @@ class SignalBins:
         if not self.edges:
             return [*faults, "any value"]
         shown = [f"{edge:.6g}" for edge in self.edges]
-        between = [f"{a} to {b}" for a, b in itertools.pairwise(shown)]
+        # A value that is often met has a cell of its own, between itself and the next number that a machine can tell apart.
+        between = [a if a == b else f"{a} to {b}" for a, b in itertools.pairwise(shown)]
         return [*faults, f"below {shown[0]}", *between, f"{shown[-1]} and above"]
 
     def cell_of_category(self, value: str | None) -> int:
