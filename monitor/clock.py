@@ -41,7 +41,8 @@ class EventClock:
     newest_ms: dict[int, int] = field(default_factory=dict)  # owned partition -> newest event time, once it has one
     owned: set[int] = field(default_factory=set)
     idle: set[int] = field(default_factory=set)
-    closed_panes: int | None = None  # panes below this number are closed; None before the first row
+    closed_panes: int | None = None  # panes below this number are closed; None before the first close
+    first_pane: int | None = None  # the lowest that a row was in, until panes close
 
     def arrive(self, time_ms: Int64, spans: tuple[Span, ...]) -> Arrivals:
         """Judge rows and move the partitions' newest times on. A partition that sends is not idle."""
@@ -55,6 +56,8 @@ class EventClock:
             self.idle.discard(span.partition)
         pane = time_ms // self.pane_ms
         late = (pane + 1) * self.pane_ms <= newest - self.lateness_ms
+        if self.closed_panes is None and len(pane):
+            self.first_pane = min(int(pane.min()), int(pane.min()) if self.first_pane is None else self.first_pane)
         closed = np.zeros(len(pane), np.bool_) if self.closed_panes is None else ~late & (pane < self.closed_panes)
         return Arrivals(pane, newest, late, closed)
 
@@ -66,7 +69,12 @@ class EventClock:
         return (min(self.newest_ms[partition] for partition in active) - self.lateness_ms) // self.pane_ms
 
     def ahead(self, max_panes: int) -> set[int]:
-        """Partitions more than ``max_panes`` ahead of the slowest that still sends: to be paused, or memory has no bound."""
-        sending = [partition for partition in self.owned - self.idle if partition in self.newest_ms]
-        slowest_ms = min((self.newest_ms[partition] for partition in sending), default=0)
-        return {p for p in sending if self.newest_ms[p] - slowest_ms > max_panes * self.pane_ms}
+        """Partitions more than ``max_panes`` beyond what can close: to be paused, or their open panes have no bound.
+
+        The slowest partition is never among them, because panes close at its newest event less the lateness; so a pause always ends.
+        """
+        base = self.first_pane if self.closed_panes is None else self.closed_panes
+        if base is None:
+            return set()
+        limit_ms = (base + 1 + max_panes) * self.pane_ms + self.lateness_ms
+        return {p for p in self.owned - self.idle if self.newest_ms.get(p, 0) > limit_ms}

@@ -7,19 +7,25 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 import uuid
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
 
+from monitor.app import Monitor
 from monitor.checkpoint.checkpoint import Checkpoint
 from monitor.checkpoint.store import Store
+from monitor.config import load_config
+from monitor.expose.self_metrics import SelfMetrics
 from monitor.reference.format import with_fingerprint, write_reference
+from monitor.telemetry import Telemetry
 from tests.flow import world
 
 ROOT = Path(__file__).parents[1]
@@ -151,8 +157,6 @@ def running_events(folder: Path) -> list[dict]:
 
 def test_both_clients_and_a_replay_of_the_log_end_in_the_same_state(broker, filled, logs, tmp_path):
     expected = world.fresh(partitions=PARTITIONS)
-    import numpy as np
-
     world.play(expected, world.polls(logs, np.random.default_rng(0), 10_000))
     for client in ("kafka-python", "librdkafka"):
         folder = tmp_path / client
@@ -189,3 +193,26 @@ def test_dead_letters_tell_why_and_where_from(broker, filled, logs, tmp_path):
     assert reasons[b'{"id": "q"}'] == "no_time"
     assert reasons[b'{"ts": 1700000000000}'] == "no_id"
     assert all(letter[1] == filled and letter[3] for letter in letters.values())
+
+
+@pytest.mark.parametrize("client", ["kafka-python", "librdkafka"])
+def test_a_partition_that_runs_ahead_is_held_back_and_everything_is_still_read(broker, filled, logs, tmp_path, client):
+    expected = world.fresh(partitions=PARTITIONS)
+    world.play(expected, world.polls(logs, np.random.default_rng(0), 10_000))
+    windows = {**world.CONFIG["models"][0]["windows"], "max_open_panes": 5}
+    path = configured(tmp_path, broker.bootstrap, filled, client, windows=windows)
+    tree = yaml.safe_load(path.read_text())
+    tree["source"]["max_poll_records"] = 20  # of one partition after the other: each would run an hour ahead
+    path.write_text(yaml.safe_dump(tree))
+    job = Monitor(load_config(path), {"m": [world.reference()]}, SelfMetrics(), Telemetry(), lambda: time.time_ns() // 1_000_000)
+    open_panes, paused = [0], set()
+
+    def look(_done: int, _lag: int) -> None:
+        paused.update(job.partitions.paused)
+        open_panes.extend(len(version.open) for version in job.checkpoint.models["m"].versions.values())
+
+    job.run(threading.Event(), until_end=True, progress=look)
+    assert paused, "a partition was meant to run ahead"
+    # Each partition: five panes ahead, two of lateness, two of jitter, one begun; and what one poll of 20 rows brings.
+    assert max(open_panes) <= PARTITIONS * 14
+    assert saved_facts(tmp_path)[0] == world.facts(expected)

@@ -57,13 +57,35 @@ def test_when_all_are_idle_nothing_closes():
     assert clock.horizon_pane() is None
 
 
-def test_partitions_far_ahead_of_the_slowest_are_named():
+def test_partitions_far_ahead_of_what_can_close_are_named():
     clock = owning(0, 1, 2)
-    arrive(clock, (0, [1000]), (1, [100]))
-    assert clock.ahead(89) == {0}
+    arrive(clock, (0, [1000]), (1, [100]), (2, [990]))
+    clock.closed_panes = clock.horizon_pane()  # 7: 100 - 25
+    # Held back beyond pane 7, the pane that is being filled, the lateness and the allowance: (7 + 1 + n) * 10 + 25.
     assert clock.ahead(90) == set()
-    clock.idle.add(1)
-    assert clock.ahead(89) == set(), "an idle partition is not waited for"
+    assert clock.ahead(89) == {0}
+    assert clock.ahead(88) == {0, 2}
+    clock.idle |= {0}
+    assert clock.ahead(88) == {2}, "an idle partition sends nothing that could be held back"
+
+
+def test_a_partition_is_held_back_also_while_another_has_sent_nothing_yet():
+    clock = owning(0, 1)
+    arrive(clock, (0, [100]))
+    assert clock.ahead(3) == set()
+    arrive(clock, (0, [200]))
+    assert clock.horizon_pane() is None
+    assert clock.ahead(3) == {0}
+
+
+@given(st.lists(st.lists(st.integers(0, 2000), min_size=1, max_size=20), min_size=1, max_size=4), st.integers(0, 5))
+def test_a_pause_always_ends_because_the_slowest_partition_is_never_paused(streams, max_panes):
+    clock = owning(*range(len(streams)))
+    for partition, events in enumerate(streams):
+        arrive(clock, (partition, events))
+    clock.closed_panes = clock.horizon_pane()
+    slowest = min(clock.owned, key=lambda p: clock.newest_ms[p])
+    assert slowest not in clock.ahead(max_panes)
 
 
 @given(
