@@ -14,7 +14,9 @@ import numpy as np
 # Possessive: what was matched is never given back, so hostile quotes cost no more than honest ones.
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 _BLOCK = 200  # messages; their copy is small enough for memory that the allocator keeps
-_BIT_COUNT = np.array([bin(byte).count("1") for byte in range(256)], np.uint8)
+_PADDING = bytes(7)
+_ONES = np.uint64(0x0101010101010101)
+_TOP_BYTE = np.uint64(56)
 
 
 def depth_of(message: bytes) -> int:
@@ -34,7 +36,7 @@ def deeper_than(messages: Sequence[bytes], longest: int, most: int) -> list[tupl
     found = []
     for start in range(0, len(messages), _BLOCK):
         block = messages[start : start + _BLOCK]
-        if not _may_be_deeper(b"".join(block), longest, most):
+        if not _may_be_deeper(b"".join((*block, _PADDING)), longest, most):
             continue
         for index, message in enumerate(block, start):
             if message.count(b"{") + message.count(b"[") > most and (depth := depth_of(message)) > most:
@@ -42,16 +44,17 @@ def deeper_than(messages: Sequence[bytes], longest: int, most: int) -> list[tupl
     return found
 
 
-def _may_be_deeper(joined: bytes, longest: int, most: int) -> bool:
+def _may_be_deeper(padded: bytes, longest: int, most: int) -> bool:
     """Whether more than ``most`` opening brackets stand anywhere as close together as in one message."""
-    text = np.frombuffer(joined, np.uint8)
-    opening = np.equal(text if b"[" not in joined else text | 0x20, ord("{"))
-    eights = np.packbits(opening)
+    text = np.frombuffer(padded, np.uint8, len(padded) // 8 * 8)
+    opening = np.equal(text if b"[" not in padded else text | 0x20, ord("{"))
+    eights = opening.view(np.uint64)  # eight bytes at a time, each 0 or 1
     places = np.flatnonzero(eights != 0)
     if not len(places):
         return False
+    in_each = (eights[places] * _ONES) >> _TOP_BYTE  # the top byte of the product is the sum of the eight
     # More than ``most`` brackets take more than ``group`` eights, all of them within one message.
-    group = most // int(_BIT_COUNT[eights[places]].max())
+    group = most // int(in_each.max())
     if group == 0:
         return True
     return len(places) > group and int((places[group:] - places[:-group]).min()) * 8 <= longest + 8

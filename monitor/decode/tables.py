@@ -75,8 +75,8 @@ class ValueTable(dict[Scalar, int]):
     def codes(self, values: Sequence[Scalar]) -> NDArray[np.int32]:
         """[n] codes of a column."""
         first = values[0] if values else None
-        if isinstance(first, str) and values.count(first) == len(values):  # one value throughout, as versions are
-            return np.full(len(values), self[first], np.int32)
+        if isinstance(first, str) and first == values[-1] == values[len(values) // 2] and values.count(first) == len(values):
+            return np.full(len(values), self[first], np.int32)  # one value throughout, as versions mostly are
         return np.fromiter(map(self.__getitem__, values), np.int32, len(values))
 
     def only_used(self, codes: NDArray[np.int32]) -> tuple[tuple[str, ...], NDArray[np.int32]]:
