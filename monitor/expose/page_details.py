@@ -21,7 +21,7 @@ WORST_BINS = 10
 def drill_down(snapshot: Snapshot, model: ModelView, segment: str | None, signal: str | None) -> Html:
     """What is known about the chosen segment and signal; drifted or not."""
     verdicts = [one for one in snapshot.verdicts if one.model == model.name]
-    pairs, total = worst_pairs(verdicts, MAX_PAIRS, segment=segment, signal=signal, only_drifted=False)
+    pairs, total = worst_pairs(verdicts, MAX_PAIRS, segment=segment, signal=signal)
     title = " in ".join(part for part in (signal, segment) if part is not None)
     crumbs = [el("a", "Overview", href="/"), " / "]
     if segment is not None and signal is not None:

@@ -11,15 +11,13 @@ import numpy as np
 from monitor.evaluate.verdict import Status, Verdicts
 from monitor.expose.findings import conclude, is_quality, share_distance, shares
 from monitor.expose.markup import Html, el, join, table
-from monitor.expose.pairs import Comparison, Pair, worst_pairs
+from monitor.expose.pairs import Comparison, Pair, SignalPairs, worst_by_signal
 from monitor.expose.snapshot import ModelView
 from monitor.expose.svg import against_threshold, histogram, parts
 from monitor.expose.text import clock, count, number, percent, points, span
-from monitor.segment import ALL
 
-MAX_PAIRS = 200  # looked at
-MAX_SIGNALS = 12  # shown
-MAX_SEGMENTS = 4  # shown of each signal
+MAX_SIGNALS = 16
+MAX_SEGMENTS = 3  # of each signal
 MAX_SHARES = 10
 
 STATISTIC_NAMES = {
@@ -51,13 +49,11 @@ def window_name(one: Verdicts) -> str:
 
 def findings(model: ModelView, verdicts: Sequence[Verdicts]) -> Html:
     """What drifted, a group of rows per signal: its worst segments, how much, since when, and the shape of it."""
-    pairs, total = worst_pairs(verdicts, MAX_PAIRS, only_drifted=True)
+    groups = worst_by_signal(verdicts, MAX_SEGMENTS)
+    total = sum(group.total for group in groups)
     title = el("h2", "What drifted", el("small", f"{count(total)} pairs of signal and segment" if total else None), id="drift")
-    if not pairs:
+    if not groups:
         return join(title, _nothing(verdicts))
-    groups: dict[str, list[Pair]] = {}
-    for pair in pairs:
-        groups.setdefault(pair.signal, []).append(pair)
     head = el(
         "tr",
         [
@@ -66,8 +62,8 @@ def findings(model: ModelView, verdicts: Sequence[Verdicts]) -> Html:
         ],
     )
     versions = len({one.version for one in verdicts}) > 1
-    bodies = [_signal_rows(model, signal, rows, versions) for signal, rows in list(groups.items())[:MAX_SIGNALS]]
-    shown = sum(min(len(rows), MAX_SEGMENTS) for rows in list(groups.values())[:MAX_SIGNALS])
+    bodies = [_signal_rows(model, group, versions) for group in groups[:MAX_SIGNALS]]
+    shown = sum(len(group.pairs) for group in groups[:MAX_SIGNALS])
     query = urlencode({"model": model.name, "status": "drifted"})
     rest = el(
         "p", f"The worst {count(shown)} are shown. ", el("a", "All drifted verdicts", href=f"/api/v1/verdicts?{query}"), class_="more"
@@ -80,16 +76,14 @@ def findings(model: ModelView, verdicts: Sequence[Verdicts]) -> Html:
     return join(title, el("div", el("table", el("thead", head), *bodies), rest if shown < total else None, legend, class_="scroll"))
 
 
-def _signal_rows(model: ModelView, signal: str, pairs: Sequence[Pair], versions: bool) -> Html:
-    # What the whole traffic does comes first: the segments may only repeat it.
-    shown = sorted(pairs, key=lambda pair: pair.segment != ALL)[:MAX_SEGMENTS]
-    more = len(pairs) - len(shown)
+def _signal_rows(model: ModelView, group: SignalPairs, versions: bool) -> Html:
+    signal, more = group.signal, group.total - len(group.pairs)
     note = link(model, f"{more} more segment{'s' if more > 1 else ''}", signal=signal) if more else None
-    first = el(
-        "th", link(model, signal, signal=signal), el("div", note, class_="small light") if note else None, scope="row", rowspan=len(shown)
-    )
+    aside = el("div", note, class_="small light") if note else None
+    first = el("th", link(model, signal, signal=signal), aside, scope="row", rowspan=len(group.pairs))
     rows = [
-        el("tr", first if i == 0 else None, [el("td", cell) for cell in pair_cells(model, pair, versions)]) for i, pair in enumerate(shown)
+        el("tr", first if i == 0 else None, [el("td", cell) for cell in pair_cells(model, pair, versions)])
+        for i, pair in enumerate(group.pairs)
     ]
     return el("tbody", rows)
 
@@ -129,8 +123,9 @@ def size_against_threshold(comparison: Comparison) -> Html:
 def _since(comparison: Comparison) -> Html:
     if comparison.since_ms is None:
         return el("span", "–", class_="soft")
-    lasted = span(comparison.verdicts.window.end_ms - comparison.since_ms)
-    return join(el("div", clock(comparison.since_ms), class_="nowrap"), el("div", f"for {lasted}", class_="small soft nowrap"))
+    lasted_ms = comparison.verdicts.window.end_ms - comparison.since_ms
+    lasted = f"for {span(lasted_ms)}" if lasted_ms > 0 else "first seen now"
+    return join(el("div", clock(comparison.since_ms), class_="nowrap"), el("div", lasted, class_="small soft nowrap"))
 
 
 def _remarks(pair: Pair) -> Html:

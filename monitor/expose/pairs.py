@@ -9,6 +9,10 @@ import numpy as np
 
 from monitor.evaluate.verdict import Status, Verdicts
 from monitor.expose.findings import Float64, conclude, urgencies
+from monitor.segment import ALL
+
+Key = tuple[str, str, str]
+"""Version, segment and signal."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -80,16 +84,44 @@ class Pair:
         return max(self.windows, key=lambda comparison: comparison.urgency)
 
 
-def worst_pairs(
-    verdicts: Sequence[Verdicts], limit: int, *, segment: str | None = None, signal: str | None = None, only_drifted: bool
-) -> tuple[list[Pair], int]:
-    """At most ``limit`` pairs of one model, worst first, and how many there are. ``segment`` and ``signal`` choose one."""
+@dataclass(frozen=True, eq=False, slots=True)
+class SignalPairs:
+    """The drifted pairs of one signal: its worst, and how many there are."""
+
+    signal: str
+    pairs: tuple[Pair, ...]
+    total: int
+
+
+def worst_by_signal(verdicts: Sequence[Verdicts], most: int) -> list[SignalPairs]:
+    """Each signal that drifted anywhere in one model, the worst first, with at most ``most`` of its pairs.
+
+    What the whole traffic does comes first: the segments may only repeat it.
+    """
     all_urgent = [urgencies(one) for one in verdicts]
-    found: dict[tuple[str, str, str], float] = {}
-    everything: set[tuple[str, str, str]] = set()
+    found: dict[str, dict[Key, float]] = {}
     for one, urgent in zip(verdicts, all_urgent, strict=True):
         best = urgent.max(axis=2, initial=0.0)
-        wanted = np.ones(best.shape, bool) if not only_drifted else one.drifted().any(axis=2)
+        for s, f in np.argwhere(one.drifted().any(axis=2)).tolist():
+            of_signal, key = found.setdefault(one.signals[f], {}), (one.version, one.segments[s], one.signals[f])
+            of_signal[key] = max(of_signal.get(key, 0.0), float(best[s, f]))
+    groups = []
+    for signal, urgent_pairs in sorted(found.items(), key=lambda item: (-max(item[1].values()), item[0])):
+        keys = sorted(urgent_pairs, key=lambda key: (key[1] != ALL, -urgent_pairs[key], key))[:most]
+        groups.append(SignalPairs(signal, tuple(_pair(key, verdicts, all_urgent) for key in keys), len(urgent_pairs)))
+    return groups
+
+
+def worst_pairs(
+    verdicts: Sequence[Verdicts], limit: int, *, segment: str | None = None, signal: str | None = None
+) -> tuple[list[Pair], int]:
+    """At most ``limit`` pairs of one model, drifted or not, worst first, and how many there are. ``segment`` and ``signal`` choose one."""
+    all_urgent = [urgencies(one) for one in verdicts]
+    found: dict[Key, float] = {}
+    everything: set[Key] = set()
+    for one, urgent in zip(verdicts, all_urgent, strict=True):
+        best = urgent.max(axis=2, initial=0.0)
+        wanted = np.ones(best.shape, bool)
         wanted &= np.array([segment in (None, name) for name in one.segments], bool)[:, None]
         wanted &= np.array([signal in (None, name) for name in one.signals], bool)[None, :]
         places = np.flatnonzero(wanted)
@@ -102,12 +134,12 @@ def worst_pairs(
     return [_pair(key, verdicts, all_urgent) for key in keys], len(everything)
 
 
-def _key(one: Verdicts, place: int) -> tuple[str, str, str]:
+def _key(one: Verdicts, place: int) -> Key:
     s, f = divmod(place, len(one.signals))
     return one.version, one.segments[s], one.signals[f]
 
 
-def _pair(key: tuple[str, str, str], verdicts: Sequence[Verdicts], all_urgent: Sequence[Float64]) -> Pair:
+def _pair(key: Key, verdicts: Sequence[Verdicts], all_urgent: Sequence[Float64]) -> Pair:
     version, segment, signal = key
     windows = []
     for one, urgent in zip(verdicts, all_urgent, strict=True):

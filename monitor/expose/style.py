@@ -61,6 +61,7 @@ min-width:150px;max-width:240px}.light{font-weight:400}
 .hist text{font-size:12px;fill:var(--soft)}
 .below{margin-top:14px}@media (min-width:900px){.two.below{grid-template-columns:3fr 2fr}}
 .hist .now{fill:var(--now);opacity:.75}.hist .bad{fill:var(--bad);opacity:.85}
+.hist .cut{stroke:var(--card);stroke-width:2}
 .hist .hit{fill:transparent}.hist g:hover .hit{fill:var(--fill)}.hist .ref{fill:none;stroke:var(--ink);stroke-width:1.25;opacity:.75}
 .meter{vertical-align:-2px;margin-right:8px}.meter .track{fill:var(--fill)}.meter .over{fill:var(--bad)}.meter .under{fill:var(--ref)}
 .meter .tick{stroke:var(--ink);stroke-width:1.5}

@@ -41,30 +41,34 @@ def _merge(bars: Sequence[_Bar]) -> _Bar:
 def histogram(both: Shares, *, large: bool = False) -> Html:
     """Bars: now. Line: the reference. Bins side by side, not to scale; missing, invalid and non-finite apart on the left.
 
-    A large one has names below its bars and the share of the tallest.
+    The tallest value fills the height; a bar of faults that would be taller is cut, and shows it. A large drawing has names
+    below its bars, the share of the tallest value, and that of what was cut.
     """
     width, height, most = (1080, 200, 120) if large else (150, 40, 40)
     faults, values = _bars(both, most)
     gap = width * 0.03 if faults and values else 0.0
     bars = [*faults, *values]
     step = (width - gap) / max(len(bars), 1)
-    top = max([bar.now for bar in bars] + [bar.reference for bar in bars], default=0.0) or 1.0
+    top = _tallest(values) or _tallest(faults) or 1.0
     scale = (height - 2) / top
     shapes: list[Html] = []
     outline: list[str] = []
     names: list[Html] = []
-    every = math.ceil(len(bars) * 90 / width)  # a name takes 90 units
+    every = math.ceil(len(bars) * 110 / width)  # a name takes 110 units
     for index, bar in enumerate(bars):
         x = index * step + (gap if index >= len(faults) else 0.0)
         spoiled = index < len(faults) or bar.role in (Role.UNSEEN, Role.OUT_OF_RANGE)
-        shapes.append(_bar(bar, x, step, height, bar.now * scale, "bad" if spoiled else "now"))
-        level = _n(height - max(bar.reference * scale, 0.5))
+        cut = bar.now > top
+        shapes.append(_bar(bar, x, step, height, min(bar.now, top) * scale, "bad" if spoiled else "now", cut=cut))
+        level = _n(height - max(min(bar.reference, top) * scale, 0.5))
         outline.append(f"{'M' if index in (0, len(faults)) else 'L'}{_n(x)} {level}H{_n(x + step)}")
         if large and index % every == 0:
             label = bar.label if len(bar.label) <= 14 else bar.label[:13] + "…"
             names.append(el("text", label, x=_n(x + step / 2), y=height + 16, text_anchor="middle"))
-    if large:
-        names.append(el("text", percent(top), x=0, y=-6))
+        if large and cut:
+            names.append(el("text", percent(bar.now), x=_n(x + step / 2), y=-6, text_anchor="middle"))
+        if large and index == len(faults):
+            names.append(el("text", percent(top), x=_n(x + (60 if faults else 0)), y=-6))
     line = el("path", d="".join(outline), class_="ref") if both.reference is not None and outline else None
     frame = f"-30 -20 {width + 60} {height + 42}" if large else f"0 0 {width} {height}"
     size = {} if large else {"width": width, "height": height}
@@ -72,7 +76,11 @@ def histogram(both: Shares, *, large: bool = False) -> Html:
     return el("svg", *shapes, line, *names, class_=kind, viewBox=frame, role="img", aria_label=_spoken(both), **size)
 
 
-def _bar(bar: _Bar, x: float, step: float, height: int, tall: float, kind: str) -> Html:
+def _tallest(bars: Sequence[_Bar]) -> float:
+    return max((max(bar.now, bar.reference) for bar in bars), default=0.0)
+
+
+def _bar(bar: _Bar, x: float, step: float, height: int, tall: float, kind: str, *, cut: bool) -> Html:
     pad = min(step * 0.12, 1.5)
     return el(
         "g",
@@ -80,6 +88,7 @@ def _bar(bar: _Bar, x: float, step: float, height: int, tall: float, kind: str) 
         # The hover area has the full height: a bar of no height could not be pointed at.
         el("rect", x=_n(x), y=0, width=_n(step), height=height, class_="hit"),
         el("rect", x=_n(x + pad), y=_n(height - tall), width=_n(step - 2 * pad), height=_n(tall), class_=kind),
+        el("line", x1=_n(x), x2=_n(x + step), y1=_n(height * 0.3), y2=_n(height * 0.2), class_="cut") if cut else None,
     )
 
 
@@ -94,10 +103,14 @@ def _spoken(both: Shares) -> str:
 
 
 def against_threshold(ratio: float, *, drifted: bool, width: int = 80) -> Html:
-    """A bar of the value in units of its threshold, up to four; the tick is the threshold."""
-    full = 4.0
-    shown = min(ratio, full) / full * width if math.isfinite(ratio) else 0.0
-    tick = width / full
+    """A bar of the value in units of its threshold; the tick is the threshold, a quarter of the width.
+
+    Linear up to the threshold, from there logarithmic to 64 times, so that 5 and 15 times can be told apart.
+    """
+    tick = width / 4
+    shown = 0.0
+    if math.isfinite(ratio):
+        shown = tick * ratio if ratio < 1 else tick + (width - tick) * min(math.log(ratio, 64), 1.0)
     label = f"{ratio:.1f} times the threshold" if math.isfinite(ratio) else "undefined"
     return el(
         "svg",

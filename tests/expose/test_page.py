@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -14,6 +15,8 @@ from monitor.evaluate.verdict import Status
 from monitor.expose.answer import Request, answer
 from monitor.expose.health import Condition, health
 from monitor.expose.page import status_page
+from monitor.expose.page_findings import MAX_SEGMENTS
+from monitor.expose.pairs import worst_by_signal
 from monitor.expose.published import Published
 from monitor.expose.query import BadParameterError
 from monitor.expose.self_metrics import SelfMetrics
@@ -89,8 +92,27 @@ def test_a_pair_has_one_row_however_many_statistics_and_windows_found_it() -> No
     outline = page()
     links = [attributes["href"] for tag, attributes in outline.elements if tag == "a" and "signal=" in (attributes.get("href") or "")]
     pairs = [link for link in links if link is not None and "segment=" in link]
-    assert len(pairs) == len(set(pairs)) == 12
+    assert len(pairs) == len(set(pairs)) == 3 * MAX_SEGMENTS
     assert "6 of 8 statistics" in outline.text
+
+
+def test_every_signal_that_drifted_is_there_and_says_how_many_more_segments_did() -> None:
+    groups = worst_by_signal(RUNNING.verdicts, 2)
+    drifted = {(one.segments[s], one.signals[f]) for one in RUNNING.verdicts for s, f in np.argwhere(one.drifted().any(axis=2)).tolist()}
+    assert {group.signal: group.total for group in groups} == Counter(signal for _, signal in drifted)
+    assert [len(group.pairs) for group in groups] == [min(group.total, 2) for group in groups]
+    text = page().text
+    for group in groups:
+        assert group.signal in text
+        assert group.total <= MAX_SEGMENTS or f"{group.total - MAX_SEGMENTS} more segment" in text
+
+
+def test_a_drift_of_this_very_evaluation_is_said_to_be_new() -> None:
+    one = small()
+    models = (replace(RUNNING.models[0], name="m"),)
+    snapshot = replace(RUNNING, models=models, verdicts=(replace(one, since_ms=np.where(one.drifted(), one.window.end_ms, -1)),))
+    assert "first seen now" in page(snapshot).text
+    assert "for 0 s" not in page(snapshot).text
 
 
 def test_a_drift_of_the_whole_traffic_stands_before_its_segments() -> None:

@@ -34,6 +34,16 @@ def test_missing_values_are_drawn_apart_and_only_when_there_are_any() -> None:
     assert heights(histogram(shares([0, 0, 0, 1.0], [0, 0, 0, 1.0])), "bad") == []
 
 
+def test_missing_values_do_not_press_the_others_flat_and_a_bar_that_is_cut_shows_it() -> None:
+    svg = histogram(shares([0.8, 0, 0, 0.05, 0.15], [0.7, 0, 0, 0.1, 0.2]))
+    assert heights(svg, "bad") == [38]
+    assert heights(svg, "now") == [9.5, 28.5]
+    assert svg.count('class="cut"') == 1
+    assert 'class="cut"' not in histogram(shares([0.1, 0, 0, 0.5, 0.4], None))
+    assert heights(histogram(shares([1.0, 0, 0, 0, 0], None)), "bad") == [38]
+    assert "80.0 %</text>" in histogram(shares([0.8, 0, 0, 0.05, 0.15], None), large=True)
+
+
 def test_without_a_reference_there_is_no_line_and_that_is_said() -> None:
     svg = histogram(shares([0, 0, 0, 0.5, 0.5], None))
     assert 'class="ref"' not in svg
@@ -55,7 +65,7 @@ def test_an_empty_window_draws_bars_of_no_height() -> None:
     assert heights(histogram(shares([0, 0, 0, 0, 0], [0, 0, 0, 0.5, 0.5])), "now") == [0, 0]
 
 
-@pytest.mark.parametrize(("ratio", "width"), [(0.0, 0), (1.0, 20), (2.0, 40), (4.0, 80), (400.0, 80), (float("nan"), 0)])
+@pytest.mark.parametrize(("ratio", "width"), [(0.0, 0), (0.5, 10), (1.0, 20), (8.0, 50), (64.0, 80), (400.0, 80), (float("nan"), 0)])
 def test_the_bar_ends_at_the_value_in_units_of_the_threshold_and_the_tick_is_at_one(ratio: float, width: float) -> None:
     svg = against_threshold(ratio, drifted=ratio > 1)
     assert f'width="{width}" height="6" rx="3" class="{"over" if ratio > 1 else "under"}"' in svg
