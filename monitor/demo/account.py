@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import groupby
 
 from monitor.demo.answers import Model, Status
 from monitor.demo.findings import date
@@ -15,8 +16,10 @@ from monitor.expose.text import number, size
 SHORT = "short"
 MAX_TIMELINES = 20
 _NAME_WIDTH = 21
-_MARKS: Sequence[tuple[float, str, Style]] = ((10.0, "█", "red"), (5.0, "▆", "red"), (2.0, "▄", "yellow"), (0.0, "▂", "yellow"))
-_WITHIN = "·"
+_MARKS: Sequence[tuple[float, str, Style]] = (
+    (10.0, "█", "red"), (5.0, "▆", "red"), (2.0, "▄", "yellow"), (1.0, "▂", "yellow"), (0.0, "·", "dim"),
+)  # fmt: skip
+"""Mark of so many times the threshold, or more."""
 
 
 def year(looks: Sequence[Look], ink: Ink) -> list[str]:
@@ -30,8 +33,8 @@ def year(looks: Sequence[Look], ink: Ink) -> list[str]:
     lines += [_timeline(each, ink) for each in found[:MAX_TIMELINES]]
     if left := found[MAX_TIMELINES:]:
         lines.append(f"  and {len(left)} more")
-    key = "  ".join(f"{ink(style, mark)} {'over' if not low else f'{low:g} ×'}" for low, mark, style in reversed(_MARKS))
-    lines.append(f"  {'':{_NAME_WIDTH}} a mark a week: {ink('dim', _WITHIN)} within the threshold  {key}")
+    key = "  ".join(f"{ink(style, mark)} {low:g} ×" for low, mark, style in reversed(_MARKS[:-1]))
+    lines.append(f"  {'':{_NAME_WIDTH}} a mark a week: {key} the threshold and more")
     length = looks[-1].at - looks[0].at
     lines.append(f"  {'':{_NAME_WIDTH}} as seen at {len(looks)} of the evaluations of {length.days} days; ends may be a look late")
     return lines
@@ -57,14 +60,8 @@ def marks(weeks: Sequence[float], ink: Ink) -> str:
     >>> marks([0.0, 1.5, 2.0, 7.0, 60.0], Ink(False))
     '·▂▄▆█'
     """
-    text = ""
-    for times in weeks:
-        if not times:
-            text += ink("dim", _WITHIN)
-            continue
-        _, mark, style = next(each for each in _MARKS if times >= each[0])
-        text += ink(style, mark)
-    return text
+    runs = groupby(weeks, key=lambda times: next(each for each in _MARKS if times >= each[0]))
+    return "".join(ink(style, mark * len(list(run))) for (_, mark, style), run in runs)
 
 
 def _timeline(one: Timeline, ink: Ink) -> str:

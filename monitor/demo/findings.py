@@ -132,14 +132,12 @@ def bin_name(label: str) -> str:
 def _where(group: Sequence[Verdict]) -> str:
     segments = {verdict.segment for verdict in group} - {ALL}
     everywhere = any(verdict.segment == ALL for verdict in group)
-    text = "all traffic" if everywhere else "not over all traffic, but"
     if not segments:
-        return f"{text}, no single segment by itself"
+        return "all traffic, no segment by itself"
     worst = next(verdict for verdict in group if verdict.segment != ALL)
-    many = f"{len(segments)} segment{'s' if len(segments) > 1 else ''}"
     return (
-        f"{text}{' and' if everywhere else ' in'} {many}, furthest in {worst.segment}"
-        f" ({_name(worst)} {number(worst.value or 0.0)}, since {date(worst.since)})"
+        f"{'all traffic and' if everywhere else 'only'} {len(segments)} segment{'s' if len(segments) > 1 else ''},"
+        f" furthest in {worst.segment} ({_name(worst)} {number(worst.value or 0.0)}, since {date(worst.since)})"
     )
 
 

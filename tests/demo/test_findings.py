@@ -26,7 +26,7 @@ def test_what_all_traffic_does_comes_before_what_one_segment_does() -> None:
     lines = drifts([verdict(signal="wind", segment="origin=JFK", value=9.0), verdict(signal="rain", value=0.2)], PLAIN)
     names = [line.split()[0] for line in lines if line[2:3].strip()]
     assert names.index("rain") < names.index("wind")
-    assert "                        not over all traffic, but in 1 segment, furthest in origin=JFK (PSI 9.00, since 2013-05-01)" in lines
+    assert "                        only 1 segment, furthest in origin=JFK (PSI 9.00, since 2013-05-01)" in lines
 
 
 def test_beyond_the_worst_signals_only_names_are_given() -> None:
