@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from decimal import ROUND_FLOOR, Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from monitor.config.model import EventTime
@@ -102,6 +102,9 @@ def test_a_time_in_a_header_is_read_from_its_text():
 
 
 @given(st.integers(0, END_MS - 1), st.integers(0, 3))
+@example(1_001, 3)  # 1.001 * 1000 is 1000.9999999999999
+@example(4_035, 3)
+@example(END_MS - 1, 3)
 def test_seconds_written_with_up_to_three_decimals_are_exact(ms, places):
     written = (Decimal(ms) / 1_000).quantize(Decimal(1).scaleb(-places), ROUND_FLOOR)
     exact = int(written * 1_000)

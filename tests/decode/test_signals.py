@@ -113,6 +113,14 @@ def test_categories_that_are_integers_of_more_than_64_bits_are_known_too():
     assert batch.values[:, 0].tolist() == [0.0, 1.0, 2.0, UNSEEN]
 
 
+def test_an_integer_is_only_the_category_that_is_written_like_it():
+    known = ("+4", "-0", "03", "3")
+    config = model([{"name": "c", "type": "categorical", "values": "integer"}])
+    batch, _ = decode(config, event(c=4), event(c=0), event(c=3), event(c="03"), vocabulary={"c": known})
+    assert batch.values[:, 0].tolist() == [UNSEEN, UNSEEN, 3.0, 2.0]
+    assert decode(config, event(c=3), vocabulary={"c": ("03",)})[0].values[0, 0] == UNSEEN
+
+
 def test_without_a_vocabulary_every_category_is_unseen():
     config = model([{"name": "c", "type": "categorical"}, {"name": "d", "type": "categorical", "values": "integer"}])
     batch, _ = decode(config, event(c="a", d=0), event(c="b"))
@@ -171,6 +179,17 @@ def test_features_stand_anywhere_in_objects_and_arrays():
     assert len(batch.fault_rows) == 0
     assert batch.time_ms.tolist() == [7, 8, 8, 7]
     assert texts(batch) == ["seg", "__missing__", "__missing__", "seg"]
+
+
+def test_elements_of_one_array_may_be_read_in_any_order_with_others_between():
+    config = model(
+        [{"name": f"e{i}", "type": "numeric", "path": f"v[{i}]"} for i in (6, 1, 3)]
+        + [{"name": "again", "type": "numeric", "path": "v[3]"}],
+        columns={"s": "v[2]"},
+    )
+    batch, _ = decode(config, event(v=[0, 10, "two", 30, {"four": 4}, None, 60, 70]), event(v=[0, 10, "zwei", 31]), event(v=[]))
+    assert same(batch.values, [[60, 10, 30, 30], [NAN, 10, 31, 31], [NAN] * 4])
+    assert texts(batch) == ["two", "zwei", "__missing__"]
 
 
 def test_a_feature_below_something_that_has_no_parts_is_invalid_and_below_null_missing():
