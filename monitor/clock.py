@@ -68,6 +68,11 @@ class EventClock:
             return None
         return (min(self.newest_ms[partition] for partition in active) - self.lateness_ms) // self.pane_ms
 
+    def no_row_before_ms(self) -> int:
+        """No row that is counted from now on is older than this: its pane would be closed, whichever partition it comes from."""
+        pane = self.closed_panes if self.closed_panes is not None else self.first_pane
+        return 0 if pane is None else pane * self.pane_ms
+
     def ahead(self, max_panes: int) -> set[int]:
         """Partitions more than ``max_panes`` beyond what can close: to be paused, or their open panes have no bound.
 

@@ -54,7 +54,7 @@ class SeenIds:
         """[rows] whether each row repeats an id seen before it; ids not seen are added.
 
         ``ids`` [rows, 2]; ``ticks`` of the rows' events; ``newest`` tick of the row's partition up to and including the
-        row; ``oldest_newest`` the smallest such tick over all partitions: ids older than its horizon can never be
+        row; ``oldest_newest`` the smallest such tick that any row can still have: ids older than its horizon can never be
         asked for again and may be swept out.
         """
         self._make_room(len(ids), oldest_newest - self.horizon)

@@ -111,7 +111,7 @@ def _repeats(model: ModelState, batch: Batch, kept: NDArray[np.bool_], newest_ms
     rows = np.flatnonzero(kept)
     ticks = (batch.time_ms // model.tick_ms).astype(np.int32)
     newest = (newest_ms // model.tick_ms).astype(np.int32)
-    oldest = min(model.clock.newest_ms.values(), default=0) // model.tick_ms
+    oldest = model.clock.no_row_before_ms() // model.tick_ms
     repeated = np.zeros(len(batch), np.bool_)
     repeated[rows] = model.seen.repeats(ids[rows], ticks[rows], newest[rows], oldest)
     return repeated

@@ -111,15 +111,26 @@ class _Unpickler(pickle.Unpickler):
         return super().find_class(module, name)
 
 
+def _definitions(configured: Sequence[RiverDetector]) -> list[str]:
+    """What each detector is, apart from its place in the configuration; equal ones are numbered."""
+    texts = [detector.model_dump_json() for detector in configured]
+    return [f"{texts[:index].count(text)} {text}" for index, text in enumerate(texts)]
+
+
 def pack_river(watch: RiverWatch) -> bytes:
     """The detectors as bytes, for the state."""
-    return pickle.dumps([(key, w.detector, w.alarms, w.last_alarm_ms) for key, w in sorted(watch.watched.items())], protocol=5)
+    names = _definitions(watch.configured)
+    entries = [(names[index], segment, w.detector, w.alarms, w.last_alarm_ms) for (index, segment), w in sorted(watch.watched.items())]
+    return pickle.dumps(entries, protocol=5)
 
 
 def unpack_river(data: bytes, configured: Sequence[RiverDetector]) -> RiverWatch:
-    """The detectors of ``pack_river``. Raises ``ValueError`` for bytes that hold anything else."""
+    """The detectors of ``pack_river`` that are still configured. Raises ``ValueError`` for bytes that hold anything else."""
+    places = {definition: index for index, definition in enumerate(_definitions(configured))}
     try:
         entries = _Unpickler(io.BytesIO(data)).load()
-        return RiverWatch(configured, {tuple(key): Watched(*rest) for key, *rest in entries})
+        return RiverWatch(
+            configured, {(places[definition], segment): Watched(*rest) for definition, segment, *rest in entries if definition in places}
+        )
     except (pickle.UnpicklingError, EOFError, AttributeError, ImportError, IndexError, TypeError, ValueError) as error:
         raise ValueError(f"expected saved detectors of river: {error}") from error

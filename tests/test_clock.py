@@ -117,3 +117,12 @@ def test_a_row_that_is_not_late_finds_its_pane_open(events):
         clock.closed_panes = clock.horizon_pane()
         arrived = arrive(clock, (0, [event]))
         assert not arrived.closed.any(), "one partition alone never closes a pane that it still fills"
+
+
+def test_no_row_is_counted_before_the_closed_panes_nor_before_the_first_pane_while_none_is_closed():
+    clock = owning(0, 1)
+    assert clock.no_row_before_ms() == 0
+    arrive(clock, (0, [25, 101]))
+    assert clock.no_row_before_ms() == 20
+    clock.closed_panes = 7
+    assert clock.no_row_before_ms() == 70

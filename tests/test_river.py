@@ -141,3 +141,16 @@ def test_another_name_than_a_detector_of_river_is_a_mistake(name, said):
 def test_a_categorical_signal_has_no_mean_to_watch():
     with pytest.raises(ConfigError, match=r"detectors\[0\].signal: expected a numeric feature or score, got 'c'"):
         world.model_config(detectors=[{"river": "river.drift.ADWIN", "signal": "c"}])
+
+
+def test_a_restart_finds_a_detector_by_what_it_is_and_not_by_its_place():
+    first, second = (RiverDetector(river=f"river.drift.{name}", signal="x") for name in ("ADWIN", "PageHinkley"))
+    before = RiverWatch([first, second])
+    before.update(table(ALL={5: 1}), REFERENCE, 1)
+    before.watched[1, "ALL"].alarms = 7
+    after = unpack_river(pack_river(before), [second, first])
+    assert {key: (type(w.detector).__name__, w.alarms) for key, w in after.watched.items()} == {
+        (0, "ALL"): ("PageHinkley", 7),
+        (1, "ALL"): ("ADWIN", 0),
+    }
+    assert unpack_river(pack_river(before), [second]).watched.keys() == {(0, "ALL")}

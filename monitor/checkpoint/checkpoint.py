@@ -55,7 +55,8 @@ class Checkpoint:
                 notices.append(f"the saved state of model {name} cannot be used ({error}): its counts are rebuilt from the log")
                 lost = True
                 self._start_anew(name)
-        self.written = {name for name, ref in opened.manifest.blobs.items() if ref.file.endswith("-kept")}
+        # A model that starts anew uses names again that stand for other bytes in the store: then everything is written once more.
+        self.written = set() if lost else {name for name, ref in opened.manifest.blobs.items() if ref.file.endswith("-kept")}
         size = sum(map(len, opened.blobs.values()))
         return Resumed(opened.manifest.epoch, size, opened.manifest.values["process"], lost, tuple(notices))
 
@@ -78,8 +79,7 @@ class Checkpoint:
             kept.update({blob: data for blob, data in saved.kept.items() if blob not in self.written})
             named.update(saved.kept)
             runs = self.runs[name]
-            oldest = min(model.clock.newest_ms.values(), default=0) // model.tick_ms
-            runs.take(model.seen, oldest - model.seen.horizon)
+            runs.take(model.seen, model.clock.no_row_before_ms() // model.tick_ms - model.seen.horizon)
             kept.update(runs.new_blobs(self.written))
             named.update(runs.names())
             models[name] = {**saved.values, "ids": sorted(runs.names())}

@@ -36,6 +36,8 @@ class IdRuns:
             self.merged[name] = newest_tick(run)
             self.unwritten[name] = run
         self.merged = {name: tick for name, tick in self.merged.items() if tick >= alive_from}
+        # While commits fail, memory holds no more than the horizon.
+        self.unwritten = {name: run for name, run in self.unwritten.items() if name in self.merged}
 
     def new_blobs(self, written: Container[str]) -> dict[str, bytes]:
         """Runs that the store does not have yet."""

@@ -38,6 +38,7 @@ def save_model(model: ModelState) -> Saved:
     """Everything about a model but its remembered ids."""
     saved = Saved()
     saved.values = {
+        "topic": model.config.predictions.topic,
         "offsets": {str(partition): offset for partition, offset in model.offsets.items()},
         "newest_ms": {str(partition): ms for partition, ms in model.clock.newest_ms.items()},
         "idle": sorted(model.clock.idle),
@@ -67,6 +68,7 @@ def _save_version(model: ModelState, version: VersionState, saved: Saved) -> dic
         "panes": [number for number, _ in windows.panes],
         "blocks": [number for number, _ in windows.blocks],
         "block_number": windows.block_number,
+        "block_panes": windows.block_panes,
         "end_pane": windows.end_pane,
         "open": [[partition, pane, opened.rows, opened.folded] for (partition, pane), opened in version.open.items()],
         "admitted": sorted(version.admitted),
@@ -79,9 +81,10 @@ def _save_version(model: ModelState, version: VersionState, saved: Saved) -> dic
 
 
 def _prefix(model: ModelState, version: VersionState) -> str:
-    """Blobs of other bins or groupings have other names, so a changed configuration never finds old bytes under them."""
+    """Blobs of other bins, groupings or blocks have other names, so a changed configuration never finds old bytes under them."""
     groupings = [[grouping.columns for grouping in base.groupings] for base in model.bases]
-    definition = msgspec.json.encode([model.config.name, version.version, version.layout.fingerprint, groupings])
+    blocks = version.windows.block_panes
+    definition = msgspec.json.encode([model.config.name, version.version, version.layout.fingerprint, groupings, blocks])
     return hashlib.sha256(definition).hexdigest()[:24]
 
 
@@ -93,6 +96,10 @@ def _pack_open(opened: OpenPane, bases: tuple[Base, ...]) -> bytes:
 
 def load_model(model: ModelState, values: Mapping[str, Any], blobs: Mapping[str, bytes]) -> None:
     """Bring a new model state to where ``save_model`` was. Raises ``ValueError`` or ``KeyError`` for values it never wrote."""
+    if values["topic"] != model.config.predictions.topic:
+        raise ValueError(
+            f"predictions.topic was {values['topic']} and is {model.config.predictions.topic}: offsets of one mean nothing in the other"
+        )
     model.offsets = {int(partition): offset for partition, offset in values["offsets"].items()}
     model.ledger = np.array(values["ledger"], np.int64)
     model.offsets_lost, model.idle_exclusions = values["offsets_lost"], values["idle_exclusions"]
@@ -105,6 +112,7 @@ def load_model(model: ModelState, values: Mapping[str, Any], blobs: Mapping[str,
     for name, part in values["versions"].items():
         version = model.versions[name] = new_version_state(model, name)
         _load_version(model, version, part, blobs)
+    model.clock.first_pane = min((pane for version in model.versions.values() for _, pane in version.open), default=None)
 
 
 def _load_version(model: ModelState, version: VersionState, part: Mapping[str, Any], blobs: Mapping[str, bytes]) -> None:
@@ -119,13 +127,11 @@ def _load_version(model: ModelState, version: VersionState, part: Mapping[str, A
     def kept(kind: str, numbers: list[int]) -> list[Kept]:
         return [(n, blobs[f"{prefix}/{kind}/{n}"] if same else pack_table(table_of(f"{kind}/{n}"))) for n in numbers]
 
-    version.windows.restore(
-        kept("pane", part["panes"]),
-        kept("block", part["blocks"]),
-        pack_table(table_of("filling")),
-        part["block_number"],
-        part["end_pane"],
-    )
+    blocks, filling, number = kept("block", part["blocks"]), pack_table(table_of("filling")), part["block_number"]
+    if part["block_panes"] != version.windows.block_panes:
+        parts = blocks if number is None else [*blocks, (number * part["block_panes"], filling)]
+        blocks, filling, number = version.windows.reblocked(parts, part["end_pane"])
+    version.windows.restore(kept("pane", part["panes"]), blocks, filling, number, part["end_pane"])
     version.admitted, version.rows_folded = set(part["admitted"]), part["rows_folded"]
     version.river = unpack_river(blobs[f"{prefix}/river"], model.config.detectors)
     for partition, pane, rows, folded in part["open"]:
@@ -137,6 +143,7 @@ def _load_version(model: ModelState, version: VersionState, part: Mapping[str, A
 
 def _load_open(model: ModelState, version: VersionState, table: CountTable, rows: int, folded: int) -> OpenPane:
     opened = OpenPane(version.pool, max_leaves=2 * model.config.segments.max_segments + 64, rows=rows, folded=folded)
+    opened.count_rows(0)  # a pool of 32 bits would not hold what 64 held
     had = {tuple(msgspec.json.decode(leaf)[0]) for leaf in table.segments}
     for row, text in enumerate(table.segments):
         columns, values = msgspec.json.decode(text)

@@ -24,6 +24,7 @@ import fcntl
 import os
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -78,6 +79,7 @@ class Store:
     epoch: int = 0
     bytes_written: int = 0  # by the last commit
     _kept: dict[str, BlobRef] = field(default_factory=dict)
+    _unusable: set[int] = field(default_factory=set)  # epochs that were found damaged
     _lock: IO[str] | None = None
 
     def open(self) -> Opened:
@@ -104,6 +106,7 @@ class Store:
                 manifest, blobs = self._read(epoch)
             except StateError as error:
                 passed_over.append(str(error))
+                self._unusable.add(epoch)
                 continue
             self._kept = {name: ref for name, ref in manifest.blobs.items() if ref.file.endswith("-kept")}
             return Opened(manifest, blobs, tuple(passed_over))
@@ -138,7 +141,8 @@ class Store:
         self.epoch, self._kept = epoch, still_kept
         self.bytes_written = len(manifest) + sum(map(len, now.values())) + sum(map(len, kept.values()))
         self.at_step("before prune")
-        self._prune()
+        with suppress(OSError):  # the epoch is committed; what cannot be removed now is tried again by the next
+            self._prune()
         self.at_step("after prune")
         return epoch
 
@@ -203,7 +207,7 @@ class Store:
         manifests = sorted(self._manifests(), reverse=True)
         keep: list[Manifest] = []
         for epoch in manifests:
-            if len(keep) < self.keep_epochs:
+            if len(keep) < self.keep_epochs and epoch not in self._unusable:
                 try:
                     keep.append(self._read_manifest(epoch))
                     continue

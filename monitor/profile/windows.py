@@ -115,6 +115,17 @@ class Windows:
         for _, packed in self.blocks:
             self.long.add(unpack_table(packed, self.layout))
         self.long.add(self.block.total)
+        self.move_to(end_pane)  # the windows may have become shorter
+
+    def reblocked(self, parts: Iterable[Kept], end_pane: int) -> tuple[list[Kept], bytes, int | None]:
+        """Blocks of another width in the present one, for ``restore``: each goes, whole, to the block that its first pane is in."""
+        sums: dict[int, RunningSum] = {}
+        for pane, packed in parts:
+            sums.setdefault(pane // self.block_panes, RunningSum(self.layout)).add(unpack_table(packed, self.layout))
+        number = (end_pane - 1) // self.block_panes
+        filling = sums.pop(number, None)
+        blocks = [(block * self.block_panes, pack_table(block_sum.total)) for block, block_sum in sorted(sums.items())]
+        return blocks, pack_table(filling.total if filling else empty_table(self.layout)), number if filling else None
 
     def views(self) -> list[tuple[Window, CountTable]]:
         """Both windows and their counts, copied: verdicts outlive the sums they were made from."""

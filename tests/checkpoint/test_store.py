@@ -168,3 +168,18 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StateError, match="the state folder cannot be written"):
         Store(tmp_path / "file" / "state", 2).open()
+
+
+def test_an_epoch_with_damaged_blobs_does_not_push_out_the_good_one_before(tmp_path):
+    store = Store(tmp_path, 2)
+    store.open()
+    for number in (1, 2, 3):
+        commit_number(store, number)
+    store.close()
+    (tmp_path / "blobs-000000000003-now").write_bytes(b"damaged")
+    again = Store(tmp_path, 2)
+    assert again.open().manifest.epoch == 2
+    commit_number(again, 3)
+    again.close()
+    (tmp_path / "blobs-000000000004-now").write_bytes(b"damaged")
+    assert opened_number(tmp_path)[0] == 2

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from monitor.checkpoint.checkpoint import Checkpoint
 from monitor.checkpoint.store import Store
+from monitor.errors import StateError
+from monitor.pipeline import Idle, advance
+from monitor.view import river_alarms
 from tests.flow import world
 
 
@@ -115,3 +122,117 @@ def test_onsets_survive_a_restart(tmp_path):
         was, now = before.versions["1"].verdicts[window], after.versions["1"].verdicts[window]
         assert (was.since_ms > 0).any()
         assert np.array_equal(was.since_ms, now.since_ms)
+
+
+def windows_of(long: str):
+    return world.model_config(windows={"pane": "1m", "short": "5m", "long": long, "lateness": "2m"})
+
+
+@pytest.mark.parametrize(("before", "after"), [("1h", "2h"), ("2h", "1h")])
+def test_another_long_window_keeps_its_blocks_until_they_are_too_old(tmp_path, before, after):
+    logs, more = world.log(6, partitions=2, minutes=40), world.log(6, partitions=2, minutes=200)
+    checkpoint = Checkpoint(Store(tmp_path, 2), {"m": world.fresh(windows_of(before), partitions=2)})
+    checkpoint.resume()
+    world.play(checkpoint.models["m"], world.polls(logs, np.random.default_rng(0), 50))
+    checkpoint.commit({})
+    checkpoint.store.close()
+    state, resumed = reopened(tmp_path, world.fresh(windows_of(after), partitions=2))
+    assert not resumed.lost
+    kept = [int(table.rows[table.index["ALL"]]) for _, table in state.versions["1"].windows.views()]
+    assert kept == [int(t.rows[t.index["ALL"]]) for _, t in checkpoint.models["m"].versions["1"].windows.views()]
+    rest = [[m for m in log if m.offset >= state.offsets[p]] for p, log in enumerate(more)]
+    world.play(state, world.polls(rest, np.random.default_rng(0), 50))
+    whole = world.fresh(windows_of(after), partitions=2)
+    world.play(
+        whole,
+        world.polls([log[: len(done)] + left for log, done, left in zip(logs, logs, rest, strict=True)], np.random.default_rng(0), 50),
+    )
+    assert state.clock.closed_panes == whole.clock.closed_panes
+    for (window, now), (_, expected) in zip(state.versions["1"].windows.views(), whole.versions["1"].windows.views(), strict=True):
+        assert now == expected, window
+
+
+def test_a_rebuild_saves_its_own_ids_and_not_those_of_the_state_it_replaces(tmp_path):
+    logs = world.log(6, partitions=2, minutes=40)
+    checkpointed(tmp_path, logs)
+    config = world.model_config(windows={"pane": "5m", "short": "5m", "long": "1h", "lateness": "2m"})
+    checkpoint = Checkpoint(Store(tmp_path, 2), {"m": world.fresh(config, partitions=2)})
+    assert checkpoint.resume().lost
+    world.play(checkpoint.models["m"], world.polls([log[:50] for log in logs], np.random.default_rng(0), 50))
+    checkpoint.commit({})
+    checkpoint.store.close()
+    again, _ = reopened(tmp_path, world.fresh(config, partitions=2))
+    assert world.facts(again)["ids"] == world.facts(checkpoint.models["m"])["ids"]
+
+
+def test_offsets_of_another_topic_are_not_used(tmp_path):
+    checkpointed(tmp_path, world.log(6, partitions=2, minutes=10))
+    predictions = {**world.CONFIG["models"][0]["predictions"], "topic": "other"}
+    after, resumed = reopened(tmp_path, world.fresh(world.model_config(predictions=predictions), partitions=2))
+    assert resumed.lost
+    assert any("predictions.topic was t and is other" in notice for notice in resumed.notices)
+    assert after.offsets == {}
+
+
+def test_a_detector_that_is_no_longer_configured_is_forgotten(tmp_path):
+    before = checkpointed(tmp_path, world.log(6, partitions=2, minutes=40))
+    assert river_alarms(before)
+    after, resumed = reopened(tmp_path, world.fresh(world.model_config(detectors=[]), partitions=2))
+    assert not resumed.lost
+    assert river_alarms(after) == ()
+
+
+def test_a_pane_with_more_rows_than_32_bits_hold_survives_a_restart(tmp_path):
+    checkpoint = Checkpoint(Store(tmp_path, 2), {"m": world.fresh(partitions=2)})
+    checkpoint.resume()
+    state = checkpoint.models["m"]
+    world.play(state, world.polls(world.log(6, partitions=2, minutes=10), np.random.default_rng(0), 50))
+    where, pane = next(iter(state.versions["1"].open.items()))
+    pane.count_rows(2**33)
+    row = next(iter(pane.leaves.values()))
+    state.versions["1"].pool.counts[row, 0] += 2**33
+    checkpoint.commit({})
+    checkpoint.store.close()
+    after, _ = reopened(tmp_path, world.fresh(partitions=2))
+    assert world.facts(after)["1 open"][where] == world.facts(state)["1 open"][where]
+
+
+def test_ids_are_dropped_past_the_horizon_whatever_a_silent_partition_had_last(tmp_path):
+    checkpoint = Checkpoint(Store(tmp_path, 2), {"m": world.fresh(partitions=2)})
+    checkpoint.resume()
+    state, random = checkpoint.models["m"], np.random.default_rng(1)
+
+    def send(partition: int, offset: int, minute: float) -> None:
+        raw = world.raw([world.Message(partition, offset, json.dumps(world.event(1000 * partition + offset, minute, random)).encode())])
+        world.play(state, iter([[replace(raw, timestamps_ms=np.full(1, -1, np.int64))]]))
+
+    send(1, 0, 0)
+    advance(state, Idle(1))
+    for hour in range(240):
+        send(0, hour, 60 * hour)
+        checkpoint.commit({})
+    checkpoint.store.close()
+    again = Checkpoint(Store(tmp_path, 2), {"m": world.fresh(partitions=2)})
+    again.resume()
+    again.store.close()
+    assert 24 <= again.models["m"].seen.count <= 24 + 1 + 32, "a horizon of hours, and the runs they were merged in"
+
+
+def test_runs_that_no_commit_could_take_are_dropped_past_the_horizon(tmp_path):
+    checkpoint = Checkpoint(Store(tmp_path / "state", 2), {"m": world.fresh(partitions=1)})
+    checkpoint.resume()
+    shutil.rmtree(tmp_path / "state")  # from here on each commit fails
+    state, random = checkpoint.models["m"], np.random.default_rng(1)
+    for hour in range(240):
+        raw = world.raw([world.Message(0, hour, json.dumps(world.event(hour, 60 * hour, random)).encode())])
+        world.play(state, iter([[replace(raw, timestamps_ms=np.full(1, -1, np.int64))]]))
+        with pytest.raises(StateError):
+            checkpoint.commit({})
+    checkpoint.store.close()
+    assert len(checkpoint.runs["m"].unwritten) <= 4
+    (tmp_path / "state").mkdir()
+    checkpoint.commit({})
+    again, _ = reopened(tmp_path / "state", world.fresh(partitions=1))
+    newest = state.clock.newest_ms[0] // state.tick_ms - state.seen.horizon
+    alive = {i for i, t in zip(state.seen.low.tolist(), state.seen.ticks.tolist(), strict=True) if i and t >= newest}
+    assert alive <= set(again.seen.low.tolist())
