@@ -162,7 +162,7 @@ class Windows(Section):
         hour = 3_600_000
         if self.pane_ms < 1_000 or (hour % self.pane_ms and self.pane_ms % hour):
             raise ValueError("expected a pane of at least 1s that divides one hour or is a multiple of it")
-        if self.short_ms % self.pane_ms or self.long_ms % self.short_ms:
+        if not self.short_ms or not self.long_ms or self.short_ms % self.pane_ms or self.long_ms % self.short_ms:
             raise ValueError("expected short to be a multiple of pane, and long a multiple of short")
         return self
 

@@ -1,12 +1,13 @@
 """Open panes: the counts of one partition, version and stretch of event time while rows still arrive.
 
-Rows are counted per *leaf*, the values of a base grouping's columns. The first ``max_leaves`` leaves of a partition's
-pane, in the order of its log, get a row of counts; later ones fold into one leaf of ``__other__`` and are
+Rows are counted per *leaf*, the values of a base grouping's columns. The first ``max_leaves`` leaves of each base grouping
+in a partition's pane, in the order of its log, get a row of counts; later ones fold into one leaf of ``__other__`` and are
 counted as folded. Nothing here depends on how the log was cut into batches or interleaved with other partitions.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -77,6 +78,7 @@ class OpenPane:
     max_leaves: int
     leaves: dict[Leaf, int] = field(default_factory=dict)
     rows: int = 0
+    entered: Counter[int] = field(default_factory=Counter)  # leaves by base grouping
     folded: int = 0  # rows that went to __other__ because the pane had no leaf left
 
     def enter(self, leaf: Leaf) -> tuple[int, bool]:
@@ -85,8 +87,10 @@ class OpenPane:
         if row is not None:
             return row, False
         base, values = leaf
-        if len(self.leaves) >= self.max_leaves and set(values) != {OTHER}:
+        # Each base has a bound of its own: a batch enters all leaves of one base before those of the next.
+        if self.entered[base] >= self.max_leaves and set(values) != {OTHER}:
             return self.enter((base, (OTHER,) * len(values)))[0], True
+        self.entered[base] += 1
         row = self.leaves[leaf] = self.pool.borrow()
         return row, False
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from monitor.errors import ConfigError
 from monitor.evaluate.verdict import Status
 from monitor.pipeline import Idle, Owned, advance
 from monitor.state import Entry
@@ -173,3 +174,24 @@ def test_a_silence_longer_than_every_window_empties_them():
     assert list(state.versions) == ["1"]
     assert all(not table.segments for _, table in state.versions["1"].windows.views())
     assert world.conserved(state)
+
+
+def test_the_bound_on_leaves_does_not_depend_on_batch_cuts():
+    segments = {"columns": {"country": "country", "device": "device"}, "groupings": [["country"], ["device"]], "max_segments": 1}
+    random, messages = np.random.default_rng(5), []
+    for number in range(200):
+        row = {**world.event(number, 0.5, random), "v": "1", "country": f"c{number}", "device": "ios" if number == 20 else f"d{number}"}
+        messages.append(world.Message(0, number, json.dumps(row).encode()))
+    facts = []
+    for most in (1, 10_000):
+        state = world.fresh(world.model_config(segments=segments), partitions=1)
+        facts.append(world.facts(played([messages], most=most, state=state)[0]))
+    for of_cut in facts:
+        of_cut["1 open"] = {where: (rows, sorted(leaves)) for where, (rows, leaves) in of_cut["1 open"].items()}
+    assert facts[0] == facts[1]
+
+
+@pytest.mark.parametrize("windows", [{"short": "0s"}, {"long": "0s"}, {"short": "0s", "long": "0s"}])
+def test_a_window_of_no_time_is_a_mistake(windows):
+    with pytest.raises(ConfigError, match="expected short to be a multiple of pane, and long a multiple of short"):
+        world.model_config(windows={"pane": "1m", "short": "5m", "long": "1h", **windows})
