@@ -65,6 +65,7 @@ class Monitor:
         self.checkpoint = Checkpoint(Store(config.state.directory, config.state.keep_epochs, at_step), models)
         self.saved = False  # whether the last commit succeeded
         self._changed = False  # whether anything happened since
+        self._torn = False  # cut off in the middle of a turn: offsets may be ahead of counts, so the last commit must stand
         self._reconnects = 0
         self._evaluated_ms: dict[str, int] = {}
         self._committed_at = self._published_at = clock_ms()
@@ -96,6 +97,9 @@ class Monitor:
             self._stop()
         except SourceError as error:
             self.telemetry.emit(events.SourceFailed(reason_of(error)))
+            raise
+        except BaseException:
+            self._torn = True
             raise
         finally:
             source.close()
@@ -139,8 +143,9 @@ class Monitor:
             batch, rejections = decoders[topic].decode(mine)
             evaluated += self._advance(model, batch)
             self._reject(model, rejections)
-            for raw in mine:
-                self.partitions.heard_from((topic, raw.partition), now_ms)
+            for span in batch.spans:
+                if span.start < span.stop:  # messages without a row move no time on: they must not hold the others up
+                    self.partitions.heard_from((topic, span.partition), now_ms)
         idle = self.partitions.silent(source, now_ms)
         for silent, step in idle:
             evaluated += self._advance(silent, step)
@@ -217,6 +222,8 @@ class Monitor:
         self.published.publish(self.snapshot)
 
     def _commit(self) -> None:
+        if self._torn:
+            return
         started_ms = self._committed_at = self.clock_ms()
         try:
             self._deliver()  # before the commit that forgets the messages
