@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gzip
 import re
+import time
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -50,7 +51,7 @@ class NdjsonSource:
         self._readers = {partition: LineReader(path) for partition, path in partition_files(self._path, self._topics).items()}
 
     def poll(self, timeout_ms: int) -> Sequence[RawBatch]:
-        """See ``Source.poll``. Never waits: a file has what it has."""
+        """See ``Source.poll``. Waits only while all that is left is paused."""
         if not self._assigned:
             self._assign()
         records, space = self._max_records, MAX_POLL_BYTES
@@ -66,6 +67,8 @@ class NdjsonSource:
         if found:  # so that a long file does not starve those after it
             first = (found[0].topic, found[0].partition)
             self._readers[first] = self._readers.pop(first)
+        elif not self.finished():
+            time.sleep(timeout_ms / 1000)
         return found
 
     def pause(self, partitions: Iterable[TopicPartition]) -> None:

@@ -166,3 +166,15 @@ def test_closing_revokes_what_was_assigned(tmp_path):
     member = _drain(_member(tmp_path / "events.ndjson"))
     member.source.close()
     assert member.listener.events == [("assigned", frozenset({T})), ("revoked", frozenset({T}))]
+
+
+def test_while_all_that_is_left_is_paused_a_poll_waits_instead_of_spinning(tmp_path, monkeypatch):
+    waits = []
+    monkeypatch.setattr(ndjson.time, "sleep", waits.append)
+    (tmp_path / "events-0.ndjson").write_bytes(b"{}\n{}\n")
+    member = _member(tmp_path, max_poll_records=1)
+    member.poll()
+    assert waits == []
+    member.source.pause([T])
+    assert member.source.poll(250) == []
+    assert waits == [0.25]
