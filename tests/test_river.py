@@ -154,3 +154,12 @@ def test_a_restart_finds_a_detector_by_what_it_is_and_not_by_its_place():
         (1, "ALL"): ("ADWIN", 0),
     }
     assert unpack_river(pack_river(before), [second]).watched.keys() == {(0, "ALL")}
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [("ADWIN", {"nope": 1}), ("adwin", {}), ("DriftRetrainingClassifier", {})],
+)
+def test_a_detector_that_cannot_be_made_is_a_mistake_before_the_first_pane_closes(name, parameters):
+    with pytest.raises(ConfigError, match=f"expected parameters that river.drift.{name} takes"):
+        world.model_config(detectors=[{"river": f"river.drift.{name}", "signal": "x", "parameters": parameters}])

@@ -223,6 +223,17 @@ class RiverDetector(Section):
     parameters: dict[str, Any] = Field(default_factory=dict, description="Keyword arguments of the detector.")
     segments: Literal["all", "every"] = Field("all", description="all: only on ALL; every: on each segment.")
 
+    @model_validator(mode="after")
+    def _can_be_made(self) -> Self:
+        module, _, name = self.river.rpartition(".")
+        try:
+            detector = getattr(importlib.import_module(module), name)(**self.parameters)
+            detector.update(0.0)
+            _ = detector.drift_detected
+        except Exception as error:  # whatever a class of river makes of the parameters
+            raise ValueError(f"expected parameters that {self.river} takes, got {self.parameters}: {error}") from error
+        return self
+
 
 class ModelConfig(Section):
     """One monitored model."""
