@@ -72,7 +72,7 @@ def configured(folder: Path, broker: str, topic: str, client: str, **model_chang
 
 
 def saved_facts(folder: Path):
-    checkpoint = Checkpoint(Store(folder / "state", 3), {"m": world.fresh()})
+    checkpoint = Checkpoint(Store(folder / "state", 3), {"m": world.fresh(load_config(folder / "config.yaml").models[0])})
     resumed = checkpoint.resume()
     checkpoint.store.close()
     assert resumed.epoch > 0

@@ -18,6 +18,7 @@ from kafka.admin import NewTopic
 
 from monitor.checkpoint.checkpoint import Checkpoint
 from monitor.checkpoint.store import Store
+from monitor.config import load_config
 from tests.checkpoint.test_store import STEPS
 from tests.flow import world
 
@@ -72,7 +73,7 @@ def run(config: Path, step: str = "never", at_commit: int = 0) -> int:
 
 def final_facts(folder: Path):
     """The state that the last commit saved, loaded as a restart would."""
-    checkpoint = Checkpoint(Store(folder / "state", 3), {"m": world.fresh()})
+    checkpoint = Checkpoint(Store(folder / "state", 3), {"m": world.fresh(load_config(folder / "config.yaml").models[0])})
     resumed = checkpoint.resume()
     checkpoint.store.close()
     assert not resumed.lost
@@ -116,7 +117,7 @@ def test_kills_one_after_another_change_nothing(broker, log_topic, uninterrupted
 
 
 def final_facts_or_nothing(folder: Path):
-    checkpoint = Checkpoint(Store(folder / "state", 3), {"m": world.fresh()})
+    checkpoint = Checkpoint(Store(folder / "state", 3), {"m": world.fresh(load_config(folder / "config.yaml").models[0])})
     checkpoint.resume()
     checkpoint.store.close()
     return world.facts(checkpoint.models["m"]), checkpoint.models["m"].offsets
