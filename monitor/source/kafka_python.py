@@ -32,7 +32,6 @@ from monitor.source.reach import trouble
 from monitor.source.watchdog import Watch
 
 _JOIN_POLL_MS = 200  # a shorter poll may never get through a join
-_TURN_MS, _REST_S = 20, 0.08  # while nothing comes
 _HANG_S = 60.0  # a call that outlives its own timeout by this hangs
 _LAST_COMMIT_S = 2.0
 
@@ -65,8 +64,9 @@ class KafkaPythonSource:
         began = time.monotonic()
         wait_ms = timeout_ms if self._owned else max(timeout_ms, _JOIN_POLL_MS)
         self._free_parked()
+        call = partial(self._consumer.poll, timeout_ms=wait_ms, max_records=self._config.max_poll_records)
         try:
-            found = self._records(wait_ms)
+            found = self._client.thread.call(call, wait_ms / 1000 + _HANG_S)
         except OffsetOutOfRangeError as error:
             self._close_gaps(error.args[0], {})
             return []
@@ -88,22 +88,6 @@ class KafkaPythonSource:
         batches = [_batch(place, records, self._needs) for place, records in found.items()]
         self._remember({(each.topic, each.partition): int(each.offsets[0]) for each in batches})
         return batches
-
-    def _records(self, wait_ms: int) -> Mapping[Any, Sequence[Any]]:
-        """What arrives within the time.
-
-        In short turns once there are partitions: kafka-python sends the next fetch as soon as one was answered, as long as it
-        polls, and some brokers answer at once that there is nothing. One long poll would keep a core busy with that.
-        """
-        until = time.monotonic() + wait_ms / 1000
-        while True:
-            turn_ms = min(_TURN_MS, wait_ms) if self._owned else wait_ms
-            call = partial(self._consumer.poll, timeout_ms=turn_ms, max_records=self._config.max_poll_records)
-            found: Mapping[Any, Sequence[Any]] = self._client.thread.call(call, turn_ms / 1000 + _HANG_S)
-            left_s = until - time.monotonic()
-            if found or left_s <= 0:
-                return found
-            time.sleep(min(_REST_S, left_s))
 
     def pause(self, partitions: Iterable[TopicPartition]) -> None:
         """See ``Source.pause``. A partition that moves away and comes back is not paused any more."""
