@@ -7,11 +7,13 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import datetime
+from threading import Event
 
 from monitor.demo import account, findings
 from monitor.demo.answers import Model, Verdict
 from monitor.demo.broker import embedded_broker, free_port
 from monitor.demo.events import events
+from monitor.demo.interruptible import interruptible
 from monitor.demo.prepare import Play, Workspace, build_reference, learn, write_config, write_training
 from monitor.demo.produce import create_topics, produce, wait_until_read
 from monitor.demo.terminal import Step, Terminal, bar
@@ -40,7 +42,7 @@ def run(workspace: Workspace, terminal: Terminal, *, prepare: Callable[[], Play]
     with ExitStack() as running:
         with terminal.step("broker") as step:
             broker = running.enter_context(embedded_broker(workspace.broker))
-            create_topics(broker, TOPIC, DEAD_LETTERS)
+            interruptible(lambda _stop: create_topics(broker, TOPIC, DEAD_LETTERS))
             step.outcome = f"Kafka-compatible, at {broker}"
         port = usual_port()
         write_config(workspace, broker=broker, port=port)
@@ -82,7 +84,15 @@ def _stream(broker: str, play: Play, watching: Watching, step: Step) -> list[Loo
         step.show(bar(model.ledger.messages, total, findings.date(model.watermark)))
         return model.ledger.messages
 
-    sent = produce(broker, TOPIC, events(play.production, play.scores), read, max_unread_bytes=MAX_UNREAD_BYTES)
+    def send(stop: Event) -> int:
+        def paced() -> int:
+            if stop.is_set():
+                raise InterruptedError("told to stop")
+            return read()
+
+        return produce(broker, TOPIC, events(play.production, play.scores), paced, max_unread_bytes=MAX_UNREAD_BYTES)
+
+    sent = interruptible(send)
     wait_until_read(read, sent)
     _wait_until_judged(watching)
     read()
