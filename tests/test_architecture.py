@@ -12,13 +12,28 @@ PACKAGE = ROOT / "monitor"
 MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
 
 # Left to right, the way of a message. A stage may import itself, what stands left of it, and the vocabulary.
-VOCABULARY = ("errors", "config", "events", "batch", "segment", "window", "profile.layout", "profile.table", "profile.bare")
+VOCABULARY = (
+    "errors",
+    "config",
+    "events",
+    "batch",
+    "segment",
+    "window",
+    "profile.layout",
+    "profile.table",
+    "profile.bare",
+    "outcome.layout",
+)
 STAGES = (
-    ("source",), ("decode",), ("clock", "duplicates", "profile"), ("reference",), ("evaluate",), ("river",), ("state",), ("pipeline",),
-    ("checkpoint",), ("telemetry", "sink"), ("expose",), ("view", "changes"), ("partitions",), ("app",), ("cli", "__main__"),
+    ("source",), ("decode",), ("clock", "duplicates", "profile"), ("outcome",), ("reference",), ("join",),
+    ("evaluate", "performance", "estimate"), ("detect",), ("river",), ("state",), ("pipeline",), ("decide",),
+    ("checkpoint",), ("telemetry", "sink"), ("expose",), ("view", "changes"), ("partitions",), ("app",), ("hook",), ("cli", "__main__"),
 )  # fmt: skip
 ALLOWED_BACK = {("checkpoint", "evaluate"), ("source", "telemetry"), ("expose", "telemetry")}
-PURE = ("batch", "segment", "window", "clock", "duplicates", "pipeline", "state", "view", "profile", "decode", "evaluate")
+PURE = (
+    "batch", "segment", "window", "clock", "duplicates", "pipeline", "state", "view", "profile", "decode", "evaluate",
+    "outcome", "performance", "estimate", "detect", "decide",
+)  # fmt: skip
 EDGES = {"time", "socket", "logging", "threading", "kafka", "confluent_kafka", "subprocess", "requests", "urllib", "os", "datetime.now"}
 
 

@@ -12,16 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.outcome.layout import LAG_EDGES_MS
 from monitor.profile.layout import FAULT_CELLS
 from monitor.segment import MISSING
 
 LABEL = "label of the row"
 """The segment column that carries the label while data is read."""
-
-LAG_EDGES_MS = tuple(
-    minutes * 60_000 for minutes in (0, 1, 5, 15, 60, 180, 360, 720, 1_440, 2_880, 4_320, 10_080, 20_160, 43_200, 86_400, 129_600)
-)
-"""Lags in bins from below zero (a label before its prediction) over minutes and days to 90 days and more."""
 
 _NEGATIVE = frozenset({"0", "0.0", "false", "no", "n", "f", "negative", "neg", "-1"})
 _MAX_CLASSES = 20

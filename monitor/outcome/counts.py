@@ -1,0 +1,87 @@
+"""Outcomes by segment: the sums over axes of the sparse counts from which everything about labels is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.outcome.layout import LAGS, SUM_SCALE, SUMS, OutcomeLayout
+from monitor.outcome.sparse import SparseCounts
+
+Int64 = NDArray[np.int64]
+
+_WHOLE = frozenset({"scored_rows", "clipped_rows", "kpi_rows", "kpi_clipped_rows"})
+
+
+@dataclass(frozen=True, eq=False)
+class OutcomeCounts:
+    """Counts of one model version over some window. G segments, S score cells, P predicted, T truth, L lags.
+
+    For regression T are cells of the error and ``right_wrong`` is empty of meaning: all rows count as right.
+    """
+
+    layout: OutcomeLayout
+    segments: tuple[str, ...]  # [G], sorted, ALL among them
+    predictions: Int64  # [G, S, P] all predictions, labelled or not
+    confusion: Int64  # [G, P, T] labelled rows
+    by_score: Int64  # [G, S, T] labelled rows; binary: what AUC and reliability need
+    right_wrong: Int64  # [G, L, S, 2] labelled rows: predicted class right, wrong (or unknown)
+    by_lag: Int64  # [G, L, T] labelled rows
+    sums: Int64  # [G, len(SUMS)] fixed point
+
+    @property
+    def labelled(self) -> Int64:
+        """[G] labelled rows."""
+        return np.asarray(self.by_lag.sum(axis=(1, 2)))
+
+    @property
+    def predicted_rows(self) -> Int64:
+        """[G] all predictions."""
+        return np.asarray(self.predictions.sum(axis=(1, 2)))
+
+    def sum_of(self, name: str) -> NDArray[np.float64]:
+        """[G] one of ``SUMS``, in its unit."""
+        column = self.sums[:, SUMS.index(name)].astype(np.float64)
+        return column if name in _WHOLE else column / SUM_SCALE
+
+
+def outcome_counts(
+    layout: OutcomeLayout, counts: SparseCounts, segments: tuple[str, ...], places: Sequence[NDArray[np.intp]] | NDArray[np.intp]
+) -> OutcomeCounts:
+    """Sums of sparse counts by segment; ``places`` [groupings, combinations] as ``Combinations.segments_of`` gives them."""
+    combination, cell = np.divmod(counts.codes, layout.cells)
+    weight = counts.counts
+    s, p, t = layout.score_cells, layout.predicted, layout.truth
+    g = len(segments)
+    is_outcome = (cell >= layout.first_outcome) & (cell < layout.first_sum)
+    is_prediction, is_sum = cell < layout.first_outcome, cell >= layout.first_sum
+    joint = cell[is_outcome] - layout.first_outcome
+    lag, score = joint // (s * p * t), joint // (p * t) % s
+    predicted, truth = joint // t % p, joint % t
+    wrong = np.zeros_like(truth) if layout.task == "regression" else (predicted != truth).astype(np.int64)
+
+    predictions, sums = np.zeros((g, s * p), np.int64), np.zeros((g, len(SUMS)), np.int64)
+    confusion, by_score = np.zeros((g, p * t), np.int64), np.zeros((g, s * t), np.int64)
+    right_wrong, by_lag = np.zeros((g, LAGS * s * 2), np.int64), np.zeros((g, LAGS * t), np.int64)
+    for place in places:
+        segment = place[combination]
+        np.add.at(predictions, (segment[is_prediction], cell[is_prediction]), weight[is_prediction])
+        np.add.at(sums, (segment[is_sum], cell[is_sum] - layout.first_sum), weight[is_sum])
+        rows, n = segment[is_outcome], weight[is_outcome]
+        np.add.at(confusion, (rows, predicted * t + truth), n)
+        np.add.at(by_score, (rows, score * t + truth), n)
+        np.add.at(right_wrong, (rows, (lag * s + score) * 2 + wrong), n)
+        np.add.at(by_lag, (rows, lag * t + truth), n)
+    return OutcomeCounts(
+        layout,
+        segments,
+        predictions.reshape(g, s, p),
+        confusion.reshape(g, p, t),
+        by_score.reshape(g, s, t),
+        right_wrong.reshape(g, LAGS, s, 2),
+        by_lag.reshape(g, LAGS, t),
+        sums,
+    )
