@@ -1,12 +1,12 @@
 """What the user writes: one YAML file, validated at once, frozen from then on."""
 
+from monitor.config.labels import Cost, LabelPrediction, Labels
 from monitor.config.model import (
     PREDICTED_CLASS,
     SCORE,
     STATISTICS,
     Duplicates,
     Evaluation,
-    EventTime,
     Feature,
     ModelConfig,
     Predictions,
@@ -17,11 +17,11 @@ from monitor.config.model import (
 )
 from monitor.config.root import Alerts, BasicAuth, Config, Http, State, Tls, load_config, parse_config
 from monitor.config.source import Security, SourceConfig
-from monitor.config.types import Secret, format_duration, parse_duration
+from monitor.config.types import EventTime, Secret, format_duration, parse_duration
 
 __all__ = [
     "PREDICTED_CLASS", "SCORE", "STATISTICS",
-    "Alerts", "BasicAuth", "Config", "Duplicates", "Evaluation", "EventTime", "Feature", "Http", "ModelConfig",
-    "Predictions", "RiverDetector", "Secret", "Security", "Segments", "SourceConfig", "State", "Thresholds", "Tls",
+    "Alerts", "BasicAuth", "Config", "Cost", "Duplicates", "Evaluation", "EventTime", "Feature", "Http", "LabelPrediction", "Labels",
+    "ModelConfig", "Predictions", "RiverDetector", "Secret", "Security", "Segments", "SourceConfig", "State", "Thresholds", "Tls",
     "Windows", "format_duration", "load_config", "parse_config", "parse_duration",
 ]  # fmt: skip

@@ -106,4 +106,6 @@ def _default(field: FieldInfo) -> str:
         return ""
     if _is_duration(field):
         return f"`{format_duration(int(field.default))}`"
+    if isinstance(field.default, tuple):
+        return ", ".join(f"`{value}`" for value in field.default)
     return f"`{str(field.default).lower() if isinstance(field.default, bool) else field.default}`"

@@ -45,6 +45,9 @@ def _message(details: Any) -> str:
             return "unknown key" + (f"; did you mean {near[0]!r}?" if near else "")
         case "literal_error":
             return f"expected {str(context['expected']).replace(chr(39), '')}, got {shown}"
+        case "too_short":
+            least = context["min_length"]
+            return f"expected at least {least} item{'s' if least != 1 else ''}, got {context['actual_length']}"
         case "value_error":
             return str(context["error"])
     text = str(details["msg"])

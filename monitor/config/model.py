@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from monitor.config.types import Duration, JsonPath, Section, duration
+from monitor.config.labels import ClassName, Labels, check_labels
+from monitor.config.types import Duration, EventTime, JsonPath, Section, duration
 
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z_][A-Za-z0-9_.:/-]*$")]
 
@@ -17,24 +18,6 @@ SCORE = "score"
 PREDICTED_CLASS = "predicted_class"
 RESERVED = (SCORE, PREDICTED_CLASS)
 """Signals that come from the prediction rather than from a configured feature."""
-
-
-class EventTime(Section):
-    """Where the time of a prediction stands and how it is written."""
-
-    path: JsonPath = Field("$timestamp", description="Path of the time, or $timestamp for the record's own.")
-    unit: Literal["iso8601", "s", "ms", "us", "ns"] = Field("ms", description="Unit of a number since 1970, or iso8601 for text.")
-    zone: str = Field("UTC", description="Zone of an iso8601 time that names none, such as Europe/Paris.")
-
-    @model_validator(mode="after")
-    def _known_zone(self) -> Self:
-        from zoneinfo import ZoneInfo
-
-        try:
-            ZoneInfo(self.zone)
-        except (KeyError, ValueError, OSError) as error:
-            raise ValueError(f"expected an IANA time zone such as UTC or Europe/Paris, got {self.zone!r}") from error
-        return self
 
 
 class Duplicates(Section):
@@ -61,6 +44,9 @@ class Predictions(Section):
     )
     predicted_class: JsonPath | None = Field(None, description="Path of the predicted class; absent with a threshold: score >= threshold.")
     threshold: float | None = Field(None, description="Score from which on the positive class is predicted.")
+    probabilities: dict[ClassName, JsonPath] | None = Field(
+        None, description="multiclass: path of each class's probability, for exactly the classes of `labels`."
+    )
     dead_letter_topic: str | None = Field(
         None, min_length=1, max_length=249, description="Topic for messages that cannot be used; absent: counted only."
     )
@@ -242,6 +228,7 @@ class ModelConfig(Section):
     version: str = Field("unversioned", min_length=1, max_length=100, description="Version of events that name none.")
     max_versions: int = Field(8, ge=1, le=1_000, description="Most versions watched at once; further ones fold into __other__.")
     predictions: Predictions = Field(description="The prediction topic and its field mapping.")
+    labels: Labels | None = Field(None, description="The label topic; absent: nothing is known of the truth, and nothing judged by it.")
     features: tuple[Feature, ...] = Field(min_length=1, description="Inputs of the model.")
     segments: Segments = Field(default_factory=Segments, description="Slices watched apart.")
     references: tuple[Path, ...] = Field((), description="Reference files, one per model version; relative to this file.")
@@ -267,6 +254,7 @@ class ModelConfig(Section):
                 raise ValueError(
                     f"evaluation.feature_thresholds.{name}: expected statistics out of {', '.join(STATISTICS)}, got {unknown[0]!r}"
                 )
+        check_labels(self)
         if self.evaluation.every_ms is not None and self.evaluation.every_ms % self.windows.pane_ms:
             raise ValueError("evaluation.every: expected a multiple of windows.pane")
         if self.predictions.duplicates.horizon_ms < self.windows.lateness_ms:

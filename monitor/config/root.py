@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -89,14 +90,30 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
-        for what, values in (("name", [m.name for m in self.models]), ("predictions.topic", [m.predictions.topic for m in self.models])):
-            for index, value in enumerate(values):
-                if value in values[:index]:
-                    raise ValueError(f"models[{index}].{what}: expected each only once, got {value!r} again")
+        for index, name in enumerate(names := [model.name for model in self.models]):
+            if name in names[:index]:
+                raise ValueError(f"models[{index}].name: expected each only once, got {name!r} again")
+        read: dict[str, str] = {}
+        for path, topic in self._topics():
+            if topic in read:
+                raise ValueError(f"{path}: expected each only once, got {topic!r} again, which is {read[topic]}")
+            read[topic] = path
         for index, model in enumerate(self.models):
-            if model.predictions.dead_letter_topic is not None and not self.source.brokers:
-                raise ValueError(f"models[{index}].predictions.dead_letter_topic: expected source.brokers to send it to, got none")
+            for path, section in ((f"models[{index}].predictions", model.predictions), (f"models[{index}].labels", model.labels)):
+                letters = None if section is None else section.dead_letter_topic
+                if letters is not None and not self.source.brokers:
+                    raise ValueError(f"{path}.dead_letter_topic: expected source.brokers to send it to, got none")
+                if letters in read:
+                    raise ValueError(
+                        f"{path}.dead_letter_topic: expected a topic that is not read, got {letters!r}, which is {read[letters]}"
+                    )
         return self
+
+    def _topics(self) -> Iterator[tuple[str, str]]:
+        for index, model in enumerate(self.models):
+            yield f"models[{index}].predictions.topic", model.predictions.topic
+            if model.labels is not None:
+                yield f"models[{index}].labels.topic", model.labels.topic
 
     def model(self, name: str) -> ModelConfig:
         """The model of that name. Raises ``KeyError``."""

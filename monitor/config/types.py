@@ -1,13 +1,14 @@
-"""Value types of the configuration: durations with a unit, secrets by reference, JSON paths."""
+"""Value types of the configuration: durations with a unit, JSON paths, times of events, secrets by reference."""
 
 from __future__ import annotations
 
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, WithJsonSchema, model_validator
+from pydantic_core import CoreSchema, core_schema
 
 _UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
@@ -56,6 +57,11 @@ def _duration(value: Any) -> int:
 class _Milliseconds(int):
     """Marks a default that is already in milliseconds."""
 
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        # Only asked for by the JSON Schema, which shows the default as a user would write it.
+        return core_schema.int_schema(serialization=core_schema.plain_serializer_function_ser_schema(format_duration))
+
 
 def duration(text: str) -> _Milliseconds:
     """A default duration, written as a user would write it."""
@@ -76,6 +82,24 @@ def _json_path(value: str) -> str:
 
 JsonPath = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_json_path)]
 """Where a value stands in an event: ``a.b``, ``inputs[0].x``, ``"dotted.key".c``, ``$key``, ``$timestamp``, ``$header.name``."""
+
+
+class EventTime(Section):
+    """Where the time of an event stands and how it is written."""
+
+    path: JsonPath = Field("$timestamp", description="Path of the time, or $timestamp for the record's own.")
+    unit: Literal["iso8601", "s", "ms", "us", "ns"] = Field("ms", description="Unit of a number since 1970, or iso8601 for text.")
+    zone: str = Field("UTC", description="Zone of an iso8601 time that names none, such as Europe/Paris.")
+
+    @model_validator(mode="after")
+    def _known_zone(self) -> Self:
+        from zoneinfo import ZoneInfo
+
+        try:
+            ZoneInfo(self.zone)
+        except (KeyError, ValueError, OSError) as error:
+            raise ValueError(f"expected an IANA time zone such as UTC or Europe/Paris, got {self.zone!r}") from error
+        return self
 
 
 class Secret(Section):

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from monitor.batch import Int64, RejectReason
-from monitor.config.model import EventTime
+from monitor.config.types import EventTime
 from monitor.decode.refusal import Refusal, kind_of
 from monitor.decode.scalar import Scalar
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from monitor.config.model import EventTime, ModelConfig
+from monitor.config.model import ModelConfig
 from monitor.config.path import HEADER
+from monitor.config.types import EventTime
 
 _NO_LIMIT_MS = 1 << 60  # a file has no record timestamps that an event could be in the future of
 
@@ -37,6 +38,8 @@ def data_model(model: ModelConfig) -> ModelConfig:
                     "model_version": moved(predictions.model_version),
                     "score": moved(predictions.score),
                     "predicted_class": moved(predictions.predicted_class),
+                    "probabilities": predictions.probabilities
+                    and {name: in_body(path) for name, path in predictions.probabilities.items()},
                     "future_tolerance_ms": _NO_LIMIT_MS,
                 }
             ),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from monitor.config.model import EventTime
+from monitor.config.types import EventTime
 from monitor.decode.event_time import END_MS, event_times, time_of
 from monitor.decode.refusal import Refusal
 from tests.decode import decode, event, model, raw, reasons
