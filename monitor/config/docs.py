@@ -27,7 +27,12 @@ files are relative to this file. A path into an event is `a.b`, `inputs[0].x`, `
 
 def configuration_page() -> str:
     """The page as Markdown."""
-    return _HEAD + "".join(_section(path, section) for path, section in _sections("", Config))
+    return page(_HEAD, Config)
+
+
+def page(head: str, root: type[BaseModel]) -> str:
+    """A page about every key of a configuration, after ``head``."""
+    return head + "".join(_section(path, section) for path, section in _sections("", root))
 
 
 def _sections(path: str, section: type[BaseModel]) -> Iterator[tuple[str, type[BaseModel]]]:

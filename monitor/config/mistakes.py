@@ -10,12 +10,12 @@ from pydantic import BaseModel, ValidationError
 from monitor.errors import Mistake
 
 
-def explain(error: ValidationError) -> list[Mistake]:
-    """One ``Mistake`` per error, in the order of the file; unknown keys come with the nearest known one."""
+def explain(error: ValidationError, root: type[BaseModel]) -> list[Mistake]:
+    """One ``Mistake`` per error, in the order of the file; unknown keys come with the nearest one that ``root`` knows."""
     found = error.errors(include_url=False)
     # A list all of whose items failed is then also reported as too short, which says nothing new.
     return [
-        Mistake(_path(details["loc"]), _message(details))
+        Mistake(_path(details["loc"]), _message(details, root))
         for details in found
         if not (
             details["type"] == "too_short"
@@ -34,14 +34,14 @@ def _path(loc: tuple[int | str, ...]) -> str:
     return text
 
 
-def _message(details: Any) -> str:
+def _message(details: Any, root: type[BaseModel]) -> str:
     kind, got, context = details["type"], details["input"], details.get("ctx", {})
     shown = _shown(got)
     match kind:
         case "missing":
             return "expected a value, got none"
         case "extra_forbidden":
-            near = difflib.get_close_matches(str(details["loc"][-1]), _known_keys(), n=1)
+            near = difflib.get_close_matches(str(details["loc"][-1]), _known_keys(root), n=1)
             return "unknown key" + (f"; did you mean {near[0]!r}?" if near else "")
         case "literal_error":
             return f"expected {str(context['expected']).replace(chr(39), '')}, got {shown}"
@@ -60,11 +60,9 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def _known_keys() -> list[str]:
-    from monitor.config.root import Config
-
+def _known_keys(root: type[BaseModel]) -> list[str]:
     keys: set[str] = set()
-    todo: list[type[BaseModel]] = [Config]
+    todo: list[type[BaseModel]] = [root]
     seen: set[type[BaseModel]] = set()
     while todo:
         section = todo.pop()

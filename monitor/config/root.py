@@ -30,14 +30,19 @@ class Tls(Section):
     key_file: Path = Field(description="PEM file of the private key.")
 
 
-class Http(Section):
-    """The HTTP server: status page, metrics, health and API."""
+class Listen(Section):
+    """Where an HTTP server listens, and who may use it."""
 
     bind: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 in a container.")
     port: int = Field(9464, ge=0, le=65_535, description="Port; 0 takes a free one.")
     tls: Tls | None = Field(None, description="Serve HTTPS.")
     bearer_token: Secret | None = Field(None, description="Required in `Authorization: Bearer`; health endpoints stay open.")
     basic_auth: BasicAuth | None = Field(None, description="Required user and password; health endpoints stay open.")
+
+
+class Http(Listen):
+    """The HTTP server: status page, metrics, health and API."""
+
     max_series: int = Field(100_000, ge=1_000, description="Most drift series on /metrics; the worst first, the rest counted.")
 
 
@@ -125,15 +130,19 @@ def load_config(path: Path) -> Config:
 
     Relative paths of state and references are taken from the configuration's folder.
     """
+    return parse_config(load_tree(path), source=str(path), folder=path.parent)
+
+
+def load_tree(path: Path) -> Any:
+    """What a YAML file holds. Raises ``ConfigError`` when it cannot be read or is no YAML."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(str(path), [Mistake("", f"cannot be read: {error}")]) from error
     try:
-        tree = yaml.safe_load(text)
+        return yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigError(str(path), [Mistake("", f"expected YAML, {' '.join(str(error).split())}")]) from error
-    return parse_config(tree, source=str(path), folder=path.parent)
 
 
 def parse_config(tree: Any, *, source: str = "configuration", folder: Path = Path()) -> Config:
@@ -145,7 +154,7 @@ def parse_config(tree: Any, *, source: str = "configuration", folder: Path = Pat
     except ValidationError as error:
         from monitor.config.mistakes import explain
 
-        raise ConfigError(source, explain(error)) from error
+        raise ConfigError(source, explain(error, Config)) from error
     return _resolve(config, folder)
 
 

@@ -39,12 +39,13 @@ _GZIP_FROM_BYTES = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request without a body. Header names are lower case."""
+    """A request. Header names are lower case; the body is empty unless the server takes one."""
 
     method: str
     path: str
     query: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ def problem(status: int, error: str, **details: object) -> Response:
 
 def answer(request: Request, published: Published, config: Http, now_ms: int) -> Response:
     """The response to a request, ready to be sent. Raises ``CredentialsError``."""
-    return _negotiated(request, _answer(request, published, config, now_ms))
+    return negotiated(request, _answer(request, published, config, now_ms))
 
 
 def _answer(request: Request, published: Published, config: Http, now_ms: int) -> Response:
@@ -122,8 +123,8 @@ _ROUTES: Mapping[str, Callable[[Published, Query, int], Response]] = {
 }
 
 
-def _negotiated(request: Request, response: Response) -> Response:
-    """Compressed if the client takes gzip, unchanged content answered with 304."""
+def negotiated(request: Request, response: Response) -> Response:
+    """With the headers of every response; compressed if the client takes gzip, unchanged content answered with 304."""
     headers = {**_SECURITY, **response.headers, "Vary": "Accept-Encoding"}
     body = response.body
     if response.status == 200 and response.content_type != METRICS_TEXT:

@@ -7,7 +7,7 @@ import binascii
 import hashlib
 import hmac
 
-from monitor.config.root import Http
+from monitor.config.root import Listen
 from monitor.config.types import Secret
 
 
@@ -15,21 +15,21 @@ class CredentialsError(Exception):
     """A configured secret cannot be read. Names the place, never the content."""
 
 
-def scheme(config: Http) -> str:
+def scheme(config: Listen) -> str:
     """``none``, ``bearer``, ``basic`` or ``both``."""
     if config.bearer_token and config.basic_auth:
         return "both"
     return "bearer" if config.bearer_token else "basic" if config.basic_auth else "none"
 
 
-def challenges(config: Http) -> list[str]:
+def challenges(config: Listen) -> list[str]:
     """Values of WWW-Authenticate (RFC 9110, 11.6.1)."""
     bearer = ['Bearer realm="driftgauge"'] if config.bearer_token else []
     basic = ['Basic realm="driftgauge", charset="UTF-8"'] if config.basic_auth else []
     return [*bearer, *basic]
 
 
-def allowed(config: Http, authorization: str | None) -> bool:
+def allowed(config: Listen, authorization: str | None) -> bool:
     """Whether an Authorization header (as http.client decodes it, latin-1) opens the door.
 
     Secrets are read anew each time, so that they can be rotated. Raises ``CredentialsError``.

@@ -12,12 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from monitor import events
-from monitor.config.root import Http, Tls
+from monitor.config.root import Http, Listen, Tls
 from monitor.errors import ConfigError, DriftgaugeError, Mistake
 from monitor.expose.answer import Request, Response, answer, problem
 from monitor.expose.auth import CredentialsError, scheme
 from monitor.expose.published import Published
-from monitor.expose.wire import exchange
+from monitor.expose.wire import exchange, takes_no_body
 from monitor.telemetry import Telemetry, reason_of
 
 
@@ -33,23 +33,26 @@ class Limits:
 _LIMITS = Limits()
 
 
-class HttpServer:
-    """Serves what is published until it is stopped. Starting raises ``ConfigError`` when it cannot listen."""
+class Server:
+    """Answers requests until it is stopped. Starting raises ``ConfigError`` when it cannot listen.
+
+    ``body_limit`` tells from the head of a request how many bytes of body are read, see ``exchange``.
+    """
 
     def __init__(
         self,
-        config: Http,
-        published: Published,
+        config: Listen,
+        answered: Callable[[Request], Response],
         telemetry: Telemetry,
         *,
         limits: Limits = _LIMITS,
-        clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        body_limit: Callable[[Request], int] = takes_no_body,
     ) -> None:
         self._config = config
-        self._published = published
+        self._answered = answered
         self._telemetry = telemetry
         self._limits = limits
-        self._clock_ms = clock_ms
+        self._body_limit = body_limit
         self._certificates = None if config.tls is None else Certificates(config.tls)
         self._slots = threading.BoundedSemaphore(limits.connections)
         self._stopping = threading.Event()
@@ -106,14 +109,14 @@ class HttpServer:
                     connection = self._certificates.context().wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
                     connection.settimeout(self._limits.read_seconds)
                     connection.do_handshake()
-                exchange(connection, read_by, self._limits.write_seconds, self._respond)
+                exchange(connection, read_by, self._limits.write_seconds, self._respond, self._body_limit)
         finally:
             connection.close()
             self._slots.release()
 
     def _respond(self, request: Request) -> Response:
         try:
-            return answer(request, self._published, self._config, self._clock_ms())
+            return self._answered(request)
         except CredentialsError as error:
             self._telemetry.emit(events.CredentialsFailed(str(error)))
             return problem(503, "the credentials of this server cannot be read; its log says why")
@@ -123,7 +126,22 @@ class HttpServer:
             return problem(500, "this is a bug in driftgauge; its log names it")
 
 
-def _listen(config: Http) -> socket.socket:
+class HttpServer(Server):
+    """Serves what is published."""
+
+    def __init__(
+        self,
+        config: Http,
+        published: Published,
+        telemetry: Telemetry,
+        *,
+        limits: Limits = _LIMITS,
+        clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        super().__init__(config, lambda request: answer(request, published, config, clock_ms()), telemetry, limits=limits)
+
+
+def _listen(config: Listen) -> socket.socket:
     try:
         family = socket.getaddrinfo(config.bind, config.port, type=socket.SOCK_STREAM)[0][0]
         listener = socket.create_server((config.bind, config.port), family=family, backlog=64)

@@ -1,4 +1,4 @@
-"""HTTP/1.1 on a socket: one request without a body in, one response out, neither too large nor too slow.
+"""HTTP/1.1 on a socket: one request in, one response out, neither too large nor too slow.
 
 RFC 9112. A connection carries one request: keeping it open would let a few silent clients hold all slots, and a scrape
 every 15 s gains nothing from it.
@@ -12,6 +12,7 @@ import io
 import socket
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from email.utils import formatdate
 from http import HTTPStatus
 from urllib.parse import urlsplit
@@ -49,6 +50,10 @@ class Head(io.RawIOBase):
         self._left -= size
         return size
 
+    def allow(self, size: int) -> None:
+        """Let this many bytes more come, until the same deadline: a body after its head."""
+        self._left += size
+
 
 def _limit(connection: socket.socket, deadline: float) -> None:
     left = deadline - time.monotonic()
@@ -72,6 +77,21 @@ def read_request(stream: io.BufferedIOBase) -> Request | Response:
     return Request(words[0], target.path, target.query, {name.lower(): value for name, value in headers.items()})
 
 
+def _with_body(request: Request, head: Head, stream: io.BufferedIOBase, limit: int) -> Request | Response:
+    if "transfer-encoding" in request.headers or "content-length" not in request.headers:
+        return problem(411, "the length of the body is not known", expected="a header Content-Length")
+    length = request.headers["content-length"]
+    if not (length.isascii() and length.isdigit()):
+        return problem(400, "the length of the body is not a number", expected="a whole number of bytes", got=length[:20])
+    if len(length) > 12 or int(length) > limit:
+        return problem(413, "the body is too large", expected=f"at most {limit} bytes", got=length[:20])
+    head.allow(int(length))
+    body = stream.read(int(length))
+    if len(body) < int(length):
+        return problem(400, "the body ended early", expected=f"{length} bytes", got=str(len(body)))
+    return replace(request, body=body)
+
+
 def write_response(connection: socket.socket, response: Response, *, body: bool, deadline: float) -> None:
     """Send a response; ``body`` is false for HEAD. Raises ``OSError`` when the client is gone or too slow."""
     lines = [
@@ -91,9 +111,24 @@ def write_response(connection: socket.socket, response: Response, *, body: bool,
         connection.sendall(content[start : start + _CHUNK_BYTES])
 
 
-def exchange(connection: socket.socket, read_by: float, write_seconds: float, respond: Callable[[Request], Response]) -> None:
-    """Read a request, send its response, and let the client read it. Raises ``OSError`` as the socket does."""
-    request = read_request(io.BufferedReader(Head(connection, read_by)))
+def takes_no_body(_request: Request) -> int:
+    """For a server whose requests have no body."""
+    return 0
+
+
+def exchange(
+    connection: socket.socket, read_by: float, write_seconds: float,
+    respond: Callable[[Request], Response], body_limit: Callable[[Request], int] = takes_no_body,
+) -> None:  # fmt: skip
+    """Read a request, send its response, and let the client read it. Raises ``OSError`` as the socket does.
+
+    ``body_limit`` tells from the head how many bytes of body are read; with 0 a body is left unread.
+    """
+    head = Head(connection, read_by)
+    stream = io.BufferedReader(head)
+    request = read_request(stream)
+    if isinstance(request, Request) and (limit := body_limit(request)) > 0:
+        request = _with_body(request, head, stream, limit)
     response = respond(request) if isinstance(request, Request) else request
     with_body = not (isinstance(request, Request) and request.method == "HEAD")
     write_response(connection, response, body=with_body, deadline=time.monotonic() + write_seconds)
