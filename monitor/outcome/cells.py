@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.outcome.layout import LAG_EDGES_MS, LARGEST_TERM, RESIDUAL_EDGES, SUM_SCALE, SUMS, OutcomeLayout
+from monitor.outcome.layout import KPI_SCALE, LAG_EDGES_MS, LARGEST_TERM, RESIDUAL_EDGES, SUM_SCALE, SUMS, OutcomeLayout
 
 Int64 = NDArray[np.int64]
 Float64 = NDArray[np.float64]
@@ -86,8 +86,8 @@ def _sums(layout: OutcomeLayout, outcomes: Outcomes) -> list[tuple[str, NDArray[
         clipped = np.clip(np.where(known, kpi, 0.0), -1.0, 1.0)
         terms += [
             ("kpi_rows", known, np.ones(len(kpi))),
-            ("kpi", known, _fixed(clipped)),
-            ("kpi_squared", known, _fixed(clipped**2)),
+            ("kpi", known, _fixed(clipped, KPI_SCALE)),
+            ("kpi_squared", known, _fixed(clipped**2, KPI_SCALE)),
             ("kpi_clipped_rows", known & (clipped != kpi), np.ones(len(kpi))),
         ]
     return terms
@@ -135,9 +135,11 @@ def _class_losses(layout: OutcomeLayout, outcomes: Outcomes) -> list[tuple[str, 
     return [
         ("scored_rows", usable, np.ones(len(truth))),
         ("squared_error", usable, _fixed(squared)),
+        ("squared_error_squared", usable, _fixed(squared**2)),
         ("log_loss", usable, _fixed(loss)),
+        ("log_loss_squared", usable, _fixed(loss**2)),
     ]
 
 
-def _fixed(terms: Float64) -> Float64:
-    return np.rint(terms * SUM_SCALE)
+def _fixed(terms: Float64, scale: int = SUM_SCALE) -> Float64:
+    return np.rint(terms * scale)

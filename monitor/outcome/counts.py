@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.outcome.layout import LAGS, SUM_SCALE, SUMS, OutcomeLayout
+from monitor.outcome.layout import KPI_SCALE, LAGS, SUM_SCALE, SUMS, OutcomeLayout
 from monitor.outcome.sparse import SparseCounts
 
 Int64 = NDArray[np.int64]
 
 _WHOLE = frozenset({"scored_rows", "clipped_rows", "kpi_rows", "kpi_clipped_rows"})
+_SCALES = {"kpi": KPI_SCALE, "kpi_squared": KPI_SCALE}
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +32,7 @@ class OutcomeCounts:
     right_wrong: Int64  # [G, L, S, 2] labelled rows: predicted class right, wrong (or unknown)
     by_lag: Int64  # [G, L, T] labelled rows
     sums: Int64  # [G, len(SUMS)] fixed point
+    by_class: Int64 | None = None  # multiclass: [G, S, C, 3] labelled rows: rightly, wrongly predicted as the class, missed
 
     @property
     def labelled(self) -> Int64:
@@ -45,7 +47,7 @@ class OutcomeCounts:
     def sum_of(self, name: str) -> NDArray[np.float64]:
         """[G] one of ``SUMS``, in its unit."""
         column = self.sums[:, SUMS.index(name)].astype(np.float64)
-        return column if name in _WHOLE else column / SUM_SCALE
+        return column if name in _WHOLE else column / _SCALES.get(name, SUM_SCALE)
 
 
 def outcome_counts(
@@ -66,6 +68,7 @@ def outcome_counts(
     predictions, sums = np.zeros((g, s * p), np.int64), np.zeros((g, len(SUMS)), np.int64)
     confusion, by_score = np.zeros((g, p * t), np.int64), np.zeros((g, s * t), np.int64)
     right_wrong, by_lag = np.zeros((g, LAGS * s * 2), np.int64), np.zeros((g, LAGS * t), np.int64)
+    by_class = np.zeros((g, s * t * 3), np.int64) if layout.task == "multiclass" else None
     for place in places:
         segment = place[combination]
         np.add.at(predictions, (segment[is_prediction], cell[is_prediction]), weight[is_prediction])
@@ -75,6 +78,12 @@ def outcome_counts(
         np.add.at(by_score, (rows, score * t + truth), n)
         np.add.at(right_wrong, (rows, (lag * s + score) * 2 + wrong), n)
         np.add.at(by_lag, (rows, lag * t + truth), n)
+        if by_class is not None:
+            named = predicted < t
+            place_of_class = (score[named] * t + predicted[named]) * 3 + wrong[named]
+            np.add.at(by_class, (rows[named], place_of_class), n[named])
+            missed = wrong == 1
+            np.add.at(by_class, (rows[missed], (score[missed] * t + truth[missed]) * 3 + 2), n[missed])
     return OutcomeCounts(
         layout,
         segments,
@@ -84,4 +93,5 @@ def outcome_counts(
         right_wrong.reshape(g, LAGS, s, 2),
         by_lag.reshape(g, LAGS, t),
         sums,
+        None if by_class is None else by_class.reshape(g, s, t, 3),
     )

@@ -32,7 +32,9 @@ LAGS = len(LAG_EDGES_MS) + 1
 SUMS = (
     "scored_rows",  # labelled rows with a usable score (classes: a probability)
     "squared_error",  # (p - y)², over classes; regression: squared error in units of scale²
+    "squared_error_squared",  # classes: squares of these terms, from which their spread follows
     "log_loss",  # -ln p of the true class
+    "log_loss_squared",
     "error",  # regression: prediction - label, in units of scale
     "absolute_error",
     "target",  # regression: label, in units of scale
@@ -43,10 +45,13 @@ SUMS = (
     "kpi_squared",
     "kpi_clipped_rows",
 )
-"""Names of the sums. Rows are counted in whole numbers, the rest in units of 1 / SUM_SCALE."""
+"""Names of the sums. Rows are counted in whole numbers, the kpi in units of 1 / KPI_SCALE, the rest in units of 1 / SUM_SCALE."""
 
 SUM_SCALE = 1 << 20
 """A sum of 10^9 terms of at most 2^13 stays within 64 bits, and a term is right to a millionth."""
+
+KPI_SCALE = SUM_SCALE << 12
+"""The kpi is within [-1, 1] in units of ``kpi_max``, which may be much larger than usual values: their squares must not round to 0."""
 
 LARGEST_TERM = float(1 << 6)
 """Errors and labels of a regression are clipped at 64 times ``scale``: their squares are then at most 2^12."""

@@ -78,6 +78,8 @@ def test_binary_outcomes_equal_sums_over_the_rows() -> None:
         likelihood = np.where(truth[chosen] == 1, kept, 1 - kept)
         assert counts.sum_of("squared_error")[place] == pytest.approx(((1 - likelihood) ** 2).sum(), abs=1e-3)
         assert counts.sum_of("log_loss")[place] == pytest.approx(-np.log(likelihood).sum(), abs=1e-3)
+        assert counts.sum_of("squared_error_squared")[place] == pytest.approx(((1 - likelihood) ** 4).sum(), abs=1e-3)
+        assert counts.sum_of("log_loss_squared")[place] == pytest.approx((np.log(likelihood) ** 2).sum(), abs=1e-3)
         assert counts.sum_of("scored_rows")[place] == chosen.sum()
     edges = [-math.inf, *LAG_EDGES_MS, math.inf]
     for index in range(LAGS):
@@ -136,6 +138,34 @@ def test_kpis_are_summed_and_those_too_large_are_clipped_and_counted() -> None:
     assert counts.sum_of("kpi")[0] * layout.kpi_max == pytest.approx(50 - 100)
     assert counts.sum_of("kpi_rows").tolist() == [2]
     assert counts.sum_of("kpi_clipped_rows").tolist() == [1]
+
+
+def test_small_kpis_keep_their_mean_and_spread_beside_a_large_limit() -> None:
+    layout = OutcomeLayout("binary", ("0", "1"), kpi_max=1e6)
+    kpi = np.linspace(-40, 60, 101)
+    rows = rows_of(layout, np.full(101, 0.5), np.ones(101, int), np.zeros(101, int))
+    counts = counted(
+        layout, Outcomes(rows, np.zeros(101, np.int64), np.zeros(101, np.int64), np.ones(101), kpi), ("ALL",), np.zeros((1, 1), np.intp)
+    )
+    assert counts.sum_of("kpi")[0] * 1e6 == pytest.approx(kpi.sum(), rel=1e-4)
+    assert counts.sum_of("kpi_squared")[0] * 1e12 == pytest.approx((kpi**2).sum(), rel=0.02)
+
+
+def test_one_class_against_the_rest_by_confidence_equals_sums_over_the_rows() -> None:
+    layout = OutcomeLayout("multiclass", ("a", "b", "c"))
+    random = np.random.default_rng(8)
+    n = 300
+    score, predicted, truth = random.random(n), random.integers(0, 4, n), random.integers(0, 3, n)  # 3: none of the classes
+    rows = rows_of(layout, score, predicted, np.zeros(n, int))
+    outcomes = Outcomes(rows, np.zeros(n, np.int64), np.zeros(n, np.int64), truth.astype(float), np.full(n, np.nan))
+    counts = counted(layout, outcomes, ("ALL",), np.zeros((1, 1), np.intp))
+    cell = layout.score_cell(score.astype(np.float32).astype(float))
+    assert counts.by_class is not None
+    for s in range(layout.score_cells):
+        for k in range(3):
+            right, claimed = (predicted == k) & (truth == k), (predicted == k) & (truth != k)
+            missed = (predicted != k) & (truth == k)
+            assert counts.by_class[0, s, k].tolist() == [(x & (cell == s)).sum() for x in (right, claimed, missed)]
 
 
 def test_combinations_beyond_the_limit_share_one_and_are_counted() -> None:
