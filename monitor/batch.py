@@ -1,7 +1,7 @@
-"""The two records that flow between the first stages: raw messages, and typed columns.
+"""The records that flow between the first stages: raw messages, and typed columns of predictions or of labels.
 
 Times are integer milliseconds since 1970-01-01 UTC. A *message* is what the broker holds; a *row* is
-one prediction. A message yields zero rows (tombstone), one (a JSON object) or more (batch formats).
+one prediction or one label. A message yields zero rows (tombstone), one (a JSON object) or more (batch formats).
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Fault(IntEnum):
 
 
 class RejectReason(IntEnum):
-    """Why a message yields no row. A bounded set: each is a label value of a metric."""
+    """Why a message yields no row. A bounded set: each is a label value of a metric. Saved states count by number: append only."""
 
     NOT_JSON = 0
     NOT_AN_OBJECT = 1
@@ -64,6 +64,8 @@ class RejectReason(IntEnum):
     NO_TIME = 6
     BAD_TIME = 7
     FUTURE = 8  # later than the record's timestamp plus the tolerance
+    NO_LABEL = 9  # of a label event: nothing stands where the label should
+    BAD_LABEL = 10  # neither a configured class nor, for a regression, a finite number
 
     @property
     def label(self) -> str:
@@ -122,6 +124,49 @@ class Batch:
     tombstones: int = 0
     rejected: Int64 = field(default_factory=lambda: np.zeros(len(RejectReason), np.int64))
     extra: dict[str, np.ndarray] = field(default_factory=dict)  # 2-D or bytes columns for ``derive``
+
+    def __len__(self) -> int:
+        return len(self.time_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """The predictions that label events carry themselves, one a label."""
+
+    versions: tuple[str, ...]  # model versions that occur in this batch
+    version: NDArray[np.int32]  # [n] index into ``versions``
+    time_ms: Int64  # [n] time of the prediction; the label's own where none is mapped
+    score: Float64  # [n] NaN: none, or no finite number
+    predicted: Float64  # [n] class index; NaN: none, or not a configured class
+    segment_values: tuple[tuple[str, ...], ...]  # per segment column of the model: the distinct values of this batch
+    segments: NDArray[np.int32]  # [n, segment columns] index into ``segment_values``
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """Labels as columns: n rows of one model, grouped by partition, in log order within each.
+
+    Text is untrusted: unprintable characters are replaced, and it is cut to 64 characters; "" stands for none.
+    """
+
+    model: str
+    spans: tuple[Span, ...]
+    time_ms: Int64  # [n] when the truth became known
+    record_time_ms: Int64  # [n]
+    ids: NDArray[np.uint64]  # [n, 2] 128-bit hash of the prediction's id, as in ``Batch``
+    value: Float64  # [n] class index (binary: 0 negative, 1 positive), or the number of a regression; always finite
+    annotators: tuple[str, ...]  # annotators that occur in this batch
+    annotator: NDArray[np.int32]  # [n] index into ``annotators``
+    versions: tuple[str, ...]  # label versions that occur in this batch
+    version: NDArray[np.int32]  # [n] index into ``versions``
+    sources: tuple[str, ...]  # sources that occur in this batch
+    source: NDArray[np.int32]  # [n] index into ``sources``
+    confidence: Float64  # [n] 0 to 1; NaN: none, or none that lies there
+    kpi: Float64  # [n] as written, not cut to ``kpi_max``; NaN: none, or no finite number
+    carried: Carried | None  # with ``labels.prediction``
+    messages: int = 0  # messages read for this batch: rows + rejected + tombstones
+    tombstones: int = 0
+    rejected: Int64 = field(default_factory=lambda: np.zeros(len(RejectReason), np.int64))
 
     def __len__(self) -> int:
         return len(self.time_ms)

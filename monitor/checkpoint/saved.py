@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from monitor.batch import Int64
 from monitor.evaluate.evaluate import Baseline, evaluate
 from monitor.profile.grouping import Base
 from monitor.profile.packed import pack_array, pack_table, unpack_array, unpack_table
@@ -22,7 +23,7 @@ from monitor.profile.table import CountTable
 from monitor.profile.windows import Kept
 from monitor.river import pack_river, unpack_river
 from monitor.segment import OTHER, parse_key
-from monitor.state import ModelState, VersionState, new_version_state
+from monitor.state import LEDGER_COLUMNS, ModelState, VersionState, new_version_state
 
 
 @dataclass(eq=False)
@@ -101,7 +102,7 @@ def load_model(model: ModelState, values: Mapping[str, Any], blobs: Mapping[str,
             f"predictions.topic was {values['topic']} and is {model.config.predictions.topic}: offsets of one mean nothing in the other"
         )
     model.offsets = {int(partition): offset for partition, offset in values["offsets"].items()}
-    model.ledger = np.array(values["ledger"], np.int64)
+    model.ledger = _ledger(values["ledger"])
     model.offsets_lost, model.idle_exclusions = values["offsets_lost"], values["idle_exclusions"]
     model.seen.evicted = values["ids_evicted"]
     model.clock.newest_ms = {int(partition): ms for partition, ms in values["newest_ms"].items()}
@@ -113,6 +114,13 @@ def load_model(model: ModelState, values: Mapping[str, Any], blobs: Mapping[str,
         version = model.versions[name] = new_version_state(model, name)
         _load_version(model, version, part, blobs)
     model.clock.first_pane = min((pane for version in model.versions.values() for _, pane in version.open), default=None)
+
+
+def _ledger(saved: list[int]) -> Int64:
+    """The ledger; columns that came after it was saved, which are appended, are zero."""
+    if len(saved) > LEDGER_COLUMNS:
+        raise ValueError(f"expected a ledger of at most {LEDGER_COLUMNS} columns, got {len(saved)}: a later driftgauge saved it")
+    return np.array(saved + [0] * (LEDGER_COLUMNS - len(saved)), np.int64)
 
 
 def _load_version(model: ModelState, version: VersionState, part: Mapping[str, Any], blobs: Mapping[str, bytes]) -> None:

@@ -174,6 +174,25 @@ def test_offsets_of_another_topic_are_not_used(tmp_path):
     assert after.offsets == {}
 
 
+@pytest.mark.parametrize("change", [-2, 0, 1])
+def test_a_ledger_of_fewer_columns_is_continued_and_one_of_more_is_not_understood(tmp_path, change):
+    checkpoint = Checkpoint(Store(tmp_path, 2), {"m": world.fresh(partitions=2)})
+    checkpoint.resume()
+    state = checkpoint.models["m"]
+    world.play(state, world.polls(world.log(6, partitions=2, minutes=10), np.random.default_rng(0), 50))
+    whole = state.ledger
+    state.ledger = np.append(whole, 7) if change > 0 else whole[: len(whole) + change]
+    checkpoint.commit({})
+    checkpoint.store.close()
+    after, resumed = reopened(tmp_path, world.fresh(partitions=2))
+    assert resumed.lost == (change > 0)
+    if change > 0:
+        assert any("a later driftgauge saved it" in notice for notice in resumed.notices)
+    else:
+        assert after.ledger.tolist() == whole.tolist()
+        assert after.ledger.tolist()[-2:] == [0, 0], "predictions are never refused for their label"
+
+
 def test_a_detector_that_is_no_longer_configured_is_forgotten(tmp_path):
     before = checkpointed(tmp_path, world.log(6, partitions=2, minutes=40))
     assert river_alarms(before)
