@@ -4,7 +4,8 @@
     ├── lock                       held by the one process that may write
     ├── manifest-000000000012      what epoch 12 consists of: blobs by file, offset, length and checksum, and small values
     ├── blobs-000000000012-now     blobs that every commit writes anew
-    └── blobs-000000000009-kept    blobs written once and named by every later epoch that still needs them
+    ├── blobs-000000000009-kept    blobs written once and named by every later epoch that still needs them
+    └── *.rows                     files of rows, written and fsynced by whoever maps them before the commit that first names them
 
 Nothing is ever changed in place, so an older epoch is whole as long as its manifest is there. A commit is
 
@@ -14,8 +15,8 @@ Nothing is ever changed in place, so an older epoch is whole as long as its mani
     4 fsync the folder
     5 remove manifests beyond those kept, then files that no manifest names
 
-A crash before 3 leaves the epoch before; after 3 the new one. Opening takes the newest epoch whose manifest and blobs all
-pass their checksums, and says which it had to leave.
+A crash before 3 leaves the epoch before; after 3 the new one. Opening takes the newest epoch whose manifest, blobs and files all
+pass their checksums, and says which it had to leave. Blobs are handed out as bytes; files are only read through.
 """
 
 from __future__ import annotations
@@ -27,14 +28,16 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any
 
 import crc32c
 import msgspec
 
+from monitor.checkpoint.file import SUFFIX, FileRef, check_present, check_whole
 from monitor.errors import StateError
 
-FORMAT = 1
+FORMAT = 2  # 1 is the same without files, and is written where there are none
 _MANIFEST = re.compile(r"manifest-(\d{12})")
 _MAGIC = b"driftgauge-state\n"
 
@@ -49,11 +52,12 @@ class BlobRef(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """An epoch: small values, and blobs by name."""
+    """An epoch: small values, blobs by name, and files by name."""
 
     epoch: int
     values: dict[str, Any]
     blobs: dict[str, BlobRef]
+    files: dict[str, FileRef] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +102,13 @@ class Store:
                 f"{self.directory}: another driftgauge process uses this state folder; stop it, or give this one a folder of its own"
             ) from error
         passed_over = []
+        whole: set[tuple[str, FileRef]] = set()  # epochs share their files: each is read through once
         found = sorted(self._manifests(), reverse=True)
         # Never reuse the number of an epoch that was seen, usable or not.
         self.epoch = found[0] if found else 0
         for epoch in found:
             try:
-                manifest, blobs = self._read(epoch)
+                manifest, blobs = self._read(epoch, whole)
             except StateError as error:
                 passed_over.append(str(error))
                 self._unusable.add(epoch)
@@ -112,13 +117,22 @@ class Store:
             return Opened(manifest, blobs, tuple(passed_over))
         return Opened(None, {}, tuple(passed_over))
 
-    def commit(self, values: Mapping[str, Any], now: Mapping[str, bytes], kept: Mapping[str, bytes], named: set[str]) -> int:
+    def commit(
+        self,
+        values: Mapping[str, Any],
+        now: Mapping[str, bytes],
+        kept: Mapping[str, bytes],
+        named: set[str],
+        files: Mapping[str, tuple[int, int]] = MappingProxyType({}),
+    ) -> int:
         """Commit one epoch; returns its number. Raises ``StateError`` when the folder cannot be written.
 
         ``now`` are blobs that replace their predecessors; ``kept`` blobs that later commits only name; ``named`` the names of
-        all kept blobs, new and old, that this epoch consists of.
+        all kept blobs, new and old, that this epoch consists of; ``files`` the lengths in bytes and crc32c checksums of all files
+        that it consists of, which stand in the folder and are fsynced. A file in the folder that no epoch names is removed.
         """
         epoch = self.epoch + 1
+        file_refs = {name: FileRef(*ref) for name, ref in files.items()}
         try:
             self.at_step("before blobs")
             refs = self._write_blobs(f"blobs-{epoch:012}-now", now)
@@ -128,10 +142,13 @@ class Store:
             missing = named - still_kept.keys()
             if missing:
                 raise StateError(f"{self.directory}: blobs {sorted(missing)[:3]} were never written")
-            manifest = msgspec.msgpack.encode(Manifest(epoch, dict(values), {**refs, **still_kept}))
+            for name, file_ref in file_refs.items():
+                check_present(self.directory, name, file_ref)
+            manifest = msgspec.msgpack.encode(Manifest(epoch, dict(values), {**refs, **still_kept}, file_refs))
+            version = (FORMAT if files else 1).to_bytes(2, "big")
             path = self.directory / f"manifest-{epoch:012}"
             self.at_step("before manifest")
-            _write(path.with_suffix(".tmp"), [_MAGIC, FORMAT.to_bytes(2, "big"), crc32c.crc32c(manifest).to_bytes(4, "big"), manifest])
+            _write(path.with_suffix(".tmp"), [_MAGIC, version, crc32c.crc32c(manifest).to_bytes(4, "big"), manifest])
             self.at_step("before rename")
             path.with_suffix(".tmp").rename(path)
             self.at_step("after rename")
@@ -155,7 +172,7 @@ class Store:
     def _manifests(self) -> list[int]:
         return [int(match[1]) for path in self.directory.iterdir() if (match := _MANIFEST.fullmatch(path.name))]
 
-    def _read(self, epoch: int) -> tuple[Manifest, dict[str, bytes]]:
+    def _read(self, epoch: int, whole: set[tuple[str, FileRef]]) -> tuple[Manifest, dict[str, bytes]]:
         manifest = self._read_manifest(epoch)
         files: dict[str, bytes] = {}
         blobs = {}
@@ -169,6 +186,13 @@ class Store:
             if len(blob) != ref.length or crc32c.crc32c(blob) != ref.checksum:
                 raise StateError(f"epoch {epoch}: {name} in {ref.file} is damaged (its checksum differs)")
             blobs[name] = blob
+        for each in manifest.files.items():
+            if each not in whole:
+                try:
+                    check_whole(self.directory, *each)
+                except (StateError, ValueError) as error:
+                    raise StateError(f"epoch {epoch}: {error}") from error
+                whole.add(each)
         return manifest, blobs
 
     def _read_manifest(self, epoch: int) -> Manifest:
@@ -181,9 +205,9 @@ class Store:
         if not head.startswith(_MAGIC) or len(head) < len(_MAGIC) + 6:
             raise StateError(f"epoch {epoch}: {name} is no manifest")
         version = int.from_bytes(head[len(_MAGIC) : len(_MAGIC) + 2], "big")
-        if version != FORMAT:
+        if not 1 <= version <= FORMAT:
             raise StateError(
-                f"epoch {epoch}: expected state format {FORMAT}, got {version}: it was written by another version of driftgauge"
+                f"epoch {epoch}: expected state format 1 to {FORMAT}, got {version}: it was written by another version of driftgauge"
             )
         if crc32c.crc32c(body) != int.from_bytes(head[len(_MAGIC) + 2 :], "big"):
             raise StateError(f"epoch {epoch}: {name} is damaged (its checksum differs)")
@@ -215,8 +239,10 @@ class Store:
                     pass
             (self.directory / f"manifest-{epoch:012}").unlink(missing_ok=True)
         named = {ref.file for manifest in keep for ref in manifest.blobs.values()}
+        named |= {name for manifest in keep for name in manifest.files}
         for path in self.directory.iterdir():
-            if (path.name.startswith("blobs-") and path.name not in named) or path.suffix == ".tmp":
+            ours = path.name.startswith("blobs-") or path.suffix == SUFFIX
+            if (ours and path.name not in named) or path.suffix == ".tmp":
                 path.unlink(missing_ok=True)
 
 

@@ -118,7 +118,7 @@ def test_a_future_format_is_passed_over_and_named(tmp_path):
     store.close()
     assert opened.manifest is not None
     assert opened.manifest.epoch == 1
-    assert opened.passed_over == ("epoch 2: expected state format 1, got 9: it was written by another version of driftgauge",)
+    assert opened.passed_over == ("epoch 2: expected state format 1 to 2, got 9: it was written by another version of driftgauge",)
 
 
 def test_an_epoch_number_is_never_used_twice(tmp_path):

@@ -1,0 +1,1 @@
+"""Labels meet the predictions that they are about."""
