@@ -51,7 +51,7 @@ def worker(kind: str, client: str, broker: str, topic: str, expected: int) -> di
         model = new_model_state(config.models[0], [workload.reference()])
         advance(model, Owned(frozenset(range(workload.PARTITIONS)), complete=True))
         decoder = Decoder(model.config, model.vocabulary)
-        decode = decoder._typed  # the floor is our own typed decode, and nothing else
+        decode = decoder.events.typed  # the floor is our own typed decode, and nothing else
         source = open_source(config.source, [topic], needs(model.config))
         source.start(FromTheStart())
         gc.collect()

@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from monitor.batch import UNSEEN, Batch, Float64, Int64, RawBatch, Rejection, RejectReason
-from monitor.config.model import PREDICTED_CLASS, SCORE, ModelConfig
+from monitor.config import PREDICTED_CLASS, SCORE, Labels, ModelConfig, Predictions
 from monitor.decode.admit import admit
-from monitor.decode.columns import SignalColumn, columns_of
+from monitor.decode.columns import Column, SignalColumn, columns_of
 from monitor.decode.event_time import event_times, record_times
 from monitor.decode.floats import Rows, blocks_of
 from monitor.decode.growing import GrowingBatch
 from monitor.decode.identity import hash_ids
-from monitor.decode.mapping import Role, tree_of, uses_of
+from monitor.decode.mapping import Role, Use, probabilities_of, tree_of, uses_of
 from monitor.decode.records import Records
-from monitor.decode.refusal import Refusal, without
+from monitor.decode.refusal import Refusal, by_reason, without
 from monitor.decode.rows import decode_rows, typed_decode
 from monitor.decode.shape import codes_of, shape_of
-from monitor.decode.tables import CategoryCodes, ValueTable
+from monitor.decode.tables import CategoryCodes, Coded, ValueTable
 from monitor.profile.bare import signal_names
 from monitor.profile.layout import Vocabulary
 from monitor.segment import MISSING
@@ -29,19 +30,30 @@ CHUNK_MESSAGES = 1_000
 
 MAX_VERSION_LENGTH = 100
 
+PROBABILITIES = "probabilities"
+"""In ``Batch.extra``: [n, classes] probability of each of ``labels.classes``; a row of NaN where one of them is absent or not finite."""
 
-class Decoder:
-    """Decodes the events of one model. What it remembers between batches changes its speed, never its results."""
 
-    def __init__(self, model: ModelConfig, vocabulary: Vocabulary) -> None:
-        """Build the types. Codes of a categorical signal index ``vocabulary[name]``."""
-        self._model = model
-        uses = uses_of(model)
-        self._shape = shape_of(tree_of(uses), vocabulary)
-        self._blocks = tuple(blocks_of(self._shape))
-        columns = columns_of(uses, self._shape)
+class EventColumns:
+    """Reads the events of one topic into columns. What it remembers between batches changes its speed, never its results."""
+
+    def __init__(
+        self,
+        section: Predictions | Labels,
+        uses: tuple[Use, ...],
+        vocabulary: Vocabulary,
+        signals: int,
+        segment_values: Sequence[ValueTable],
+        version: str,
+    ) -> None:
+        """Build the types. Codes of a categorical signal index ``vocabulary[name]``. A column that no use fills is without values."""
+        self._section = section
+        self.shape = shape_of(tree_of(uses), vocabulary)
+        self.typed = typed_decode(self.shape)
+        self._blocks = tuple(blocks_of(self.shape))
+        columns = columns_of(uses, self.shape)
         (self._id,) = (column for column in columns if column.use.role is Role.ID)
-        (self._time,) = (column for column in columns if column.use.role is Role.TIME)
+        self._moments = [column for column in columns if column.use.role is Role.TIME]
         self._version = next((column for column in columns if column.use.role is Role.VERSION), None)
         self._segments = [column for column in columns if column.use.role is Role.SEGMENT]
         self._signals = [
@@ -49,36 +61,40 @@ class Decoder:
             for column in columns
             if column.use.role in {Role.NUMBER, Role.CATEGORY}
         ]
-        self._names = signal_names(model)
-        self._classes = {text: float(code) for code, text in enumerate(vocabulary.get(PREDICTED_CLASS, ()))}
-        self._version_names = ValueTable(model.version, MAX_VERSION_LENGTH)
-        self._segment_values = [ValueTable(MISSING, model.segments.max_value_length) for _ in self._segments]
-        self._typed = typed_decode(self._shape)
+        self._unused = sorted(set(range(signals)) - {use.column for use in uses if use.role in {Role.NUMBER, Role.CATEGORY}})
+        self._width = signals
+        self._segment_values = segment_values
+        self._version_names = ValueTable(version, MAX_VERSION_LENGTH)
 
-    def decode(self, raws: Sequence[RawBatch]) -> tuple[Batch, list[Rejection]]:
-        """Messages of any partitions of the model's topic as one batch, and those that yield no row, in log order.
-
-        Each message is a row, a tombstone or a rejection. Never raises for what a message holds.
-        """
+    def read(self, raws: Sequence[RawBatch]) -> tuple[Records, GrowingBatch]:
+        """The messages of any partitions of the topic, and the columns of those that have an id and a time."""
         records = Records.of(raws)
         for table in (self._version_names, *self._segment_values):
             table.begin_batch()
-        growing = GrowingBatch(len(records), len(self._names), len(self._segments))
+        growing = GrowingBatch(len(records), len(self._moments), self._width, len(self._segment_values))
         for start in range(0, len(records), CHUNK_MESSAGES):
             self._decode_chunk(records, start, min(start + CHUNK_MESSAGES, len(records)), growing)
-        growing.refused.sort(key=lambda item: item[0])
-        return self._batch(records, growing), [records.rejection(place, refusal) for place, refusal in growing.refused]
+        if self._version is None:
+            growing.versions[:] = self._version_names[None]
+        for index in set(range(len(self._segment_values))) - {column.use.column for column in self._segments}:
+            growing.segments[:, index] = self._segment_values[index][None]
+        growing.values[:, self._unused] = np.nan
+        return records, growing
+
+    def versions(self, codes: NDArray[np.int32]) -> Coded:
+        """The model versions that these codes of a batch stand for."""
+        return self._version_names.only_used(codes)
 
     def _decode_chunk(self, records: Records, start: int, stop: int, growing: GrowingBatch) -> None:
-        predictions = self._model.predictions
-        admitted = admit(records.values[start:stop], start, predictions.max_message_bytes, predictions.max_depth)
-        decoded = decode_rows(self._typed, self._shape, admitted.places, admitted.messages)
+        section = self._section
+        admitted = admit(records.values[start:stop], start, section.max_message_bytes, section.max_depth)
+        decoded = decode_rows(self.typed, self.shape, admitted.places, admitted.messages)
         growing.tombstones += admitted.tombstones
         growing.refused += admitted.refused + decoded.refused
         if not decoded.rows:
             return
         rows, places = decoded.rows, _array(decoded.places)
-        ids, no_ids = hash_ids(self._id.read(rows, records, places), predictions.id)
+        ids, no_ids = hash_ids(self._id.read(rows, records, places), section.id)
         times, no_times = self._times(rows, records, places)
         refused = no_times | no_ids
         if refused:
@@ -92,8 +108,9 @@ class Decoder:
         growing.place_faults |= decoded.faults
         if self._version is not None:
             growing.versions[added] = self._version_names.codes(self._version.read(rows, records, places))
-        for index, (column, table) in enumerate(zip(self._segments, self._segment_values, strict=True)):
-            growing.segments[added, index] = table.codes(column.read(rows, records, places))
+        for column in self._segments:
+            index = column.use.column
+            growing.segments[added, index] = self._segment_values[index].codes(column.read(rows, records, places))
         for block in self._blocks:
             block.read(rows, growing.values[added])
         for signal in self._signals:
@@ -101,31 +118,60 @@ class Decoder:
             growing.faults += [(added.start + row, signal.column.use.column, fault) for row, fault in faults]
 
     def _times(self, rows: Rows, records: Records, places: Int64) -> tuple[Int64, dict[int, Refusal]]:
-        """[n] event times, and the rows that have none, or one that is too far after the record's own."""
-        predictions = self._model.predictions
+        """[n, moments] times, and the rows of which one is none, or too far after the record's own."""
         record_ms = records.timestamps_ms[places]
-        if self._time.use.steps == ("$timestamp",):
+        found = [self._time(column, rows, records, places, record_ms) for column in self._moments]
+        refused = {row: refusal for _, none in reversed(found) for row, refusal in none.items()}
+        return np.column_stack([times for times, _ in found]), refused
+
+    def _time(self, column: Column, rows: Rows, records: Records, places: Int64, record_ms: Int64) -> tuple[Int64, dict[int, Refusal]]:
+        time, tolerance_ms = column.use.time, self._section.future_tolerance_ms
+        assert time is not None
+        if column.use.steps == ("$timestamp",):
             return record_times(record_ms)
-        written = predictions.time.unit == "iso8601"
-        read = self._time.read if written else self._time.read_numbers
-        times, refused = event_times(read(rows, records, places), predictions.time)
+        read = column.read if time.unit == "iso8601" else column.read_numbers
+        times, refused = event_times(read(rows, records, places), time)
         ahead_ms = times - record_ms
-        for row in np.flatnonzero((ahead_ms > predictions.future_tolerance_ms) & (record_ms >= 0)).tolist():
-            detail = f"expected a time at most {predictions.future_tolerance_ms} ms after the record's, got {ahead_ms[row]} ms"
+        for row in np.flatnonzero((ahead_ms > tolerance_ms) & (record_ms >= 0)).tolist():
+            detail = f"expected a time at most {tolerance_ms} ms after the record's, got {ahead_ms[row]} ms"
             refused.setdefault(row, Refusal(RejectReason.FUTURE, detail))
         return times, refused
 
+
+class Decoder:
+    """Decodes the predictions of one model."""
+
+    def __init__(self, model: ModelConfig, vocabulary: Vocabulary) -> None:
+        """Codes of a categorical signal index ``vocabulary[name]``."""
+        self._model = model
+        self._names = signal_names(model)
+        self._classes = {text: float(code) for code, text in enumerate(vocabulary.get(PREDICTED_CLASS, ()))}
+        self._segment_values = [ValueTable(MISSING, model.segments.max_value_length) for _ in model.segments.columns]
+        width = len(self._names) + len(probabilities_of(model))
+        self.events = EventColumns(model.predictions, uses_of(model), vocabulary, width, self._segment_values, model.version)
+
+    def decode(self, raws: Sequence[RawBatch]) -> tuple[Batch, list[Rejection]]:
+        """Messages of any partitions of the model's topic as one batch, and those that yield no row, in log order.
+
+        Each message is a row, a tombstone or a rejection. Never raises for what a message holds.
+        """
+        records, growing = self.events.read(raws)
+        return self._batch(records, growing), records.rejections(growing.refused)
+
     def _batch(self, records: Records, growing: GrowingBatch) -> Batch:
-        places = growing.places
+        places, signals = growing.places, len(self._names)
+        values, extra = growing.values, {}
+        if growing.signals > signals:
+            probabilities = values[:, signals:].copy()
+            probabilities[np.isnan(probabilities).any(axis=1)] = np.nan
+            values, extra = np.ascontiguousarray(values[:, :signals]), {PROBABILITIES: probabilities}
         if self._model.predictions.has_class and self._model.predictions.predicted_class is None:
-            self._derive_class(growing.values)
-        if self._version is None:
-            growing.versions[:] = self._version_names[None]
-        versions, version = self._version_names.only_used(growing.versions)
+            self._derive_class(values)
+        versions, version = self.events.versions(growing.versions)
         segments = [table.only_used(growing.segments[:, index]) for index, table in enumerate(self._segment_values)]
         for index, (_, codes) in enumerate(segments):
             growing.segments[:, index] = codes
-        fault_rows, fault_columns, fault_kinds = growing.all_faults()
+        fault_rows, fault_columns, fault_kinds = growing.faults_of(signals)
         return Batch(
             model=self._model.name,
             spans=records.spans(places),
@@ -134,7 +180,7 @@ class Decoder:
             ids=growing.ids,
             versions=versions,
             version=version,
-            values=growing.values,
+            values=values,
             fault_rows=fault_rows,
             fault_columns=fault_columns,
             fault_kinds=fault_kinds,
@@ -142,7 +188,8 @@ class Decoder:
             segments=growing.segments,
             messages=len(records),
             tombstones=growing.tombstones,
-            rejected=np.bincount([refusal.reason for _, refusal in growing.refused], minlength=len(RejectReason)).astype(np.int64),
+            rejected=by_reason(growing.refused),
+            extra=extra,
         )
 
     def _derive_class(self, values: Float64) -> None:

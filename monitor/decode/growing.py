@@ -17,6 +17,7 @@ class GrowingBatch:
     """Columns of the rows so far, and what became of the other messages. A message is known by its place."""
 
     capacity: int
+    moments: int
     signals: int
     segment_columns: int
     rows: int = 0
@@ -28,7 +29,7 @@ class GrowingBatch:
     def __post_init__(self) -> None:
         n = self.capacity
         self._places = np.empty(n, np.int64)
-        self._time_ms = np.empty(n, np.int64)
+        self._times_ms = np.empty((n, self.moments), np.int64)
         self._ids = np.empty((n, 2), np.uint64)
         self._values = np.empty((n, self.signals))
         self._versions = np.zeros(n, np.int32)
@@ -41,8 +42,13 @@ class GrowingBatch:
 
     @property
     def time_ms(self) -> Int64:
-        """[rows]."""
-        return self._time_ms[: self.rows]
+        """[rows] event times."""
+        return self._times_ms[: self.rows, 0]
+
+    @property
+    def times_ms(self) -> Int64:
+        """[rows, moments] event times, and further ones that the events carry."""
+        return self._times_ms[: self.rows]
 
     @property
     def ids(self) -> NDArray[np.uint64]:
@@ -64,19 +70,20 @@ class GrowingBatch:
         """[rows, segment columns] codes."""
         return self._segments[: self.rows]
 
-    def add(self, places: Int64, time_ms: Int64, ids: NDArray[np.uint64]) -> slice:
+    def add(self, places: Int64, times_ms: Int64, ids: NDArray[np.uint64]) -> slice:
         """Add rows; returns where their other columns are to be written."""
         added = slice(self.rows, self.rows + len(places))
-        self._places[added], self._time_ms[added], self._ids[added] = places, time_ms, ids
+        self._places[added], self._times_ms[added], self._ids[added] = places, times_ms, ids
         self.rows = added.stop
         return added
 
-    def all_faults(self) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.uint8]]:
-        """Rows, signals and kinds of all faults, by row and signal."""
+    def faults_of(self, signals: int) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.uint8]]:
+        """Rows, signals and kinds of all faults of the first signals, by row and signal."""
         found = list(self.faults)
         for place, faults in self.place_faults.items():
             row = int(np.searchsorted(self.places, place))
             if row < self.rows and self.places[row] == place:
                 found += [(row, signal, fault) for signal, fault in faults]
         table = np.array(sorted(found), np.int64).reshape(-1, 3)
+        table = table[table[:, 1] < signals]
         return table[:, 0].astype(np.int32), table[:, 1].astype(np.int32), table[:, 2].astype(np.uint8)

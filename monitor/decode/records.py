@@ -57,8 +57,11 @@ class Records:
         cuts = np.searchsorted(places, self.starts).tolist()
         return tuple(Span(raw.partition, cuts[i], cuts[i + 1], raw.next_offset) for i, raw in enumerate(self.raws))
 
-    def rejection(self, place: int, refusal: Refusal) -> Rejection:
-        """A message that yields no row."""
+    def rejections(self, refused: Sequence[tuple[int, Refusal]]) -> list[Rejection]:
+        """The messages that yield no row, in log order."""
+        return [self._rejection(place, refusal) for place, refusal in sorted(refused, key=lambda item: item[0])]
+
+    def _rejection(self, place: int, refusal: Refusal) -> Rejection:
         at = int(np.searchsorted(self.starts, place, side="right")) - 1
         raw, index = self.raws[at], place - int(self.starts[at])
         key = None if raw.keys is None else raw.keys[index]

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from monitor.batch import RejectReason
+import numpy as np
+
+from monitor.batch import Int64, RejectReason
 
 Item = TypeVar("Item")
 
@@ -45,3 +47,8 @@ def kind_of(value: object) -> str:
 def without(items: Sequence[Item], refused: Mapping[int, Refusal]) -> Sequence[Item]:
     """The items whose index is not refused."""
     return [item for index, item in enumerate(items) if index not in refused] if refused else items
+
+
+def by_reason(refused: Sequence[tuple[int, Refusal]]) -> Int64:
+    """[reasons] number of refused messages, which are given by their places."""
+    return np.bincount([refusal.reason for _, refusal in refused], minlength=len(RejectReason)).astype(np.int64)

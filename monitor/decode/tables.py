@@ -16,6 +16,10 @@ from monitor.decode.scalar import Scalar, category, text_of
 from monitor.segment import clean_value
 
 MAX_ENTRIES = 65_536
+
+Coded = tuple[tuple[str, ...], NDArray[np.int32]]
+"""Distinct texts, and [n] indices into them."""
+
 _AMBIGUOUS = (0, 1)
 
 
@@ -79,7 +83,7 @@ class ValueTable(dict[Scalar, int]):
             return np.full(len(values), self[first], np.int32)  # one value throughout, as versions mostly are
         return np.fromiter(map(self.__getitem__, values), np.int32, len(values))
 
-    def only_used(self, codes: NDArray[np.int32]) -> tuple[tuple[str, ...], NDArray[np.int32]]:
+    def only_used(self, codes: NDArray[np.int32]) -> Coded:
         """The texts that a batch's codes stand for, and the codes renumbered to index these."""
         used = np.zeros(len(self._names), np.bool_)
         used[codes] = True

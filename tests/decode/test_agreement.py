@@ -72,7 +72,7 @@ def typed_first(unit: str) -> Decoder:
 def general_only(unit: str) -> Decoder:
     """The same decoder, but every message takes the general decode."""
     decoder = Decoder(mapping(unit), VOCABULARY)
-    decoder._typed = None
+    decoder.events.typed = None
     return decoder
 
 
@@ -186,10 +186,10 @@ def test_an_event_that_the_typed_decode_accepts_has_no_faults_in_general(text, u
     if not admit([message], 0, 10**6, 6).messages:
         return
     try:
-        typed = decoder._typed(message)
+        typed = decoder.events.typed(message)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return
-    general = decode_any(decoder._shape, message)
+    general = decode_any(decoder.events.shape, message)
     assert not isinstance(general, Refusal)
     assert general.faults == []
     assert flat(typed) == flat(general.struct)
@@ -214,8 +214,8 @@ def test_both_ways_are_taken():
     """Guards the comparisons above, which would hold for nothing if only one way were ever taken."""
     good = b'{"id":"a","ts":5,"n":1,"f":{"text":"FR","integer":3,"boolean":true},"in":["s",2,{},{"n":4}]}'
     values = [[1, 1, None, None, None, 2, 4, 1, 3, 2, None, None, None, None, None]]
-    assert isinstance(typed_first("ms")._typed(good), msgspec.Struct)
-    assert general_only("ms")._typed is None
+    assert isinstance(typed_first("ms").events.typed(good), msgspec.Struct)
+    assert general_only("ms").events.typed is None
     for decoder in (typed_first("ms"), general_only("ms")):
         assert columns(decoder.decode([raw([good])])[0])["values"] == values
 
