@@ -10,7 +10,8 @@ import numpy as np
 
 from monitor.batch import Int64, RejectReason
 from monitor.clock import EventClock
-from monitor.config import ModelConfig
+from monitor.config import PREDICTED_CLASS, ModelConfig
+from monitor.decode.classes import class_texts
 from monitor.duplicates import SeenIds
 from monitor.evaluate.evaluate import Baseline
 from monitor.evaluate.verdict import Verdicts
@@ -109,7 +110,7 @@ def new_model_state(config: ModelConfig, references: Sequence[Reference]) -> Mod
         config=config,
         references=by_version,
         bases=plan(tuple(config.segments.columns), config.segments.groupings),
-        vocabulary=vocabulary(layouts),
+        vocabulary=vocabulary(layouts, {PREDICTED_CLASS: class_texts(config)}),
         fallback=layouts[-1],
         clock=EventClock(config.windows.pane_ms, config.windows.lateness_ms),
         seen=SeenIds(horizon=-(-duplicates.horizon_ms // tick_ms), max_ids=duplicates.max_ids),

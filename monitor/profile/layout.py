@@ -19,10 +19,11 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
+from types import MappingProxyType
 from typing import Literal
 
 import msgspec
@@ -159,9 +160,9 @@ Vocabulary = Mapping[str, tuple[str, ...]]
 """Per categorical signal the categories that decoding gives codes 0, 1, … to."""
 
 
-def vocabulary(layouts: Sequence[Layout]) -> dict[str, tuple[str, ...]]:
-    """Categories known to any of the layouts, per categorical signal, sorted: the codes of decoding."""
-    known: dict[str, set[str]] = {}
+def vocabulary(layouts: Sequence[Layout], more: Mapping[str, Iterable[str]] = MappingProxyType({})) -> dict[str, tuple[str, ...]]:
+    """Categories known to any of the layouts, and more, per categorical signal, sorted: the codes of decoding."""
+    known = {name: set(values) for name, values in more.items()}
     for layout in layouts:
         for signal in layout.signals:
             if signal.kind == "categorical":

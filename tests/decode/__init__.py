@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from monitor.batch import Batch, RawBatch, Rejection
+from monitor.batch import Batch, Labels, RawBatch, Rejection
 from monitor.config.model import ModelConfig
-from monitor.decode import Decoder
+from monitor.decode import Decoder, LabelDecoder
 
 
 def model(
@@ -20,9 +20,11 @@ def model(
 ) -> ModelConfig:
     """A model whose events are ``{"id": …, "ts": …, "x": …}`` unless said otherwise; keys of ``segments`` go in ``columns``."""
     segments = predictions.pop("segments", {}) | ({"columns": columns} if columns else {})
+    labels = predictions.pop("labels", None)
     return ModelConfig.model_validate(
         {
             "name": "m",
+            "labels": labels,
             "version": "configured",
             "predictions": {"topic": "t", "id": "id", "time": {"path": "ts", "unit": "ms"}} | predictions,
             "features": list(features),
@@ -50,6 +52,22 @@ def decode(
 ) -> tuple[Batch, list[Rejection]]:
     """Decode the values as one partition."""
     return Decoder(config, vocabulary or {}).decode([raw(values, **more)])
+
+
+def label_model(columns: Mapping[str, str] | None = None, threshold: float | None = None, **labels: Any) -> ModelConfig:
+    """A model whose label events are ``{"id": …, "ts": …, "y": …}`` unless said otherwise."""
+    mapping = {"topic": "l", "id": "id", "time": {"path": "ts"}, "label": "y"} | labels
+    return model(columns=columns, score="score", predicted_class=None if threshold else "class", threshold=threshold, labels=mapping)
+
+
+def decode_labels(config: ModelConfig, *values: Any, **more: Any) -> tuple[Labels, list[Rejection]]:
+    """Decode the values as labels of one partition."""
+    return LabelDecoder(config).decode([raw(values, **more)])
+
+
+def label(**fields: Any) -> dict[str, Any]:
+    """A label event of the positive class."""
+    return {"id": "a", "ts": 1_000, "y": 1} | fields
 
 
 def event(**fields: Any) -> dict[str, Any]:
