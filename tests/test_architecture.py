@@ -26,7 +26,7 @@ VOCABULARY = (
 )
 STAGES = (
     ("source",), ("decode",), ("clock", "duplicates", "profile"), ("outcome",), ("reference",), ("join",),
-    ("evaluate", "performance", "estimate"), ("detect",), ("river",), ("state",), ("pipeline",), ("decide",),
+    ("evaluate", "performance", "estimate"), ("detect",), ("river",), ("decide",), ("state",), ("pipeline",), ("decide",),
     ("checkpoint",), ("telemetry", "sink"), ("expose",), ("view", "changes"), ("partitions",), ("app",), ("hook",), ("cli", "__main__"),
 )  # fmt: skip
 ALLOWED_BACK = {("checkpoint", "evaluate"), ("source", "telemetry"), ("expose", "telemetry")}

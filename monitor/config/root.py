@@ -11,6 +11,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from monitor.config.model import ModelConfig
+from monitor.config.retraining import Controls
 from monitor.config.source import SourceConfig
 from monitor.config.types import Duration, Secret, Section, duration
 from monitor.errors import ConfigError, Mistake
@@ -55,7 +56,24 @@ class State(Section):
 
 
 _LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_ALERT_LABELS = frozenset({"alertname", "severity", "job", "instance", "model", "version", "window", "segment", "signal", "kind", "topic"})
+_ALERT_LABELS = frozenset(
+    {
+        "alertname",
+        "severity",
+        "job",
+        "instance",
+        "model",
+        "version",
+        "window",
+        "segment",
+        "signal",
+        "kind",
+        "topic",
+        "action",
+        "reason",
+        "trigger_id",
+    }
+)
 
 
 class Alerts(Section):
@@ -92,6 +110,7 @@ class Config(Section):
     http: Http = Field(default_factory=Http, description="The HTTP server.")
     state: State = Field(default_factory=State, description="What survives a restart.")
     alerts: Alerts = Field(default_factory=Alerts, description="Parameters of the alert rules.")
+    controls: Controls | None = Field(None, description="Decisions of operators; absent: none are read.")
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
@@ -104,14 +123,11 @@ class Config(Section):
                 raise ValueError(f"{path}: expected each only once, got {topic!r} again, which is {read[topic]}")
             read[topic] = path
         for index, model in enumerate(self.models):
-            for path, section in ((f"models[{index}].predictions", model.predictions), (f"models[{index}].labels", model.labels)):
-                letters = None if section is None else section.dead_letter_topic
-                if letters is not None and not self.source.brokers:
-                    raise ValueError(f"{path}.dead_letter_topic: expected source.brokers to send it to, got none")
-                if letters in read:
-                    raise ValueError(
-                        f"{path}.dead_letter_topic: expected a topic that is not read, got {letters!r}, which is {read[letters]}"
-                    )
+            for path, topic in _written(f"models[{index}]", model):
+                if not self.source.brokers:
+                    raise ValueError(f"{path}: expected source.brokers to send to it, got none")
+                if topic in read:
+                    raise ValueError(f"{path}: expected a topic that is not read, got {topic!r}, which is {read[topic]}")
         return self
 
     def _topics(self) -> Iterator[tuple[str, str]]:
@@ -119,10 +135,20 @@ class Config(Section):
             yield f"models[{index}].predictions.topic", model.predictions.topic
             if model.labels is not None:
                 yield f"models[{index}].labels.topic", model.labels.topic
+        if self.controls is not None:
+            yield "controls.topic", self.controls.topic
 
     def model(self, name: str) -> ModelConfig:
         """The model of that name. Raises ``KeyError``."""
         return next(model for model in self.models if model.name == name)
+
+
+def _written(path: str, model: ModelConfig) -> Iterator[tuple[str, str]]:
+    for name, section in (("predictions", model.predictions), ("labels", model.labels)):
+        if section is not None and section.dead_letter_topic is not None:
+            yield f"{path}.{name}.dead_letter_topic", section.dead_letter_topic
+    if model.retraining is not None and model.retraining.topic is not None:
+        yield f"{path}.retraining.topic", model.retraining.topic
 
 
 def load_config(path: Path) -> Config:

@@ -1,0 +1,96 @@
+"""Facts: everything that a decision about one model version may rest on, as of one evaluation.
+
+Unknown is None, never zero and never an empty tuple: ``alarms=()`` says that the detectors are quiet, ``alarms=None`` that
+there are none. A condition over what is None is unknown; it never triggers, and that is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import IntEnum, StrEnum
+
+from msgspec import Struct
+
+Scalar = str | int | float | bool | None
+
+
+class Measured(Struct, frozen=True):
+    """A number about a segment, with its confidence interval and the rows it rests on."""
+
+    name: str  # of a metric, such as recall
+    segment: str
+    value: float
+    low: float
+    high: float
+    n: int  # labelled rows, or for an estimate rows
+    since_ms: int | None = None  # event time of the oldest row in it
+
+
+class AlarmKind(StrEnum):
+    """What an alarm is about."""
+
+    DATA = "data"  # inputs and scores
+    CONCEPT = "concept"  # errors and labels: the relation of inputs and truth
+
+
+class AlarmLevel(IntEnum):
+    """How sure a detector is."""
+
+    QUIET = 0
+    WARNING = 1
+    TRIGGER = 2
+
+
+class Alarm(Struct, frozen=True):
+    """What a sequential detector says about one stream now."""
+
+    kind: AlarmKind
+    signal: str
+    segment: str
+    level: AlarmLevel
+    start_ms: int  # estimated event time of the change
+    effect: float | None  # estimated size, in the detector's unit
+    n: int | None = None  # events of the stream since the change
+
+
+class LabelledRows(Struct, frozen=True):
+    """Rows predicted within [start_ms, end_ms) that have a label by now."""
+
+    start_ms: int
+    end_ms: int
+    rows: int
+
+
+class Facts(Struct, frozen=True):
+    """One evaluation of one model version."""
+
+    model: str
+    version: str
+    event_ms: int  # what was evaluated ends here
+    rows: int = 0  # predictions in the longest window
+    shares: Mapping[str, float] | None = None  # share of traffic per segment; ALL is 1
+    performance: tuple[Measured, ...] | None = None
+    cost: tuple[Measured, ...] | None = None  # expected cost per prediction
+    alarms: tuple[Alarm, ...] | None = None
+    estimated_loss: tuple[Measured, ...] | None = None  # by how much worse than in the reference; positive is worse
+    label_quality: Mapping[str, float] | None = None  # measures by name
+    labelled: tuple[LabelledRows, ...] | None = None  # in order, not overlapping
+    partial: bool = False  # this process does not see all partitions
+    rebuilding: bool = False  # lost state has not caught up
+    controls_unread: bool = False  # decisions of operators may be waiting unread
+    reference: str | None = None  # fingerprint
+    dataset: str | None = None  # version of the data set of the reference
+    failure_modes: tuple[tuple[Scalar, ...], ...] | None = None  # the worst first; passed on as they are
+
+
+def labelled_since(facts: Facts, start_ms: int) -> int | None:
+    """Labelled rows of predictions from ``start_ms`` on, only whole stretches counted; None when labels are not known.
+
+    >>> day = 86_400_000
+    >>> facts = Facts("m", "1", 3 * day, labelled=tuple(LabelledRows(d * day, (d + 1) * day, 100) for d in range(3)))
+    >>> labelled_since(facts, day), labelled_since(facts, day + 1), labelled_since(Facts("m", "1", 0), 0)
+    (200, 100, None)
+    """
+    if facts.labelled is None:
+        return None
+    return sum(part.rows for part in facts.labelled if part.start_ms >= start_ms)

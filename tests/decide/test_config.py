@@ -1,0 +1,120 @@
+"""The configuration of a policy, and its mistakes with their paths."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+from monitor.config import Config, parse_config
+from monitor.errors import ConfigError
+
+MODEL: dict[str, Any] = {
+    "name": "m",
+    "predictions": {"topic": "t", "id": "id"},
+    "features": [{"name": "x", "type": "numeric"}],
+}
+LIMIT = {"metric": "recall", "floor": 0.7}
+
+
+def config(retraining: Any = None, **more: Any) -> Config:
+    model = MODEL if retraining is None else {**MODEL, "retraining": retraining}
+    return parse_config({"source": {"brokers": ["localhost:9092"]}, "models": [model], **more})
+
+
+def test_a_policy_as_a_user_writes_it():
+    text = """
+    performance: [{metric: recall, floor: 0.6, clear: 0.65, min_share: 0.05}]
+    cost: {ceiling: 1.5}
+    data_drift: {features: [x, score], min_effect: 0.2}
+    persistence: {lasting: 6h}
+    cooldown: 7d
+    at_most: 2
+    period: 30d
+    min_fresh_labels: 5000
+    label_quality: [{measure: conflict_ratio, at_most: 0.1}]
+    quiet_hours: {zone: Europe/Paris, windows: [{days: [Sat, Sun]}, {start: 18:30, end: 08:00}]}
+    topic: retraining
+    """
+    retraining = config(yaml.safe_load(text), controls={"topic": "controls"}).models[0].retraining
+    assert retraining.persistence.lasting_ms == 6 * 3_600_000
+    # YAML makes a number of a bare 18:30 and text of 08:00.
+    assert [(w.start, w.end) for w in retraining.quiet_hours.windows] == [("00:00", "24:00"), ("18:30", "08:00")]
+    assert retraining.expire_after_ms == 3 * 86_400_000
+
+
+@pytest.mark.parametrize(
+    ("retraining", "path", "said"),
+    [
+        ({}, "retraining", "expected one of performance, cost, concept_drift, data_drift, estimated_loss"),
+        ({"performance": [{"metric": "recall"}]}, "retraining.performance[0]", "expected exactly one of floor, ceiling"),
+        ({"performance": [{**LIMIT, "ceiling": 1}]}, "retraining.performance[0]", "expected exactly one of floor, ceiling"),
+        (
+            {"performance": [{**LIMIT, "clear": 0.6}]},
+            "retraining.performance[0]",
+            "clear: expected a value on the good side of the limit 0.7, got 0.6",
+        ),
+        (
+            {"performance": [{"metric": "mae", "ceiling": 2, "clear": 3}]},
+            "retraining.performance[0]",
+            "clear: expected a value on the good side of the limit 2, got 3",
+        ),
+        ({"performance": [{"metric": "recall", "floor": float("nan")}]}, "retraining.performance[0].floor", "finite number"),
+        ({"cost": {"ceiling": 1, "clear": 2}}, "retraining.cost", "clear: expected at most the ceiling 1, got 2"),
+        ({"estimated_loss": [{"metric": "auc", "loss": 0.1, "clear": 0.2}]}, "retraining.estimated_loss[0]", "expected at most the loss"),
+        ({"data_drift": {}}, "retraining.data_drift", "expected features, segments or min_share"),
+        ({"data_drift": {"features": ["y"]}}, "", "retraining.data_drift.features: expected configured features, got 'y'"),
+        (
+            {"concept_drift": {"min_effect": 0.1, "clear_effect": 0.2}},
+            "retraining.concept_drift",
+            "clear_effect: expected at most min_effect 0.1, got 0.2",
+        ),
+        ({"performance": [LIMIT], "persistence": {}}, "retraining.persistence", "expected exactly one of evaluations, lasting"),
+        (
+            {"performance": [LIMIT], "persistence": {"evaluations": 3, "of": 2}},
+            "retraining.persistence",
+            "of: expected at least as many as evaluations, got 2 with evaluations 3",
+        ),
+        ({"performance": [LIMIT], "persistence": {"lasting": "1h", "of": 2}}, "retraining.persistence", "of: expected at least as many"),
+        ({"performance": [LIMIT], "cooldown": "0s"}, "retraining", "cooldown: expected at least 1s"),
+        ({"performance": [LIMIT], "at_most": 0}, "retraining.at_most", "greater than or equal to 1"),
+        ({"performance": [LIMIT], "colldown": "1d"}, "retraining.colldown", "unknown key; did you mean 'cooldown'?"),
+        ({"performance": [LIMIT], "label_quality": [{"measure": "x"}]}, "retraining.label_quality[0]", "exactly one of at_most, at_least"),
+        (
+            {"performance": [LIMIT], "quiet_hours": {"windows": [{"start": "8am"}]}},
+            "retraining.quiet_hours.windows[0].start",
+            "expected a time of day from 00:00 to 24:00, got '8am'",
+        ),
+        ({"performance": [LIMIT], "quiet_hours": {"windows": [{"start": 9_999}]}}, "windows[0].start", "expected a time of day"),
+        ({"performance": [LIMIT], "quiet_hours": {"windows": [{"start": "24:30"}]}}, "windows[0].start", "expected a time of day"),
+        ({"performance": [LIMIT], "quiet_hours": {"windows": [{"start": "08:00", "end": "08:00"}]}}, "windows[0]", "expected another end"),
+        ({"performance": [LIMIT], "quiet_hours": {"windows": [{"days": ["Monday"]}]}}, "windows[0].days[0]", "expected Mon, Tue"),
+        (
+            {"performance": [LIMIT], "quiet_hours": {"zone": "Mars", "windows": [{}]}},
+            "retraining.quiet_hours",
+            "expected an IANA time zone",
+        ),
+    ],
+)
+def test_a_mistake_is_said_with_its_path(retraining, path, said):
+    with pytest.raises(ConfigError) as wrong:
+        config(retraining)
+    [mistake] = wrong.value.mistakes
+    assert path in mistake.path
+    assert mistake.path.startswith("models[0]")
+    assert said in mistake.message
+
+
+@pytest.mark.parametrize("topic", ["t", "dead", "triggers"])
+def test_the_control_topic_is_its_own(topic):
+    model = {**MODEL, "predictions": {"topic": "t", "id": "id", "dead_letter_topic": "dead"}}
+    model |= {"retraining": {"performance": [LIMIT], "topic": "triggers"}}
+    with pytest.raises(ConfigError, match=rf"expected .* got '{topic}'.*, which is (controls\.topic|models\[0\]\.predictions\.topic)"):
+        parse_config({"source": {"brokers": ["localhost:9092"]}, "models": [model], "controls": {"topic": topic}})
+
+
+def test_triggers_need_a_broker_to_be_sent_to():
+    model = {**MODEL, "retraining": {"performance": [LIMIT], "topic": "triggers"}}
+    with pytest.raises(ConfigError, match=r"models\[0\]\.retraining\.topic: expected source\.brokers to send to it, got none"):
+        parse_config({"source": {"client": "ndjson", "path": "x"}, "models": [model]})
