@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from monitor.config.labels import ClassName, Labels, check_labels
-from monitor.config.retraining import Retraining
+from monitor.config.retraining import Retraining, check_retraining
 from monitor.config.types import Duration, EventTime, JsonPath, Section, duration
 
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z_][A-Za-z0-9_.:/-]*$")]
@@ -257,10 +257,7 @@ class ModelConfig(Section):
                     f"evaluation.feature_thresholds.{name}: expected statistics out of {', '.join(STATISTICS)}, got {unknown[0]!r}"
                 )
         check_labels(self)
-        if self.retraining is not None and self.retraining.data_drift is not None:
-            unknown = [name for name in self.retraining.data_drift.features if name not in names and name not in RESERVED]
-            if unknown:
-                raise ValueError(f"retraining.data_drift.features: expected configured features, got {unknown[0]!r}")
+        check_retraining(self)
         if self.evaluation.every_ms is not None and self.evaluation.every_ms % self.windows.pane_ms:
             raise ValueError("evaluation.every: expected a multiple of windows.pane")
         if self.predictions.duplicates.horizon_ms < self.windows.lateness_ms:

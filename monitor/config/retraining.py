@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from monitor.config.types import Duration, Section, duration
+
+if TYPE_CHECKING:
+    from monitor.config.model import ModelConfig
 
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)|24:00")
 
@@ -240,6 +243,24 @@ class Retraining(Section):
             if getattr(self, name) < 1_000:
                 raise ValueError(f"{name.removesuffix('_ms')}: expected at least 1s")
         return self
+
+
+def check_retraining(model: ModelConfig) -> None:
+    """What a policy needs of the rest of the model. Raises ``ValueError`` with the path."""
+    from monitor.config.model import RESERVED
+
+    policy = model.retraining
+    if policy is None:
+        return
+    names = {feature.name for feature in model.features}
+    unknown = [name for name in policy.data_drift.features if name not in names | set(RESERVED)] if policy.data_drift else []
+    if unknown:
+        raise ValueError(f"retraining.data_drift.features: expected configured features, got {unknown[0]!r}")
+    if model.labels is not None:
+        return
+    for key, instead in (("performance", "none"), ("cost", "none"), ("label_quality", "none"), ("min_fresh_labels", "0")):
+        if getattr(policy, key):
+            raise ValueError(f"retraining.{key}: expected labels to be configured, or {instead} here")
 
 
 class Controls(Section):

@@ -12,7 +12,8 @@ from monitor.errors import ConfigError
 
 MODEL: dict[str, Any] = {
     "name": "m",
-    "predictions": {"topic": "t", "id": "id"},
+    "predictions": {"topic": "t", "id": "id", "score": "score"},
+    "labels": {"topic": "l", "id": "id", "label": "label"},
     "features": [{"name": "x", "type": "numeric"}],
 }
 LIMIT = {"metric": "recall", "floor": 0.7}
@@ -106,11 +107,29 @@ def test_a_mistake_is_said_with_its_path(retraining, path, said):
     assert said in mistake.message
 
 
-@pytest.mark.parametrize("topic", ["t", "dead", "triggers"])
+@pytest.mark.parametrize(
+    ("retraining", "said"),
+    [
+        ({"performance": [LIMIT]}, "retraining.performance: expected labels to be configured, or none here"),
+        ({"cost": {"ceiling": 1}}, "retraining.cost: expected labels to be configured, or none here"),
+        ({"data_drift": {"features": ["x"]}}, "retraining.min_fresh_labels: expected labels to be configured, or 0 here"),
+    ],
+)
+def test_a_policy_over_labels_needs_labels(retraining, said):
+    model = {key: value for key, value in MODEL.items() if key != "labels"}
+    with pytest.raises(ConfigError, match=said):
+        parse_config({"source": {"brokers": ["b:1"]}, "models": [{**model, "retraining": retraining}]})
+    fine = {"data_drift": {"features": ["x"]}, "min_fresh_labels": 0}
+    parse_config({"source": {"brokers": ["b:1"]}, "models": [{**model, "retraining": fine}]})
+
+
+@pytest.mark.parametrize("topic", ["t", "l", "dead", "triggers"])
 def test_the_control_topic_is_its_own(topic):
-    model = {**MODEL, "predictions": {"topic": "t", "id": "id", "dead_letter_topic": "dead"}}
+    model = {**MODEL, "predictions": {**MODEL["predictions"], "dead_letter_topic": "dead"}}
     model |= {"retraining": {"performance": [LIMIT], "topic": "triggers"}}
-    with pytest.raises(ConfigError, match=rf"expected .* got '{topic}'.*, which is (controls\.topic|models\[0\]\.predictions\.topic)"):
+    with pytest.raises(
+        ConfigError, match=rf"expected .* got '{topic}'.*, which is (controls\.topic|models\[0\]\.(predictions|labels)\.topic)"
+    ):
         parse_config({"source": {"brokers": ["localhost:9092"]}, "models": [model], "controls": {"topic": topic}})
 
 
