@@ -125,7 +125,7 @@ class Config(Section):
         for index, model in enumerate(self.models):
             for path, topic in _written(f"models[{index}]", model):
                 if not self.source.brokers:
-                    raise ValueError(f"{path}: expected source.brokers to send to it, got none")
+                    raise ValueError(f"{path}: expected source.brokers to send it to, got none")
                 if topic in read:
                     raise ValueError(f"{path}: expected a topic that is not read, got {topic!r}, which is {read[topic]}")
         return self

@@ -135,5 +135,5 @@ def test_the_control_topic_is_its_own(topic):
 
 def test_triggers_need_a_broker_to_be_sent_to():
     model = {**MODEL, "retraining": {"performance": [LIMIT], "topic": "triggers"}}
-    with pytest.raises(ConfigError, match=r"models\[0\]\.retraining\.topic: expected source\.brokers to send to it, got none"):
+    with pytest.raises(ConfigError, match=r"models\[0\]\.retraining\.topic: expected source\.brokers to send it to, got none"):
         parse_config({"source": {"client": "ndjson", "path": "x"}, "models": [model]})
