@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from monitor.config import Secret, load_config
+from monitor.config import Labels, ModelConfig, Secret, format_duration, load_config
 from monitor.config.types import Section
 from monitor.errors import ConfigError, DriftgaugeError, Mistake
 from monitor.reference.fit import load_references
@@ -44,9 +44,10 @@ def run(arguments: argparse.Namespace) -> int:
     except ConfigError as error:
         references = {}
         mistakes += error.mistakes
+    partitions: Mapping[str, int] = {}
     if not arguments.offline and not any(mistake.path.startswith("source") for mistake in mistakes):
         try:
-            check_source(config.source, [model.predictions.topic for model in config.models])
+            partitions = check_source(config.source, config.topics)
         except DriftgaugeError as error:
             mistakes.append(Mistake("source", str(error)))
     if mistakes:
@@ -56,9 +57,29 @@ def run(arguments: argparse.Namespace) -> int:
             ", ".join(f"{r.model_version} ({r.rows:,} rows)" for r in references[model.name]) or "none: verdicts will be NO_REFERENCE"
         )
         print(f"model {model.name}: {len(model.features)} features, {len(model.segments.groupings)} groupings, references: {versions}")
+        if model.labels is not None:
+            print(f"model {model.name}: {labels_line(model, model.labels, partitions)}")
     reached = "not asked" if arguments.offline else "reached"
     print(f"{arguments.config}: no mistakes; source {config.source.client} {reached}")
     return 0
+
+
+def labels_line(model: ModelConfig, labels: Labels, partitions: Mapping[str, int]) -> str:
+    """How labels meet their predictions, in a sentence; partitions of topics are said when they are known."""
+    topics = model.predictions.topic, labels.topic
+    counts = [partitions.get(topic) for topic in topics]
+    text = f"labels of {labels.topic}, {labels.task}"
+    if labels.prediction is not None:
+        return f"{text}, carry their predictions: nothing is joined"
+    text += f", joined by id up to {format_duration(labels.horizon_ms)} after the prediction"
+    if None in counts:
+        return text
+    sizes = ["1 partition" if count == 1 else f"{count} partitions" for count in counts]
+    if counts[0] == counts[1]:
+        alike = f"{topics[0]} and {topics[1]} have {sizes[0]} each: co-partitioned, if both are keyed by this id"
+    else:
+        alike = f"{topics[0]} has {sizes[0]}, {topics[1]} has {sizes[1]}: not co-partitioned"
+    return f"{text}; {alike}. One process reads both topics, so that every label can find its prediction either way"
 
 
 def unreadable_secrets(section: Section, path: str = "") -> Iterator[Mistake]:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from monitor.config import load_config
 from monitor.errors import ConfigError, Mistake, SourceError
-from monitor.init.column import columns_of
+from monitor.init.column import Column, columns_of
+from monitor.init.labels import assign_labels
 from monitor.init.roles import assign
 from monitor.init.sample import SAMPLE_ROWS, read_sample
 from monitor.init.text import Origin, config_text
@@ -18,6 +19,7 @@ from monitor.reference.read import file_kind
 
 _EXAMPLES = """examples:
   driftgauge init --data events.ndjson
+  driftgauge init --data events.ndjson --labels labels.ndjson
   driftgauge init --data train.parquet --model churn --topic churn.predictions -o churn.yaml
 """
 
@@ -32,6 +34,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--data", type=Path, required=True, help="events: .ndjson, .csv or .parquet")
+    parser.add_argument(
+        "--labels", type=Path, help="label events, likewise: their mapping is written too, else it is proposed as a comment"
+    )
     parser.add_argument("-o", "--output", type=Path, default=Path("config.yaml"), help="configuration to write (default config.yaml)")
     parser.add_argument("--model", help="name of the model; default: the one in the events, or the name of the data file")
     parser.add_argument("--topic", help="topic of the prediction events; default: the name of the model")
@@ -43,26 +48,35 @@ def run(args: argparse.Namespace) -> int:
     """Write the configuration and say what to do next."""
     if args.output.exists() and not args.force:
         raise ConfigError(str(args.output), [Mistake("", "exists already; choose another file with -o or overwrite it with --force")])
-    rows, others = read_sample(args.data)
-    columns = columns_of(rows)
-    if not columns:
-        raise SourceError(f"{args.data}: expected events as JSON objects, one a line, or rows with columns; got none")
-    roles = assign(columns, len(rows))
+    columns, rows = _sample(args.data)
+    roles = assign(columns, rows)
+    labels = None if args.labels is None else assign_labels(*_sample(args.labels), roles)
     stem = re.sub(r"[^A-Za-z0-9_.:/-]", "_", args.data.name.split(".")[0]).lstrip("0123456789.:/-")
     model = args.model or roles.model or stem[:100] or "model"
-    is_ndjson = file_kind(args.data) == "ndjson"
+    # One file is one topic: with labels the configuration begins with Kafka.
+    is_ndjson = file_kind(args.data) == "ndjson" and labels is None
     data = os.path.relpath(args.data, args.output.parent)
-    text = config_text(roles, Origin(data, is_ndjson, str(args.output), model, args.topic or model))
+    text = config_text(roles, Origin(data, is_ndjson, str(args.output), model, args.topic or model), labels)
     try:
         args.output.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ConfigError(str(args.output), [Mistake("", f"cannot be written: {error.strerror}")]) from error
     config = load_config(args.output)
-    if others:
-        print(f"note: {others:,} lines are no JSON objects and were left out", file=sys.stderr)
     watched = config.models[0]
+    told = "" if watched.labels is None else f", labels of {watched.labels.topic} ({watched.labels.task})"
     print(
         f"{args.output}: model {watched.name}, {len(watched.features)} features, segments by "
-        f"{', '.join(watched.segments.columns) or 'nothing'}. Check the comments in it, then: driftgauge check -c {args.output}"
+        f"{', '.join(watched.segments.columns) or 'nothing'}{told}. Check the comments in it, then: driftgauge check -c {args.output}"
     )
     return 0
+
+
+def _sample(path: Path) -> tuple[list[Column], int]:
+    """The columns of the first rows of a file, and the number of these rows."""
+    rows, others = read_sample(path)
+    columns = columns_of(rows)
+    if not columns:
+        raise SourceError(f"{path}: expected events as JSON objects, one a line, or rows with columns; got none")
+    if others:
+        print(f"note: {others:,} lines of {path} are no JSON objects and were left out", file=sys.stderr)
+    return columns, len(rows)

@@ -118,7 +118,7 @@ class Config(Section):
             if name in names[:index]:
                 raise ValueError(f"models[{index}].name: expected each only once, got {name!r} again")
         read: dict[str, str] = {}
-        for path, topic in self._topics():
+        for path, topic in self._paths_and_topics():
             if topic in read:
                 raise ValueError(f"{path}: expected each only once, got {topic!r} again, which is {read[topic]}")
             read[topic] = path
@@ -130,7 +130,12 @@ class Config(Section):
                     raise ValueError(f"{path}: expected a topic that is not read, got {topic!r}, which is {read[topic]}")
         return self
 
-    def _topics(self) -> Iterator[tuple[str, str]]:
+    @property
+    def topics(self) -> list[str]:
+        """All topics that are read, of predictions and of labels."""
+        return [topic for _, topic in self._paths_and_topics()]
+
+    def _paths_and_topics(self) -> Iterator[tuple[str, str]]:
         for index, model in enumerate(self.models):
             yield f"models[{index}].predictions.topic", model.predictions.topic
             if model.labels is not None:

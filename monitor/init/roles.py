@@ -15,11 +15,11 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:/-]{0,99}")
 MAX_CATEGORIES = 1_000
 MAX_SEGMENT_VALUES = 50
 _CONTAINERS = {"features", "feature", "inputs", "input", "instance", "instances", "x"}
-_ID_WORDS = {"id", "uuid", "guid", "key"}
+ID_WORDS = {"id", "uuid", "guid", "key"}
 _TIME_WORDS = {"time", "timestamp", "ts", "date", "datetime", "at", "when", "day"}
 _SCORE_WORDS = {"score", "prob", "proba", "probability", "prediction", "predicted", "pred", "yhat"}
 _CLASS_WORDS = {"class", "label", "decision", "predicted", "prediction", "outcome"}
-_TRUTH_NAMES = {"label", "target", "actual", "truth", "y", "outcome"}
+TRUTH_NAMES = {"label", "target", "actual", "truth", "y", "outcome"}
 _SEGMENT_WORDS = {
     "country", "region", "device", "platform", "channel", "carrier", "segment", "tier", "market", "language", "locale",
     "origin", "brand", "store", "tenant", "customer", "plan", "browser", "os", "city", "state", "product",
@@ -71,7 +71,7 @@ def assign(columns: Sequence[Column], rows: int) -> Roles:
         return [column for column in columns if column.path not in taken]
 
     roles.model = _model(columns)
-    roles.time = take(_time(free()))
+    roles.time = take(time_of(free()))
     roles.id = take(_id(free(), rows))
     roles.version = take(_version(free()))
     inside = [column for column in columns if _in_container(column)]
@@ -86,6 +86,8 @@ def assign(columns: Sequence[Column], rows: int) -> Roles:
         usable = [chosen for chosen in roles.left_out if chosen.detail] or roles.left_out[:1]
         roles.features = [Chosen(c.column, c.why, c.detail or "categorical string") for c in usable]
         roles.left_out = [chosen for chosen in roles.left_out if chosen not in usable]
+    if not roles.features:
+        roles.features = [Chosen(columns[0], "no other column: an input is needed", _type(columns[0]) or "categorical string")]
     roles.segments = _segments([column for column in columns if column.path not in taken], rows)
     return roles
 
@@ -118,7 +120,8 @@ def _is_time(text: object) -> bool:
     return not str(text).isdigit()
 
 
-def _time(columns: Sequence[Column]) -> Chosen | None:
+def time_of(columns: Sequence[Column]) -> Chosen | None:
+    """The column that is most likely the time of the event, with its unit as detail."""
     found = [(column, unit) for column in columns if (unit := time_unit(column))]
     found.sort(key=lambda pair: (not pair[0].words & _TIME_WORDS, len(pair[0].keys)))
     if not found:
@@ -127,12 +130,12 @@ def _time(columns: Sequence[Column]) -> Chosen | None:
     shape = "text like a date" if unit == "iso8601" else f"of the size of {unit} since 1970"
     others = [other.path for other, _ in found[1:4]]
     more = f"; others that look like a time: {', '.join(others)}" if others else ""
-    return Chosen(column, f"all values are {shape}, such as {_shown(column)}{more}", unit)
+    return Chosen(column, f"all values are {shape}, such as {shown(column)}{more}", unit)
 
 
 def _id(columns: Sequence[Column], rows: int) -> Chosen | None:
     def named(column: Column) -> bool:
-        return bool(column.words & _ID_WORDS) or column.name.lower().endswith("id")
+        return bool(column.words & ID_WORDS) or column.name.lower().endswith("id")
 
     unique = [
         column
@@ -142,7 +145,7 @@ def _id(columns: Sequence[Column], rows: int) -> Chosen | None:
     unique.sort(key=lambda column: (not named(column), _in_container(column), len(column.keys), column.kind != "text"))
     if not unique:
         return None
-    return Chosen(unique[0], f"different in each of {rows:,} rows, such as {_shown(unique[0])}")
+    return Chosen(unique[0], f"different in each of {rows:,} rows, such as {shown(unique[0])}")
 
 
 def _model(columns: Sequence[Column]) -> str | None:
@@ -158,7 +161,7 @@ def _version(columns: Sequence[Column]) -> Chosen | None:
     named.sort(key=lambda column: ("model" not in " ".join(column.keys).lower(), len(column.keys)))
     if not named:
         return None
-    return Chosen(named[0], f"named like a version, {named[0].distinct} different in the sample, such as {_shown(named[0])}")
+    return Chosen(named[0], f"named like a version, {named[0].distinct} different in the sample, such as {shown(named[0])}")
 
 
 def _score(columns: Sequence[Column]) -> Chosen | None:
@@ -215,7 +218,7 @@ def _doubt(column: Column, expected: bool) -> str | None:
     doubts = (
         (not column.values, "no value in the sample"),
         (not expected, "stands beside the features"),
-        (column.name.lower() in _TRUTH_NAMES, "named like the true outcome, which is no input"),
+        (column.name.lower() in TRUTH_NAMES, "named like the true outcome, which is no input"),
         (column.kind == "time" or (column.kind == "integer" and time_unit(column) is not None), "looks like another time"),
         (column.kind == "mixed", f"values of several types: {kinds}"),
         (free_text, f"{distinct:,} different texts in {len(column.values):,} rows: an id or free text?"),
@@ -237,14 +240,15 @@ def _segments(columns: Sequence[Column], rows: int) -> list[Chosen]:
         if column.kind == "text"
         and 2 <= column.distinct <= min(MAX_SEGMENT_VALUES, rows // 20)
         and len(column.values) >= 0.9 * rows
-        and column.name.lower() not in _TRUTH_NAMES
+        and column.name.lower() not in TRUTH_NAMES
         and not column.words & _CALENDAR_WORDS
     ]
     few.sort(key=lambda column: (not column.words & _SEGMENT_WORDS, column.distinct))
-    return [Chosen(column, f"{column.distinct} different values, such as {_shown(column)}") for column in few[:3]]
+    return [Chosen(column, f"{column.distinct} different values, such as {shown(column)}") for column in few[:3]]
 
 
-def _shown(column: Column) -> str:
+def shown(column: Column) -> str:
+    """The first value, cleaned and cut."""
     text = str(column.values[0])
     clean = "".join(letter if letter.isprintable() else "?" for letter in text)
     return clean if len(clean) <= 40 else clean[:37] + "..."

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import yaml
-
 from monitor.config.model import PREDICTED_CLASS, RESERVED, SCORE
+from monitor.init.labels import LabelRoles, labels_lines
 from monitor.init.roles import Chosen, Roles
+from monitor.init.yaml_text import comment, quoted, scalar
 
 _MAX_NAME = 100
 
@@ -25,9 +25,9 @@ class Origin:
     topic: str
 
 
-def config_text(roles: Roles, origin: Origin) -> str:
+def config_text(roles: Roles, origin: Origin, labels: LabelRoles | None = None) -> str:
     """YAML that ``load_config`` accepts. Comments say why each thing was chosen and what to check."""
-    return "\n".join(_lines(roles, origin)) + "\n"
+    return "\n".join([*_lines(roles, origin), *labels_lines(roles, labels, origin.topic)]) + "\n"
 
 
 def name_of(path: str, used: set[str]) -> str:
@@ -53,16 +53,16 @@ def name_of(path: str, used: set[str]) -> str:
 
 
 def _lines(roles: Roles, origin: Origin) -> Iterator[str]:
-    yield f"# Written by `driftgauge init` from the first {roles.rows:,} rows of {_comment(origin.data)}."
+    yield f"# Written by `driftgauge init` from the first {roles.rows:,} rows of {comment(origin.data)}."
     yield "# Every choice below is a guess with its reason. Check them, then:"
-    yield f"#   driftgauge check -c {_comment(origin.config)}"
-    yield f"#   driftgauge reference build -c {_comment(origin.config)} --data <training data> -o reference.json.gz"
-    yield f"#   driftgauge run -c {_comment(origin.config)}"
+    yield f"#   driftgauge check -c {comment(origin.config)}"
+    yield f"#   driftgauge reference build -c {comment(origin.config)} --data <training data> -o reference.json.gz"
+    yield f"#   driftgauge run -c {comment(origin.config)}"
     yield ""
     yield from _source(origin)
     yield ""
     yield "models:"
-    yield f"  - name: {_quoted(origin.model)}"
+    yield f"  - name: {quoted(origin.model)}"
     yield "    # Without a reference everything is counted and nothing can be judged: build one, then uncomment this."
     yield "    # references: [reference.json.gz]"
     yield from _predictions(roles, origin)
@@ -82,19 +82,19 @@ def _source(origin: Origin) -> Iterator[str]:
         return
     yield "  # The sample itself, so that this runs as it is. For Kafka replace these two lines by the three below."
     yield "  client: ndjson"
-    yield f"  path: {_quoted(origin.data)}"
+    yield f"  path: {quoted(origin.data)}"
     yield from (f"  # {line}" for line in kafka)
 
 
 def _predictions(roles: Roles, origin: Origin) -> Iterator[str]:
     yield "    predictions:"
-    yield f"      topic: {_quoted(origin.topic)}  # the topic of the prediction events"
+    yield f"      topic: {quoted(origin.topic)}  # the topic of the prediction events"
     yield from _path("id", roles.id, "$key", "no column is different in each row: the key of the message is assumed to be the id")
     yield "      time:"
     if roles.time is None:
         yield "        path: $timestamp  # no column looks like a time: the record's own timestamp is taken"
     else:
-        yield f"        path: {_quoted(roles.time.column.path)}  # {_comment(roles.time.why)}"
+        yield f"        path: {quoted(roles.time.column.path)}  # {comment(roles.time.why)}"
         yield f"        unit: {roles.time.detail}"
         if roles.time.detail == "iso8601":
             yield "        zone: UTC  # of times that name none"
@@ -112,7 +112,7 @@ def _path(key: str, chosen: Chosen | None, otherwise: str, why: str) -> Iterator
     if chosen is None:
         yield f"      {key}: {otherwise}  # {why}"
     else:
-        yield f"      {key}: {_quoted(chosen.column.path)}  # {_comment(chosen.why)}"
+        yield f"      {key}: {quoted(chosen.column.path)}  # {comment(chosen.why)}"
 
 
 def _features(roles: Roles) -> Iterator[str]:
@@ -121,18 +121,18 @@ def _features(roles: Roles) -> Iterator[str]:
     yield "    features:"
     used = {SCORE, PREDICTED_CLASS}
     for feature in roles.features:
-        yield f"      - {_feature(feature, used)}  # {_comment(feature.why)}"
+        yield f"      - {_feature(feature, used)}  # {comment(feature.why)}"
     for column in roles.left_out:
-        text = _feature(column, used) if column.detail else _quoted(column.column.path)
-        yield f"      # left out: {text}  # {_comment(column.why)}"
+        text = _feature(column, used) if column.detail else quoted(column.column.path)
+        yield f"      # left out: {text}  # {comment(column.why)}"
 
 
 def _feature(chosen: Chosen, used: set[str]) -> str:
     kind, _, written = chosen.detail.partition(" ")
-    parts = [f"name: {_scalar(name_of(chosen.column.path, used))}", f"type: {kind}"]
+    parts = [f"name: {scalar(name_of(chosen.column.path, used))}", f"type: {kind}"]
     if written in ("integer", "boolean"):
         parts.append(f"values: {written}")
-    return "{" + ", ".join([*parts, f"path: {_quoted(chosen.column.path)}"]) + "}"
+    return "{" + ", ".join([*parts, f"path: {quoted(chosen.column.path)}"]) + "}"
 
 
 def _segments(roles: Roles) -> Iterator[str]:
@@ -140,30 +140,11 @@ def _segments(roles: Roles) -> Iterator[str]:
         yield "    # segments: no column with a few different values was found; drift is judged on the whole traffic."
         return
     used: set[str] = set()
-    names = [(_scalar(name_of(segment.column.path, used)), segment) for segment in roles.segments]
+    names = [(scalar(name_of(segment.column.path, used)), segment) for segment in roles.segments]
     yield "    segments:  # slices that are judged apart; each needs some hundred rows a window"
     yield "      columns:"
     for name, segment in names:
-        yield f"        {name}: {_quoted(segment.column.path)}  # {_comment(segment.why)}"
+        yield f"        {name}: {quoted(segment.column.path)}  # {comment(segment.why)}"
     yield f"      groupings: [{', '.join(f'[{name}]' for name, _ in names)}]"
     if len(names) > 1:
         yield f"      # Crossed, for drift that only a combination shows: [{names[0][0]}, {names[1][0]}]"
-
-
-def _scalar(name: str) -> str:
-    """A name, quoted where YAML takes it for something else: Norway's ``no`` is false."""
-    return name if yaml.safe_load(name) == name else _quoted(name)
-
-
-def _quoted(text: str) -> str:
-    """A double-quoted YAML scalar.
-
-    >>> print(_quoted('a "b" ä' + chr(7)))
-    "a \\"b\\" ä\\U00000007"
-    """
-    escaped = (letter if letter.isprintable() else f"\\U{ord(letter):08x}" for letter in text)
-    return '"' + "".join(f"\\{letter}" if letter in '"\\' else letter for letter in escaped) + '"'
-
-
-def _comment(text: str) -> str:
-    return "".join(letter if letter.isprintable() else "?" for letter in text)

@@ -15,11 +15,16 @@ def check_source(config: SourceConfig, topics: Sequence[str]) -> dict[str, int]:
     """
     if config.client == "ndjson":
         assert config.path is not None
-        try:
-            with config.path.open("rb"):
-                return dict.fromkeys(topics, 1)
-        except OSError as error:
-            raise SourceError(f"source.path: {config.path} cannot be read: {error.strerror}") from error
+        from monitor.source.ndjson import partition_files
+
+        files = partition_files(config.path, topics)
+        for file in files.values():
+            try:
+                with file.open("rb"):
+                    pass
+            except OSError as error:
+                raise SourceError(f"source.path: {file} cannot be read: {error.strerror}") from error
+        return {topic: sum(name == topic for name, _ in files) for topic in topics}
     from monitor.source.kafka_client import connect
 
     client, partitions = connect(config, topics)

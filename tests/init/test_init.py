@@ -12,14 +12,16 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
 from monitor.cli import init as command
-from monitor.config import Config, load_config
+from monitor.config import Config, load_config, parse_config
 from monitor.errors import ConfigError, SourceError
 from monitor.init.column import columns_of
+from monitor.init.labels import assign_labels
 from monitor.init.roles import assign, time_unit
 from monitor.init.text import Origin, config_text
 from monitor.reference.build import Options, build_reference
@@ -220,7 +222,7 @@ def test_a_file_without_events_is_refused(tmp_path: Path, capsys: pytest.Capture
         run("--data", path, "-o", tmp_path / "config.yaml")
     path.write_text('nonsense\n{"id": "a", "x": 1}\n')
     assert run("--data", path, "-o", tmp_path / "config.yaml") == 0
-    assert "note: 1 lines are no JSON objects and were left out" in capsys.readouterr().err
+    assert f"note: 1 lines of {path} are no JSON objects and were left out" in capsys.readouterr().err
     with pytest.raises(SourceError, match=r"cannot be read: No such file|cannot be read: .*No such file"):
         run("--data", tmp_path / "none.ndjson", "-o", tmp_path / "other.yaml")
 
@@ -232,6 +234,92 @@ JSON = st.recursive(
 )
 
 
+def label_events(n: int = 300, **more: Any) -> list[Event]:
+    return [
+        {"for": {"request_id": f"q-{i}"}, "decided_at": f"2024-02-01T00:{i // 60:02}:{i % 60:02}Z", "outcome": i % 2, **more}
+        for i in range(n)
+    ]
+
+
+def with_labels(tmp_path: Path, events: list[Event], labels: list[Event]) -> Config:
+    path = tmp_path / "labels.ndjson"
+    path.write_text("".join(json.dumps(event) + "\n" for event in labels))
+    data = tmp_path / "events.ndjson"
+    data.write_text("".join(json.dumps(event) + "\n" for event in events))
+    assert run("--data", data, "--labels", path, "-o", tmp_path / "config.yaml", "--topic", "p") == 0
+    return load_config(tmp_path / "config.yaml")
+
+
+def uncommented(text: str) -> Config:
+    head, _, tail = text.partition("    # labels:\n")
+    assert tail, "a section of labels was proposed"
+    lines = ["labels:", *(line.removeprefix("    # ") for line in tail.splitlines())]
+    return parse_config(yaml.safe_load(head + "".join(f"    {line}\n" for line in lines)))
+
+
+def test_label_events_are_mapped(tmp_path: Path) -> None:
+    events = label_events(reviewer="ann", revision=2, source="audit", certainty=0.5, revenue=-3.5, comment="x")
+    # An id is known by its values, whatever else is named like one.
+    config = with_labels(tmp_path, flat(), [{"prediction_id": "other", **event} for event in events])
+    assert config.source.client == "kafka-python"
+    labels = config.models[0].labels
+    assert labels is not None
+    assert (labels.topic, labels.id, labels.label, labels.task) == ("p.labels", "for.request_id", "outcome", "binary")
+    assert (labels.time.path, labels.time.unit) == ("decided_at", "iso8601")
+    assert (labels.annotator, labels.label_version, labels.source) == ("reviewer", "revision", "source")
+    assert (labels.confidence, labels.kpi) == ("certainty", "revenue")
+    assert (labels.positive, labels.negative) == (("1", "true"), ("0", "false"))
+    text = (tmp_path / "config.yaml").read_text()
+    assert 'id: "for.request_id"  # 100% of its values are ids of the predictions\' sample, such as q-0' in text
+
+
+def test_a_column_has_one_role(tmp_path: Path) -> None:
+    labels = with_labels(tmp_path, flat(), [{"source_id": f"q-{i}", "label": i % 2} for i in range(100)]).models[0].labels
+    assert labels is not None
+    assert (labels.id, labels.label, labels.source, labels.time.path) == ("source_id", "label", None, "$timestamp")
+
+
+def test_classes_of_labels_are_those_of_labels_and_predictions(tmp_path: Path) -> None:
+    for outcomes, positive, negative in (("yes no", ("yes",), ("no",)), ("0 1", ("1", "yes"), ("0", "no"))):
+        labels = [event | {"outcome": outcomes.split()[event["outcome"]]} for event in label_events()]
+        binary = with_labels(tmp_path, nested(), labels).models[0].labels
+        assert binary is not None
+        assert (binary.task, binary.positive, binary.negative) == ("binary", positive, negative)
+        (tmp_path / "config.yaml").unlink()
+    events = [event | {"prediction": {"predicted_class": ["red", "green"][i % 2]}} for i, event in enumerate(nested())]
+    labels = [event | {"outcome": ["green", "blue"][event["outcome"]]} for event in label_events()]
+    multiclass = with_labels(tmp_path, events, labels).models[0].labels
+    assert multiclass is not None
+    assert (multiclass.task, multiclass.classes) == ("multiclass", ("blue", "green", "red"))
+
+
+def test_a_prediction_that_is_no_probability_is_a_regression_unless_its_labels_are_classes(tmp_path: Path) -> None:
+    rows = [{"id": f"q-{i}", "inputs": [i], "prediction": 100.5 + i} for i in range(100)]
+    for truth, task in ((lambda i: i / 3, "regression"), (lambda i: i % 2, "binary"), (lambda i: "ab"[i % 2], "binary")):
+        found = with_labels(tmp_path, rows, [{"id": f"q-{i}", "truth": truth(i)} for i in range(100)]).models[0].labels
+        assert found is not None
+        assert (found.task, found.id, found.time.path, found.label) == (task, "id", "$timestamp", "truth")
+        (tmp_path / "config.yaml").unlink()
+
+
+def test_without_label_events_a_section_is_proposed_that_loads_once_it_is_uncommented(tmp_path: Path) -> None:
+    for shape, task, label in ((flat, "binary", "target"), (nested, "binary", "label"), (arrays, "binary", "label")):
+        model = written(tmp_path, shape()).models[0]
+        assert model.labels is None
+        labels = uncommented((tmp_path / "config.yaml").read_text()).models[0].labels
+        assert labels is not None
+        assert (labels.task, labels.id, labels.label) == (task, model.predictions.id, label)
+        (tmp_path / "config.yaml").unlink()
+
+
+def test_predictions_without_score_and_class_get_labels_as_a_comment_only(tmp_path: Path) -> None:
+    config = with_labels(tmp_path, [{"id": f"q-{i}", "x": i / 2} for i in range(100)], label_events())
+    assert config.models[0].labels is None
+    assert (
+        "They need predictions.score or predictions.predicted_class, which was not found above." in (tmp_path / "config.yaml").read_text()
+    )
+
+
 def test_names_that_yaml_takes_for_something_else_are_quoted(tmp_path: Path) -> None:
     rows = [{"id": f"i{i}", "no": "ab"[i % 2], "null": i, "TRUE": i / 2} for i in range(100)]
     model = written(tmp_path, rows).models[0]
@@ -239,17 +327,32 @@ def test_names_that_yaml_takes_for_something_else_are_quoted(tmp_path: Path) -> 
     assert model.segments.groupings == (("no",),)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(st.dictionaries(st.text(max_size=12), JSON, max_size=6), max_size=8), st.text(max_size=10))
-def test_any_events_give_a_configuration_that_loads(events: list[Event], data: str) -> None:
+def test_an_event_of_an_id_alone_gives_a_configuration_that_loads(tmp_path: Path) -> None:
+    model = written(tmp_path, [{"id": f"i{i}"} for i in range(10)]).models[0]
+    assert (model.predictions.id, [feature.name for feature in model.features]) == ("id", ["id"])
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.lists(st.dictionaries(st.text(max_size=12), JSON, max_size=6), max_size=8),
+    st.lists(
+        st.dictionaries(st.sampled_from(["id", "label", "score", "class", "reviewer", "ts"]) | st.text(max_size=12), JSON, max_size=6),
+        max_size=8,
+    ),
+    st.text(max_size=10),
+)
+def test_any_events_give_a_configuration_that_loads(events: list[Event], labels: list[Event], data: str) -> None:
     """Keys and values are a user's: nothing in them may break out of the YAML or the path language."""
     columns = columns_of(events)
     if not columns:
         return
-    import yaml
-
-    from monitor.config import parse_config
-
-    text = config_text(assign(columns, len(events)), Origin(data, True, "config.yaml", "model", "topic"))
+    roles, origin = assign(columns, len(events)), Origin(data, True, "config.yaml", "model", "topic")
+    text = config_text(roles, origin)
     model = parse_config(yaml.safe_load(text)).models[0]
     assert {feature.where for feature in model.features} <= {column.path for column in columns}
+    comparable = roles.score is not None or roles.predicted_class is not None
+    if comparable:
+        assert uncommented(text).models[0].labels is not None
+    mapped = parse_config(yaml.safe_load(config_text(roles, origin, assign_labels(columns_of(labels), len(labels), roles)))).models[0]
+    assert (mapped.labels is not None) == comparable
+    assert mapped.features == model.features
