@@ -11,20 +11,10 @@ from numpy.typing import NDArray
 
 from monitor.join.run import Layout, Run, chosen, due, merged
 from monitor.join.sieve import Sieve
+from monitor.join.sizes import Sizes
 
 _MERGE_AT = 8  # runs in memory
 _BLOBS = 16  # blobs of fresh rows, then all rows are written as one
-
-
-@dataclass(frozen=True, slots=True)
-class Sizes:
-    """When rows move on, in numbers of rows."""
-
-    full: int = 1 << 16  # of the newest bucket in memory: then they become a file
-    enough: int = 1 << 13  # of an older bucket
-    memory: int = 1 << 19  # of all buckets together: then the largest become files
-    largest: int = 1 << 20  # of one run; to merge more at once would pause the process for long
-    files: int = 8  # of the newest bucket: so many small ones are merged
 
 
 @dataclass(eq=False)

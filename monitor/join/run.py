@@ -11,17 +11,44 @@ from numpy.typing import NDArray
 UInt64 = NDArray[np.uint64]
 Int64 = NDArray[np.int64]
 Records = NDArray[np.void]
+Places = NDArray[np.intp]
 
 
 @dataclass(eq=False)
 class Run:
-    """Rows sorted by ``low``; rows of one hash in no particular order."""
+    """Rows in memory, of all buckets, sorted by ``low``; rows of one hash in no particular order."""
 
     low: UInt64  # [rows] first word of the hash
-    records: Records  # [rows] second word of the hash, time and payload, of one of the two dtypes below
+    records: Records  # [rows] second word of the hash, time and payload: ``Layout.in_memory``, or ``Layout.in_file`` on its way there
 
     def __len__(self) -> int:
         return len(self.low)
+
+    def overlaps(self, from_ms: int | None, before_ms: int | None) -> bool:
+        """Whether it may hold rows of a time in [from_ms, before_ms)."""
+        return True
+
+    def time_of(self, records: Records) -> Int64:
+        """Times of records of it, in ms."""
+        return records["time"]
+
+    def first(self, keys: UInt64) -> tuple[Places, Places]:
+        """The first row of each of the ``keys`` (ascending, may repeat) that is there: indexes into the keys, and into the rows."""
+        start = np.minimum(np.searchsorted(self.low, keys), len(self) - 1)
+        found = np.flatnonzero(self.low.take(start) == keys)
+        return found, start.take(found)
+
+    def search(self, keys: UInt64) -> tuple[Places, Places]:
+        """All rows of each of the ``keys``: indexes into the keys, and into the rows."""
+        found, start = self.first(keys)
+        last = len(self) - 1
+        more = np.flatnonzero((self.low.take(np.minimum(start + 1, last)) == keys.take(found)) & (start < last))
+        if not len(more):
+            return found, start
+        count = np.ones(len(found), np.intp)
+        count[more] = np.searchsorted(self.low, keys[found[more]], "right") - start[more]
+        within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+        return np.repeat(found, count), np.repeat(start, count) + within
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,26 +114,6 @@ def chosen(run: Run, keep: NDArray[np.bool_]) -> Run:
     """The rows of a run where ``keep`` [rows] holds."""
     at = np.flatnonzero(keep)
     return Run(run.low.take(at), take(run.records, at))
-
-
-def search(low: UInt64, keys: UInt64) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """All places where ``low`` (sorted) equals a key: indexes into ``keys`` (sorted, may repeat) and into ``low``."""
-    start = np.searchsorted(low, keys)
-    inside = start < len(low)
-    if not inside.all():
-        start[~inside] = 0
-    hit = np.flatnonzero((low.take(start) == keys) & inside)
-    if not len(hit):
-        return hit, hit
-    start = start[hit]
-    last = len(low) - 1
-    more = np.flatnonzero((low.take(np.minimum(start + 1, last)) == keys[hit]) & (start < last))
-    if not len(more):
-        return hit, start
-    count = np.ones(len(hit), np.intp)
-    count[more] = np.searchsorted(low, keys[hit[more]], "right") - start[more]
-    within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
-    return np.repeat(hit, count), np.repeat(start, count) + within
 
 
 def due(sizes: Sequence[int], at_least: int, ratio: float, most: int) -> list[int]:

@@ -20,12 +20,13 @@ import msgspec
 import numpy as np
 
 from monitor.errors import StateError
-from monitor.join.run import Layout, Run
+from monitor.join.run import Int64, Layout, Places, Records, Run, UInt64
 
 SUFFIX = ".rows"
 _MAGIC = b"driftgauge-rows\n"
 _PAGE = 4096
-_AROUND = 1 << 16  # the kernel maps this much around a page that is touched
+_AROUND = 1 << 21  # the kernel maps up to this much around a page that is touched
+_BLOCK = 16  # hashes, two cache lines
 
 
 class _Head(msgspec.Struct, frozen=True):
@@ -45,22 +46,42 @@ class RunFile(Run):
     length: int  # bytes
     checksum: int  # crc32c of the whole file
     mapped: mmap.mmap
+    blocks: UInt64  # [blocks, 16] the same hashes, padded with zeros
+    fences: UInt64  # [blocks] the first hash of each block, in memory
     touched: int = field(default=0)  # bytes that are resident at most
 
-    @property
-    def start_ms(self) -> int:
-        """Start of the bucket."""
-        return self.bucket * self.bucket_ms
+    def overlaps(self, from_ms: int | None, before_ms: int | None) -> bool:
+        """Whether its bucket does."""
+        start_ms = self.bucket * self.bucket_ms
+        return (before_ms is None or start_ms < before_ms) and (from_ms is None or start_ms + self.bucket_ms > from_ms)
 
-    def touch(self, places: int) -> None:
-        """Note that so many places were looked at."""
-        self.touched = min(self.length, self.touched + places * _AROUND)
+    def time_of(self, records: Records) -> Int64:
+        """Times of records of it, in ms."""
+        return self.bucket * self.bucket_ms + records["offset"].astype(np.int64)
+
+    def first(self, keys: UInt64) -> tuple[Places, Places]:
+        """As for any run, with one look into the file a key: which block it is in is known in memory."""
+        block = np.maximum(np.searchsorted(self.fences, keys) - 1, 0)
+        equal = self.blocks.take(block, axis=0) == keys[:, np.newaxis]
+        within = equal.argmax(axis=1)
+        hit = equal[np.arange(len(keys)), within]
+        start = block * _BLOCK + within
+        # Or it is the first of the next block, whose fence it then equals.
+        following = np.minimum(block + 1, len(self.fences) - 1)
+        at_fence = ~hit & (self.fences.take(following) == keys)
+        start[at_fence] = following[at_fence] * _BLOCK
+        found = np.flatnonzero((hit | at_fence) & (start < len(self)))
+        return found, start.take(found)
+
+    def touch(self, places: int) -> int:
+        """Note that so many places were looked at; returns how many bytes more may be resident."""
+        before, self.touched = self.touched, min(self.length, self.touched + places * _AROUND)
+        return self.touched - before
 
     def release(self) -> None:
         """Unmap the pages that were touched: they stay in the page cache, and are no longer this process's resident memory."""
-        if self.touched:
-            self.mapped.madvise(mmap.MADV_DONTNEED)
-            self.touched = 0
+        self.mapped.madvise(mmap.MADV_DONTNEED)
+        self.touched = 0
 
 
 def dtype_text(payload: np.dtype[np.void]) -> str:
@@ -106,9 +127,10 @@ def open_run(directory: Path, name: str, layout: Layout, length: int, checksum: 
     head = _head(name, mapped)
     if head.payload != dtype_text(layout.payload):
         raise ValueError(f"{name}: expected rows of {dtype_text(layout.payload)}, got {head.payload}")
-    low = np.frombuffer(mapped, "<u8", head.rows, _PAGE)
+    blocks = np.frombuffer(mapped, "<u8", -(-head.rows // _BLOCK) * _BLOCK, _PAGE).reshape(-1, _BLOCK)
+    low = blocks.reshape(-1)[: head.rows]
     records: Any = np.frombuffer(mapped, layout.in_file, head.rows, _PAGE + -(-low.nbytes // _PAGE) * _PAGE)
-    return RunFile(low, records, name, head.bucket, head.bucket_ms, length, checksum, mapped)
+    return RunFile(low, records, name, head.bucket, head.bucket_ms, length, checksum, mapped, blocks, blocks[:, 0].copy())
 
 
 def _head(name: str, mapped: mmap.mmap) -> _Head:

@@ -10,10 +10,8 @@ is in memory, or on what was merged.
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,12 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.errors import StateError
-from monitor.join.memory import Memory, Sizes, count_by
-from monitor.join.run import Int64, Layout, Records, Run, UInt64, due, in_order, merged, search, take
-from monitor.join.run_file import SUFFIX, RunFile, dtype_text, open_run, write_run
+from monitor.join.files import Files
+from monitor.join.memory import Memory, count_by
+from monitor.join.run import Int64, Layout, Records, Run, UInt64, in_order, take
+from monitor.join.run_file import RunFile, dtype_text
 from monitor.join.sieve import Sieve
+from monitor.join.sizes import Sizes
 
-_RESIDENT = 96 << 20  # bytes of mapped pages, then they are released
 _WIDEST = 1 << 32  # ms of a bucket: offsets are 32 bits
 _BUCKETS = 64  # of a horizon
 _OTHER_WIDTH = 8  # times wider or narrower than asked
@@ -67,24 +66,19 @@ class Runs:
     max_rows: int
     sizes: Sizes = field(default_factory=Sizes)
     evicted: int = 0  # rows, ever
-    files: dict[int, list[RunFile]] = field(default_factory=dict)  # by bucket
+    files: Files = field(init=False)
     _floor: int | None = None  # buckets before it were evicted: what comes for them later goes the same way
     _held: Counter[int] = field(init=False, default_factory=Counter)  # rows by bucket
-    _number: int = field(init=False, default=0)
     _layout: Layout = field(init=False)
     _sieve: Sieve[Run] = field(init=False)
     _memory: Memory = field(init=False)
-    _stem: str = field(init=False)
 
     def __post_init__(self) -> None:
         if not 1 <= self.bucket_ms <= _WIDEST:
             raise ValueError(f"expected buckets of 1 to {_WIDEST} ms, got {self.bucket_ms}")
         self._layout, self._sieve = Layout(self.payload), Sieve()
         self._memory = Memory(self._layout, self.bucket_ms, self.prefix, self._sieve, self.sizes)
-        self._stem = re.sub(r"[^A-Za-z0-9_-]", "_", self.prefix)[:60] + "-" + hashlib.sha256(self.prefix.encode()).hexdigest()[:8]
-        # Never a name again that some epoch, usable or not, may know.
-        found = (path.name[len(self._stem) + 1 : -len(SUFFIX)] for path in self.directory.glob(f"{self._stem}-*{SUFFIX}"))
-        self._number = max((int(number) for number in found if number.isdigit()), default=0)
+        self.files = Files(self._layout, self.bucket_ms, self.directory, self.prefix, self._sieve, self.sizes)
 
     # ---- rows
 
@@ -123,14 +117,12 @@ class Runs:
         order = np.argsort(hashes[:, 0])
         keys, high = hashes[:, 0].take(order), hashes[:, 1]
         parts: list[tuple[NDArray[np.intp], Int64, Records]] = []
-        for run, hits in self._sieve.candidates(keys, _overlaps(from_ms, before_ms)):
-            asked, at = search(run.low, keys.take(hits))
+        for run, hits in self._sieve.candidates(keys, lambda run: run.overlaps(from_ms, before_ms)):
+            asked, at = run.search(keys.take(hits))
+            which, records = order.take(hits.take(asked)), take(run.records, at)
             if isinstance(run, RunFile):
-                run.touch(len(hits) + len(at))
-            if not len(at):
-                continue
-            which, records = order[hits[asked]], take(run.records, at)
-            time_ms = run.start_ms + records["offset"].astype(np.int64) if isinstance(run, RunFile) else records["time"]
+                self.files.touched(run, len(hits) + len(at))
+            time_ms = run.time_of(records)
             # Two of the first words may be equal where the hashes are not.
             keep = records["high"] == high.take(which)
             if from_ms is not None:
@@ -138,17 +130,11 @@ class Runs:
             if before_ms is not None:
                 keep &= time_ms < before_ms
             parts.append((which[keep], time_ms[keep], records["payload"][keep]))
-        self._release()
         if not parts:
             return Found(np.zeros(0, np.intp), np.zeros(0, np.int64), np.zeros(0, self.payload))
         which, time_ms, payload = (np.concatenate(columns) for columns in zip(*parts, strict=True))
         order = in_order(which, time_ms, payload)
         return Found(which[order], time_ms[order], self._layout.rows(take(payload, order)))
-
-    def _release(self) -> None:
-        if sum(run.touched for run in self._all_files()) > _RESIDENT:
-            for run in self._all_files():
-                run.release()
 
     def drop_before(self, end_ms: int) -> list[tuple[int, int]]:
         """Drop the buckets that end at or before ``end_ms``; returns (bucket, rows dropped)."""
@@ -160,9 +146,7 @@ class Runs:
         self._memory.drop(buckets)
         for bucket in buckets:
             del self._held[bucket]
-        for bucket in buckets & self.files.keys():
-            for run in self.files.pop(bucket):
-                self._sieve.remove(run)
+            self.files.drop(bucket)
 
     # ---- the commit
 
@@ -173,9 +157,9 @@ class Runs:
         """
         self._spill()
         with suppress(StateError):  # the small files are as good; if the disk is full, the commit itself will say so
-            self._merge()
+            self.files.merge()
         named, blobs = self._memory.save()
-        files = {run.name: (run.length, run.checksum) for run in self._all_files()}
+        files = {file.name: (file.length, file.checksum) for file in self.files}
         values = {
             "bucket_ms": self.bucket_ms,
             "payload": dtype_text(self.payload),
@@ -185,38 +169,6 @@ class Runs:
             "files": [[name, *parts] for name, parts in sorted(files.items())],
         }
         return Flushed(values, blobs, named, files)
-
-    def committed(self) -> None:
-        """What ``flush`` returned is in a commit."""
-        self._memory.committed()
-
-    def restore(self, values: Mapping[str, Any], blobs: Mapping[str, bytes]) -> None:
-        """Bring new runs to where ``flush`` was. Raises ``ValueError`` or ``KeyError`` for a state of other rows or other buckets."""
-        if values["payload"] != dtype_text(self.payload):
-            raise ValueError(f"{self.prefix}: expected saved rows of {dtype_text(self.payload)}, got {values['payload']}")
-        # The width decides nothing but how much is dropped at a time, so what was saved keeps its own, unless it would make
-        # far too many buckets or far too few.
-        if not self.bucket_ms <= _OTHER_WIDTH * values["bucket_ms"] <= _OTHER_WIDTH**2 * self.bucket_ms:
-            raise ValueError(f"{self.prefix}: expected saved buckets of about {self.bucket_ms} ms, got {values['bucket_ms']} ms")
-        self.bucket_ms = self._memory.bucket_ms = values["bucket_ms"]
-        for name, length, checksum in values["files"]:
-            run = open_run(self.directory, name, self._layout, length, checksum)
-            self._file(run, run.low)
-            self._held[run.bucket] += len(run)
-            run.touch(len(run))
-            self._release()
-        self._memory.restore({name: blobs[name] for name in values["blobs"]})
-        self._held.update(self._memory.rows)
-        self.evicted, self._floor = values["evicted"], values["floor"]
-
-    def _file(self, run: RunFile, low: UInt64) -> None:
-        self.files.setdefault(run.bucket, []).append(run)
-        self._sieve.add(run, low)
-
-    def _write(self, bucket: int, run: Run) -> RunFile:
-        self._number += 1
-        name = f"{self._stem}-{self._number:010}{SUFFIX}"
-        return write_run(self.directory, name, run, self._layout, bucket, self.bucket_ms)
 
     def _spill(self) -> None:
         """Rows of buckets that have gathered enough go from memory to files."""
@@ -231,32 +183,30 @@ class Runs:
         written: list[tuple[RunFile, UInt64]] = []
         try:
             for bucket, run in self._memory.split(full):
-                written.append((self._write(bucket, self._layout.filed(run, bucket * self.bucket_ms)), run.low))
+                written.append((self.files.write(bucket, self._layout.filed(run, bucket * self.bucket_ms)), run.low))
         finally:
             self._memory.drop({file.bucket for file, _ in written})
             for file, low in written:
-                self._file(file, low)
+                self.files.add(file, low)
 
-    def _merge(self) -> None:
-        """Merge files where there are many small ones, the cheapest first."""
-        newest = max(self.files, default=0)
-        waiting = []
-        for bucket, files in self.files.items():
-            at_least, ratio = (self.sizes.files, 1.0) if bucket == newest else (2, 8.0)
-            small = [files[i] for i in due([len(run) for run in files], at_least, ratio, self.sizes.largest)]
-            if small:
-                waiting.append((sum(map(len, small)), bucket, small))
-        left = self.sizes.largest
-        for rows, bucket, small in sorted(waiting, key=lambda each: each[:2]):
-            left -= rows
-            if left < 0:
-                break
-            run = merged(small)
-            file = self._write(bucket, run)
-            self.files[bucket] = [run for run in self.files[bucket] if run not in small]
-            for old in small:
-                self._sieve.remove(old)
-            self._file(file, run.low)
+    def committed(self) -> None:
+        """What ``flush`` returned is in a commit."""
+        self._memory.committed()
+
+    def restore(self, values: Mapping[str, Any], blobs: Mapping[str, bytes]) -> None:
+        """Bring new runs to where ``flush`` was. Raises ``ValueError`` or ``KeyError`` for a state of other rows or other buckets."""
+        if values["payload"] != dtype_text(self.payload):
+            raise ValueError(f"{self.prefix}: expected saved rows of {dtype_text(self.payload)}, got {values['payload']}")
+        # The width decides nothing but how much is dropped at a time, so what was saved keeps its own, unless it would make
+        # far too many buckets or far too few.
+        if not self.bucket_ms <= _OTHER_WIDTH * values["bucket_ms"] <= _OTHER_WIDTH**2 * self.bucket_ms:
+            raise ValueError(f"{self.prefix}: expected saved buckets of about {self.bucket_ms} ms, got {values['bucket_ms']} ms")
+        self.bucket_ms = self._memory.bucket_ms = self.files.bucket_ms = values["bucket_ms"]
+        for name, length, checksum in values["files"]:
+            self.files.open(name, length, checksum)
+        self._memory.restore({name: blobs[name] for name in values["blobs"]})
+        self._held = self.files.rows() + self._memory.rows
+        self.evicted, self._floor = values["evicted"], values["floor"]
 
     # ---- counts
 
@@ -271,22 +221,9 @@ class Runs:
     @property
     def disk_bytes(self) -> int:
         """Length of the files that the next commit will name; those of older epochs stand beside them for a while."""
-        return sum(run.length for run in self._all_files())
+        return sum(file.length for file in self.files)
 
     @property
     def memory_bytes(self) -> int:
-        """Rows in memory and the tables that say which file to look into; not the mapped pages."""
-        return self._memory.memory_bytes + self._sieve.memory_bytes
-
-    def _all_files(self) -> list[RunFile]:
-        return [run for files in self.files.values() for run in files]
-
-
-def _overlaps(from_ms: int | None, before_ms: int | None) -> Callable[[Run], bool]:
-    def overlaps(run: Run) -> bool:
-        if not isinstance(run, RunFile):
-            return True
-        early = before_ms is not None and run.start_ms >= before_ms
-        return not early and (from_ms is None or run.start_ms + run.bucket_ms > from_ms)
-
-    return overlaps
+        """Rows in memory and what says where to look into which file; not the mapped pages."""
+        return self._memory.memory_bytes + self._sieve.memory_bytes + sum(file.fences.nbytes for file in self.files)

@@ -83,7 +83,7 @@ class Sieve(Generic[Run]):
                 held = table.places.take(first)
                 held &= table.places.take(second)
                 for slot, run in asked:
-                    hits = np.flatnonzero(held & np.uint8(1 << slot))
+                    hits = (held & np.uint8(1 << slot)).nonzero()[0]
                     if len(hits):
                         yield run, hits
 

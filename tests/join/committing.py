@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from monitor.checkpoint.store import Store
-from monitor.join.memory import Sizes
 from monitor.join.runs import Runs
+from monitor.join.sizes import Sizes
 
 PAYLOAD = np.dtype([("combination", "<i4"), ("score", "<f4")])
 BUCKET_MS, ROWS = 1_000, 60

@@ -12,8 +12,8 @@ import pytest
 
 from monitor.checkpoint.store import Store
 from monitor.errors import StateError
-from monitor.join.memory import Sizes
 from monitor.join.runs import Runs
+from monitor.join.sizes import Sizes
 from tests.checkpoint.test_store import COMMITTED_FROM, STEPS
 from tests.join import committing
 
