@@ -10,9 +10,9 @@ ROC AUC     the share of pairs (one positive, one negative) that the score puts 
             V(A) is Hanley and McNeil's (1982) variance times the factor by which DeLong's differs from it at the area found.
 average precision   sum over thresholds of (step of recall) x precision. Within a cell positives and negatives come in the proportion
             they have there (Davis and Goadrich, 2006); rounding scores to their cell instead would lose more. Its variance follows
-            from the derivative by the counts (delta method: sum of count x derivative²); the interval is normal on log odds
-            (Boyd, Eng and Page, *Area under the precision-recall curve*, 2013), never narrower than theirs. A score without
-            worth has the rate of positives, not 1/2.
+            from the derivative by the counts (delta method: sum of count x derivative², the number of positives being chance too);
+            the interval is normal on log odds (Boyd, Eng and Page, *Area under the precision-recall curve*, 2013), with up to 20
+            positives not narrower than theirs. A score without worth has the rate of positives, not 1/2.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
 
 _HALVINGS = 40
+_FEW_POSITIVES = 20
 
 
 def roc_auc(positive: Int64, negative: Int64, z: float) -> Estimate:
@@ -86,7 +87,9 @@ def average_precision(positive: Int64, negative: Int64, z: float) -> Estimate:
     by_positive = (mean - value[..., None]) / some_m[..., None] + step * by_p + _cells_below(step * by_above)
     by_negative = step * by_q + _cells_below(step * by_below)
     variance = (p * by_positive**2 + q * by_negative**2).sum(axis=-1)
-    deviation = np.sqrt(np.maximum(variance, value * (1 - value) / some_m))
+    # With few positives the derivative's variance is itself uncertain.
+    binomial, few = value * (1 - value) / some_m, np.minimum(np.sqrt(_FEW_POSITIVES / some_m), 1.0)
+    deviation = np.sqrt(np.maximum(variance, variance + few * (binomial - variance)))
     n = (m + q.sum(axis=-1)).astype(np.int64)
     found = on_logits(np.minimum(value, 1.0), deviation, n, z)
     # All positives above all negatives: Wilson's end for a share of 1 among the positives.

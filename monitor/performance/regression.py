@@ -10,14 +10,9 @@ MAE, RMSE, bias and R² are exact sums; errors and labels beyond 64 times the la
 the intervals what sums do not: the fourth power of errors, taken as even within a cell and at its most where a cell is open; and, for
 R², how squared errors and squared deviations of the label go together, from the table of score cell by error cell (delta method on the
 logarithm of 1 - R²). Where the score's cells do not tell the labels' spread to within a factor of two, R² has no interval.
-
-A quantile is interpolated within its cell. Its interval holds the quantiles at both ends of the share's own interval
-(p ± z sqrt(p (1 - p) / n)), which assumes nothing about the errors. In an open cell a quantile is unknown: NaN.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +20,7 @@ from numpy.typing import NDArray
 from monitor.outcome.counts import OutcomeCounts
 from monitor.outcome.layout import LARGEST_TERM, RESIDUAL_EDGES, SUM_SCALE
 from monitor.performance.interval import Estimate, mean, mean_of_positive
+from monitor.performance.quantile import quantile
 from monitor.profile.layout import FAULT_CELLS
 
 Float64 = NDArray[np.float64]
@@ -116,7 +112,6 @@ def r2(counts: OutcomeCounts, z: float, means: Float64 | None = None) -> Estimat
     deviations = (labels - centre[:, None, None]) ** 2
     by_cells = (table * deviations).sum(axis=(1, 2))
     influence = (squares * uneven - unexplained[:, None, None] * deviations) * (count / divisor)[:, None, None]
-    influence -= ((table * influence).sum(axis=(1, 2)) / count)[:, None, None]
     deviation = np.sqrt((table * influence**2).sum(axis=(1, 2))) / count
     told = (by_cells <= _SPREAD_FACTOR * divisor) & (by_cells * _SPREAD_FACTOR >= divisor)
     exponent = np.where(told & (unexplained > 0), z * deviation / np.where(unexplained > 0, unexplained, 1.0), np.nan)
@@ -137,44 +132,17 @@ def _places(counts: OutcomeCounts, means: Float64 | None) -> Float64:
     return np.where(np.isnan(own), middle, own)
 
 
-@dataclass(frozen=True)
-class _Cells:
-    edges: Float64  # [k] rising
-    counts: Int64  # [G, k + 1], the first and last cell open
-
-
 def error_quantile(counts: OutcomeCounts, probability: float, z: float) -> Estimate:
-    """[G] quantile of prediction - label."""
-    return _quantile(_Cells(_EDGES, residuals(counts)), probability, z, counts.layout.scale)
+    """[G] quantile of prediction - label; unknown beyond 20 times the layout's scale."""
+    scale = counts.layout.scale
+    return quantile(_EDGES, residuals(counts), probability, z).mapped(lambda x: x * scale)
 
 
 def absolute_error_quantile(counts: OutcomeCounts, probability: float, z: float) -> Estimate:
     """[G] quantile of |prediction - label|: the error's cells are the same on both sides of 0."""
-    table = residuals(counts)
+    table, scale = residuals(counts), counts.layout.scale
     middle = table.shape[1] // 2
     folded = table[:, middle:] + table[:, middle - 1 :: -1]
     below_zero = np.zeros((len(folded), 1), np.int64)
     edges = _EDGES[len(_EDGES) // 2 :]
-    return _quantile(_Cells(edges, np.concatenate([below_zero, folded], axis=1)), probability, z, counts.layout.scale)
-
-
-def _quantile(cells: _Cells, probability: float, z: float, scale: float) -> Estimate:
-    n = cells.counts.sum(axis=1)
-    count = np.maximum(n, 1).astype(np.float64)
-    half = z * np.sqrt(probability * (1 - probability) / count)
-    at = (np.full_like(count, probability), probability - half, probability + half)
-    value, low, high = (_at_share(cells, share * count, n) * scale for share in at)
-    return Estimate(value, low, high, n)
-
-
-def _at_share(cells: _Cells, rows: Float64, n: Int64) -> Float64:
-    """[G] the value below which ``rows`` [G] rows lie."""
-    upto = np.cumsum(cells.counts, axis=1)
-    cell = (upto < rows[:, None]).sum(axis=1)
-    inner = (cell >= 1) & (cell < len(cells.edges)) & (n > 0) & (rows > 0)
-    place = np.clip(cell, 1, len(cells.edges) - 1)
-    every = np.arange(len(n))
-    own = np.maximum(cells.counts[every, place], 1)
-    share = (rows - upto[every, place - 1]) / own
-    low, high = cells.edges[place - 1], cells.edges[place]
-    return np.where(inner, low + share * (high - low), np.nan)
+    return quantile(edges, np.concatenate([below_zero, folded], axis=1), probability, z).mapped(lambda x: x * scale)

@@ -125,6 +125,16 @@ def test_intervals_of_areas_cover(m: int, n: int, shift: float, spread: float) -
     assert ((found.low <= truth) & (truth <= found.high)).mean() >= 0.94
 
 
+def test_for_many_rows_the_interval_of_average_precision_is_as_wide_as_it_varies() -> None:
+    random = np.random.default_rng(5)
+    p, q = np.linspace(1, 4, 20), np.linspace(2, 1, 20)
+    p[-1] += 20
+    # How many rows are positive is chance too.
+    drawn = random.multinomial(80_000, np.concatenate([p / p.sum(), 3 * q / q.sum()]) / 4, 3000)
+    found = curves.average_precision(drawn[:, :20], drawn[:, 20:], Z)
+    assert (found.high - found.low).mean() == pytest.approx(2 * Z * found.value.std(), rel=0.06)
+
+
 def test_one_against_the_rest_ranks_by_predicted_class_and_confidence() -> None:
     rows = multiclass_rows(np.random.default_rng(4), 2000, segments=2)
     counts = rows.counts()
