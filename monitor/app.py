@@ -33,7 +33,7 @@ from monitor.partitions import Partitions
 from monitor.pipeline import Evaluated, Idle, advance
 from monitor.reference.reference import Reference
 from monitor.sink import Sink, open_sink
-from monitor.source.base import Needs, Source
+from monitor.source.base import Assignment, Lag, Needs, Source
 from monitor.source.open import open_source
 from monitor.state import ModelState, new_model_state
 from monitor.telemetry import Telemetry, reason_of
@@ -89,11 +89,11 @@ class Monitor:
             gc.freeze()  # what is alive now stays: collections need not look at it
             while not stop.is_set():
                 raws = source.poll(self.config.source.poll_timeout_ms)
-                self._turn(source, decoders, raws)
-                lag = sum(source.lag().values())
-                progress(sum(map(len, raws)), lag)
-                if source.finished() or (until_end and not raws and self.partitions.everything_read(source)):
-                    self._finish(stop, until_end)
+                lag = source.lag()  # asked once a turn: only polling changes it
+                self._turn(source, decoders, raws, lag)
+                progress(sum(map(len, raws)), sum(lag.values()))
+                if source.finished() or (until_end and not raws and self.partitions.all_read(lag)):
+                    self._finish(source, stop, until_end)
             self._stop()
         except SourceError as error:
             self.telemetry.emit(events.SourceFailed(reason_of(error)))
@@ -128,7 +128,7 @@ class Monitor:
         keys = any(need.keys for need in each) or any(model.predictions.dead_letter_topic for model in self.config.models)
         return Needs(keys=keys, headers=any(need.headers for need in each))
 
-    def _turn(self, source: Source, decoders: dict[str, Decoder], raws: Sequence[RawBatch]) -> None:
+    def _turn(self, source: Source, decoders: dict[str, Decoder], raws: Sequence[RawBatch], lag: Lag) -> None:
         now_ms = self.clock_ms()
         self.partitions.own(source)
         health = source.health()
@@ -146,12 +146,12 @@ class Monitor:
             for span in batch.spans:
                 if span.start < span.stop:  # messages without a row move no time on: they must not hold the others up
                     self.partitions.heard_from((topic, span.partition), now_ms)
-        idle = self.partitions.silent(source, now_ms)
+        idle = self.partitions.silent(lag, now_ms)
         for silent, step in idle:
             evaluated += self._advance(silent, step)
         self._changed = self._changed or bool(raws or idle)
         self.partitions.hold_back(source, now_ms)
-        self._publish(source, evaluated)
+        self._publish(source.assignment(), lag, evaluated)
         if self._changed and now_ms - self._committed_at >= self.config.state.commit_every_ms:
             self._commit()
 
@@ -179,7 +179,7 @@ class Monitor:
         for rejection in rejections:
             self._sink.send(predictions.dead_letter_topic, rejection.key, rejection.value, dead_letter_headers(rejection))
 
-    def _publish(self, source: Source, evaluated: Sequence[Evaluated]) -> None:
+    def _publish(self, assignment: Assignment, lag: Lag, evaluated: Sequence[Evaluated]) -> None:
         now_ms = self.clock_ms()
         if not evaluated and now_ms - self._published_at < _PUBLISH_EVERY_MS and self.snapshot.phase is Phase.RUNNING:
             return
@@ -193,8 +193,7 @@ class Monitor:
             for change in drift_changes(self.snapshot.verdicts, verdicts):
                 self.telemetry.emit(change)
             self.snapshot = replace(self.snapshot, verdicts=verdicts)
-        assignment, lag = source.assignment(), source.lag()
-        if self.snapshot.rebuilding_since_ms is not None and self.partitions.everything_read(source):
+        if self.snapshot.rebuilding_since_ms is not None and assignment.complete and self.partitions.all_read(lag):
             self.telemetry.emit(events.RebuildFinished((now_ms - self.snapshot.rebuilding_since_ms) / 1000))
             self.snapshot = replace(self.snapshot, rebuilding_since_ms=None)
         before = {view.name: view for view in self.snapshot.models}
@@ -254,9 +253,11 @@ class Monitor:
             self.telemetry.emit(events.DeadLettersDelivered(name, letters))
         self._letters.clear()
 
-    def _finish(self, stop: threading.Event, until_end: bool) -> None:
-        """Everything was read: save, and go on showing what was found unless told to end."""
+    def _finish(self, source: Source, stop: threading.Event, until_end: bool) -> None:
+        """Everything was read that is this process's to read: save, and go on showing what was found unless told to end."""
         self._commit()
+        if elsewhere := source.assignment().elsewhere:
+            self.telemetry.emit(events.PartitionsElsewhere(elsewhere))
         self.telemetry.emit(events.SourceFinished(int(sum(model.ledger[0] for model in self._models.values()))))
         self.snapshot = replace(self.snapshot, phase=Phase.FINISHED, taken_ms=self.clock_ms())
         self.published.publish(self.snapshot)

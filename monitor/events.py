@@ -129,8 +129,16 @@ class SourceFailed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class PartitionsElsewhere(Event):
+    """Reading ended while other members of the group own partitions: what they hold was not read here."""
+
+    level: ClassVar[int] = logging.WARNING
+    partitions: int
+
+
+@dataclass(frozen=True, slots=True)
 class SourceFinished(Event):
-    """A file was read to its end."""
+    """Everything was read, and nothing more is awaited."""
 
     messages: int
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from monitor import events
 from monitor.pipeline import Idle, Owned, advance
-from monitor.source.base import Gap, Source, TopicPartition
+from monitor.source.base import Gap, Lag, Source, TopicPartition
 from monitor.state import ModelState
 from monitor.telemetry import Telemetry
 from monitor.view import open_bytes
@@ -69,14 +69,12 @@ class Partitions:
         """A message came."""
         self.active_ms[partition] = now_ms
 
-    def everything_read(self, source: Source) -> bool:
-        """Whether nothing is left in any partition; not known before each has been asked."""
-        lag = source.lag()
-        return source.assignment().complete and self.owned == lag.keys() and not any(lag.values())
+    def all_read(self, lag: Lag) -> bool:
+        """Whether nothing is left in any partition that is owned, and at least one is; not known before each has been asked."""
+        return bool(self.owned) and self.owned == lag.keys() and not any(lag.values())
 
-    def silent(self, source: Source, now_ms: int) -> list[tuple[ModelState, Idle]]:
+    def silent(self, lag: Lag, now_ms: int) -> list[tuple[ModelState, Idle]]:
         """Partitions to leave out of the horizon: read to their end and silent for long."""
-        lag = source.lag()
         return [
             (self.models[topic], Idle(p))
             for topic, p in sorted(self.owned - self.paused)

@@ -21,8 +21,9 @@ from tests.flow import world
 class Memory:
     """A source of two partitions that hands out what it was given, one answer a poll, and has nothing left behind any of them."""
 
-    def __init__(self, polls: Sequence[list[RawBatch]]) -> None:
+    def __init__(self, polls: Sequence[list[RawBatch]], partitions: int = 2) -> None:
         self.polls, self.owned = list(polls), frozenset({("t", 0), ("t", 1)})
+        self.partitions, self.asked = partitions, 0
 
     def start(self, listener) -> None:
         self.listener = listener
@@ -38,10 +39,11 @@ class Memory:
     def commit(self, offsets, metadata) -> None: ...
 
     def lag(self):
+        self.asked += 1
         return dict.fromkeys(self.owned, 0)
 
     def assignment(self) -> Assignment:
-        return Assignment(self.owned, {"t": 2})
+        return Assignment(self.owned, {"t": self.partitions})
 
     def health(self) -> SourceHealth:
         return SourceHealth()
@@ -101,3 +103,39 @@ def test_a_turn_that_is_cut_off_saves_nothing(monkeypatch, tmp_path):
     assert [epoch] == committed
     assert epoch > 0
     assert world.conserved(state)
+
+
+class Topic(Memory):
+    """A source that never ends, as a topic: after the last poll it answers with nothing, and before the first it owns nothing."""
+
+    def poll(self, timeout_ms: int) -> list[RawBatch]:
+        return super().poll(timeout_ms) if self.polls else []
+
+    def finished(self) -> bool:
+        return False
+
+
+@pytest.mark.parametrize("partitions", [2, 5])
+def test_reading_to_the_end_ends_at_the_end_of_what_is_owned_and_says_what_is_elsewhere(monkeypatch, tmp_path, caplog, partitions):
+    (rows,) = world.log(1, partitions=1, minutes=5)
+    source = Topic([[world.raw(part)] for part in chunks(rows, 50)], partitions)
+    monitor = job(monkeypatch, tmp_path, source, lambda: 5_000)
+    turns, joined = iter(range(100)), source.poll
+    monkeypatch.setattr(source, "poll", lambda ms: [] if next(turns) < 3 else joined(ms))  # the group takes its time
+    with caplog.at_level("INFO", logger="driftgauge"):
+        monitor.run(threading.Event(), until_end=True)
+    _, state = saved(tmp_path)
+    assert state.offsets[0] == len(rows)
+    said = [record.getMessage() for record in caplog.records]
+    assert said.index("SourceFinished") > 0
+    elsewhere = [r.driftgauge_fields for r in caplog.records if r.getMessage() == "PartitionsElsewhere"]
+    assert elsewhere == ([{"partitions": 3}] if partitions == 5 else [])
+
+
+def test_a_turn_asks_once_how_much_is_left(monkeypatch, tmp_path):
+    (rows,) = world.log(1, partitions=1, minutes=5)
+    source, clock = Memory([[world.raw(part)] for part in chunks(rows, 10)]), iter(range(100_000))
+    monitor = job(monkeypatch, tmp_path, source, lambda: 5_000 * next(clock))  # each turn is shown and saved
+    turns: list[int] = []
+    monitor.run(threading.Event(), until_end=True, progress=lambda done, _lag: turns.append(done))
+    assert source.asked == len(turns) > 3

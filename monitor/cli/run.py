@@ -40,7 +40,7 @@ def add_parser(subparsers: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("-c", "--config", type=Path, required=True, metavar="FILE", help="the configuration")
-    parser.add_argument("--until-end", action="store_true", help="stop once everything that is there was read")
+    parser.add_argument("--until-end", action="store_true", help="stop once this member's partitions are read to their ends")
     parser.set_defaults(run=run)
 
 

@@ -19,6 +19,9 @@ from monitor.batch import RawBatch
 
 TopicPartition = tuple[str, int]
 
+Lag = Mapping[TopicPartition, int]
+"""Messages that are not read yet, of the partitions of which that is known."""
+
 
 @dataclass(frozen=True, slots=True)
 class Needs:
@@ -38,7 +41,12 @@ class Assignment:
     @property
     def complete(self) -> bool:
         """Whether every partition of every topic is owned."""
-        return len(self.owned) == sum(self.partitions.values())
+        return self.elsewhere == 0
+
+    @property
+    def elsewhere(self) -> int:
+        """How many partitions are read by other processes, or by none."""
+        return sum(self.partitions.values()) - len(self.owned)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +117,7 @@ class Source(Protocol):
         Failure is not an error of the state: counted, retried next time.
         """
 
-    def lag(self) -> Mapping[TopicPartition, int]:
+    def lag(self) -> Lag:
         """Messages not yet returned by ``poll``, as far as is known without a request."""
 
     def assignment(self) -> Assignment:
