@@ -22,6 +22,7 @@ from monitor.profile.pane import OpenPane, close_panes
 from monitor.profile.windows import cap_segments
 from monitor.segment import ALL, OTHER, other_key, parse_key
 from monitor.state import Entry, ModelState, VersionState, new_version_state
+from monitor.versions import beyond_cap, names_apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +83,11 @@ def _count_rows(model: ModelState, batch: Batch) -> None:
     place = arrivals.pane - lowest  # (span, pane) as one number
     for number, span in enumerate(batch.spans):
         place[span.start : span.stop] += number * panes
-    for code, name in enumerate(batch.versions):
-        chosen = kept if len(batch.versions) == 1 else kept & (batch.version == code)
+    names, version_of_row = names_apart(
+        model, batch, kept, place, lambda spot: (batch.spans[spot // panes].partition, spot % panes + lowest)
+    )
+    for code, name in enumerate(names):
+        chosen = kept if len(names) == 1 else kept & (version_of_row == code)
         rows = None if chosen.all() else np.flatnonzero(chosen)
         if rows is not None and not len(rows):
             continue
@@ -132,69 +136,75 @@ def _enter_ledger(
 
 
 def _version(model: ModelState, name: str) -> VersionState:
-    """The version's state; past the cap, versions without a reference share one."""
     if name not in model.versions:
-        if name not in model.references and len(model.versions) >= model.config.max_versions:
-            name = OTHER
-        if name not in model.versions:
-            model.versions[name] = new_version_state(model, name)
+        version = model.versions[name] = new_version_state(model, name)
+        version.windows.move_to(model.clock.closed_panes or 0)
     return model.versions[name]
 
 
 def _close_panes(model: ModelState) -> list[Evaluated]:
+    """Close what lies before the horizon, and judge the windows where that changed them.
+
+    Only panes that change a window are visited: those with rows, and those whose end lets something go. So a long
+    silence costs what it changes, and what is judged depends on the log alone, not on how the horizon came to move.
+    """
     clock = model.clock
     horizon = clock.horizon_pane()
     if horizon is None or (clock.closed_panes is not None and horizon <= clock.closed_panes):
         return []
     every = (model.config.evaluation.every_ms or clock.pane_ms) // clock.pane_ms
     evaluations = []
-    pane = _next_open(model, horizon) if clock.closed_panes is None else clock.closed_panes
-    while pane < horizon:
-        if not any(version.windows.long.total.segments for version in model.versions.values()):
-            pane = _next_open(model, horizon)  # every window is empty: nothing to see until then
-            if pane == horizon:
-                break
-        for _, version in sorted(model.versions.items()):
-            _close_pane(model, version, pane)
-        pane += 1
-        if pane % every == 0:
-            evaluations.append(_evaluate(model, pane))
+    while True:
+        pane = min([horizon, *(change for version in model.versions.values() if (change := version.next_change) is not None)])
+        if model.unjudged_pane is not None and (due := -(-model.unjudged_pane // every) * every) <= pane:
+            evaluations.append(_evaluate(model, due))
+            continue
+        if pane >= horizon:
+            break
+        _close_pane(model, pane)
+        model.unjudged_pane = pane + 1
+    for version in model.versions.values():
+        version.windows.move_to(horizon)
     clock.closed_panes = horizon
     return evaluations
 
 
-def _next_open(model: ModelState, horizon: int) -> int:
-    """The first open pane below the horizon, or the horizon."""
-    return min([horizon, *(pane for version in model.versions.values() for _, pane in version.open)])
-
-
-def _close_pane(model: ModelState, version: VersionState, pane: int) -> None:
-    where = sorted(key for key in version.open if key[1] == pane)
-    if not where:
+def _close_pane(model: ModelState, pane: int) -> None:
+    panes = {name: opened for name, version in sorted(model.versions.items()) if (opened := version.take(pane))}
+    for name in beyond_cap(model, {name: sum(each.rows for each in opened) for name, opened in panes.items()}):
+        panes.setdefault(OTHER, []).extend(panes.pop(name))
+    for name, opened in sorted(panes.items()):
+        _close_version(model, _version(model, name), pane, opened)
+    for name, version in list(model.versions.items()):
         version.windows.move_to(pane + 1)
-    else:
-        panes = [version.open.pop(key) for key in where]
-        table = close_panes(version.layout, model.bases, panes)
-        for closed in panes:
-            version.pool.give_back(list(closed.leaves.values()))
-        others = {segment: other_key(parse_key(segment)[0]) for segment in table.segments}
-        placed = frozenset(version.admitted | version.reference_segments | set(others.values()) | {ALL})
-        table, entered, folded = cap_segments(table, placed, model.room(version), others)
-        version.admitted.update(entered)
-        version.rows_folded += folded + sum(closed.folded for closed in panes)
-        version.windows.close(pane, table)
-        version.river.update(table, version.reference, (pane + 1) * model.clock.pane_ms)
-    vanished = version.admitted - set(version.windows.long.total.segments)
-    if vanished:
-        version.admitted -= vanished
-        version.river.forget(vanished)
-    if not version.windows.long.total.segments and not version.open:
-        del model.versions[version.version]
+        vanished = version.admitted - set(version.windows.long.total.segments)
+        if vanished:
+            version.admitted -= vanished
+            version.river.forget(vanished)
+        if not version.placed and not version.open:
+            del model.versions[name]
+
+
+def _close_version(model: ModelState, version: VersionState, pane: int, panes: list[OpenPane]) -> None:
+    table = close_panes(version.layout, model.bases, panes)
+    for closed in panes:
+        closed.pool.give_back(list(closed.leaves.values()))
+    others = {segment: other_key(parse_key(segment)[0]) for segment in table.segments}
+    kept = frozenset(version.admitted | version.reference_segments | set(others.values()) | {ALL})
+    table, entered, folded = cap_segments(table, kept, model.room(version), others)
+    version.admitted.update(entered)
+    model.rows_folded += folded + sum(closed.folded for closed in panes)
+    version.windows.close(pane, table)
+    version.river.update(table, version.reference, (pane + 1) * model.clock.pane_ms)
 
 
 def _evaluate(model: ModelState, end_pane: int) -> Evaluated:
     settings = model.config.evaluation
     for _, version in sorted(model.versions.items()):
+        version.windows.move_to(end_pane)
+        if not version.placed:
+            version.verdicts.clear()
+            continue
         for window, table in version.windows.views():
             baseline = version.baseline.get(window.name)
             if version.reference is not None and (baseline is None or baseline.segments != table.segments):
@@ -210,6 +220,6 @@ def _evaluate(model: ModelState, end_pane: int) -> Evaluated:
                 partial=not model.complete,
             )
             version.verdicts[window.name] = with_onset(now, version.verdicts.get(window.name))
-    model.evaluated_pane = end_pane
+    model.evaluated_pane, model.unjudged_pane = end_pane, None
     verdicts = tuple(verdicts for _, version in sorted(model.versions.items()) for verdicts in version.verdicts.values())
     return Evaluated(model.config.name, end_pane * model.clock.pane_ms, verdicts)

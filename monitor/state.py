@@ -52,7 +52,6 @@ class VersionState:
     river: RiverWatch
     open: dict[tuple[int, int], OpenPane] = field(default_factory=dict)  # (partition, pane number)
     admitted: set[str] = field(default_factory=set)  # segments with a place under the cap, beside the reference's
-    rows_folded: int = 0
     verdicts: dict[str, Verdicts] = field(default_factory=dict)  # newest per window
     baseline: dict[str, Baseline] = field(default_factory=dict)  # per window, for its present segments
 
@@ -65,6 +64,23 @@ class VersionState:
     def reference_segments(self) -> frozenset[str]:
         """Segments that always have a place."""
         return frozenset() if self.reference is None else frozenset(self.reference.table.segments)
+
+    @property
+    def placed(self) -> bool:
+        """Whether a closed pane of it is in the windows; before that it may still fold into ``__other__``."""
+        return bool(self.windows.long.total.segments)
+
+    @property
+    def next_change(self) -> int | None:
+        """The first pane whose closing changes the windows; None when none does."""
+        changes = [pane for _, pane in self.open]
+        if (leaves := self.windows.next_to_leave) is not None:
+            changes.append(leaves)
+        return min(changes, default=None)
+
+    def take(self, pane: int) -> list[OpenPane]:
+        """The open panes of that number, one a partition, which are open no more."""
+        return [self.open.pop(key) for key in sorted(key for key in self.open if key[1] == pane)]
 
 
 @dataclass(eq=False)
@@ -83,6 +99,8 @@ class ModelState:
     versions: dict[str, VersionState] = field(default_factory=dict)
     complete: bool = True  # whether this process reads every partition
     evaluated_pane: int | None = None
+    unjudged_pane: int | None = None  # end of the last pane that changed the windows since they were judged
+    rows_folded: int = 0  # their segment had no room and became __other__
     offsets_lost: int = 0
     idle_exclusions: int = 0  # how often a silent partition was left out of the horizon
 

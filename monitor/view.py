@@ -25,7 +25,10 @@ def model_view(
         name=model.config.name,
         topic=model.config.predictions.topic,
         ledger=_ledger(model),
-        versions=tuple(VersionView(name, model.references.get(name)) for name in sorted({*model.versions, *model.references})),
+        versions=tuple(
+            VersionView(name, model.references.get(name))
+            for name in sorted({*model.references, *(name for name, version in model.versions.items() if version.placed)})
+        ),
         partitions=tuple(
             PartitionProgress(
                 partition=partition,
@@ -85,7 +88,7 @@ def _ledger(model: ModelState) -> Ledger:
         rows_counted=entries[Entry.COUNTED],
         rows_duplicate=entries[Entry.DUPLICATE],
         rows_late={"lateness": entries[Entry.LATE], "closed": entries[Entry.CLOSED]},
-        rows_folded=sum(version.rows_folded for version in model.versions.values()),
+        rows_folded=model.rows_folded,
         ids_evicted=model.seen.evicted,
         offsets_lost=model.offsets_lost,
         idle_exclusions=model.idle_exclusions,

@@ -26,12 +26,12 @@ VOCABULARY = (
 )
 STAGES = (
     ("source",), ("decode",), ("clock", "duplicates", "profile"), ("outcome",), ("reference",), ("join",),
-    ("evaluate", "performance", "estimate"), ("detect",), ("river",), ("decide",), ("state",), ("pipeline",), ("decide",),
+    ("evaluate", "performance", "estimate"), ("detect",), ("river",), ("decide",), ("state",), ("versions",), ("pipeline",), ("decide",),
     ("checkpoint",), ("telemetry", "sink"), ("expose",), ("view", "changes"), ("partitions",), ("app",), ("hook",), ("cli", "__main__"),
 )  # fmt: skip
 ALLOWED_BACK = {("checkpoint", "evaluate"), ("source", "telemetry"), ("expose", "telemetry")}
 PURE = (
-    "batch", "segment", "window", "clock", "duplicates", "pipeline", "state", "view", "profile", "decode", "evaluate",
+    "batch", "segment", "window", "clock", "duplicates", "pipeline", "state", "versions", "view", "profile", "decode", "evaluate",
     "outcome", "performance", "estimate", "detect", "decide",
 )  # fmt: skip
 EDGES = {"time", "socket", "logging", "threading", "kafka", "confluent_kafka", "subprocess", "requests", "urllib", "os", "datetime.now"}

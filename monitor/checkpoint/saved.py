@@ -24,6 +24,7 @@ from monitor.profile.windows import Kept
 from monitor.river import pack_river, unpack_river
 from monitor.segment import OTHER, parse_key
 from monitor.state import LEDGER_COLUMNS, ModelState, VersionState, new_version_state
+from monitor.window import Window
 
 
 @dataclass(eq=False)
@@ -46,9 +47,12 @@ def save_model(model: ModelState) -> Saved:
         "closed_panes": model.clock.closed_panes,
         "pane_ms": model.clock.pane_ms,
         "evaluated_pane": model.evaluated_pane,
+        "unjudged_pane": model.unjudged_pane,
+        "rows_folded": model.rows_folded,
         "ledger": model.ledger.tolist(),
         "offsets_lost": model.offsets_lost,
         "idle_exclusions": model.idle_exclusions,
+        "complete": model.complete,
         "ids_evicted": model.seen.evicted,
         "bases": [base.columns for base in model.bases],
         "versions": {name: _save_version(model, version, saved) for name, version in model.versions.items()},
@@ -64,6 +68,8 @@ def _save_version(model: ModelState, version: VersionState, saved: Saved) -> dic
         saved.now[f"{name}/open/{partition}/{pane}"] = _pack_open(opened, model.bases)
     saved.now[f"{name}/filling"] = pack_table(windows.block.total)
     saved.now[f"{name}/river"] = pack_river(version.river)
+    judged = {window: v for window, v in version.verdicts.items() if v.window.end_ms != windows.end_pane * model.clock.pane_ms}
+    saved.now.update({f"{name}/judged/{window}": pack_table(v.table) for window, v in judged.items()})
     return {
         "prefix": name,
         "panes": [number for number, _ in windows.panes],
@@ -73,7 +79,7 @@ def _save_version(model: ModelState, version: VersionState, saved: Saved) -> dic
         "end_pane": windows.end_pane,
         "open": [[partition, pane, opened.rows, opened.folded] for (partition, pane), opened in version.open.items()],
         "admitted": sorted(version.admitted),
-        "rows_folded": version.rows_folded,
+        "judged": {window: [v.window.start_ms, v.window.end_ms] for window, v in judged.items()},  # where it is not the present window
         "onsets": {
             window: [list(v.segments), list(v.signals), list(v.statistics), pack_array(v.since_ms), pack_array(v.share.since_ms)]
             for window, v in version.verdicts.items()
@@ -110,6 +116,9 @@ def load_model(model: ModelState, values: Mapping[str, Any], blobs: Mapping[str,
     if values["pane_ms"] != model.clock.pane_ms:
         raise ValueError(f"windows.pane was {values['pane_ms']} ms and is {model.clock.pane_ms} ms: panes of another width cannot be added")
     model.clock.closed_panes, model.evaluated_pane = values["closed_panes"], values["evaluated_pane"]
+    model.unjudged_pane, model.complete = values.get("unjudged_pane"), values.get("complete", True)
+    # A state of before counted what was folded by version.
+    model.rows_folded = values.get("rows_folded", sum(part.get("rows_folded", 0) for part in values["versions"].values()))
     for name, part in values["versions"].items():
         version = model.versions[name] = new_version_state(model, name)
         _load_version(model, version, part, blobs)
@@ -140,13 +149,16 @@ def _load_version(model: ModelState, version: VersionState, part: Mapping[str, A
         parts = blocks if number is None else [*blocks, (number * part["block_panes"], filling)]
         blocks, filling, number = version.windows.reblocked(parts, part["end_pane"])
     version.windows.restore(kept("pane", part["panes"]), blocks, filling, number, part["end_pane"])
-    version.admitted, version.rows_folded = set(part["admitted"]), part["rows_folded"]
+    version.admitted = set(part["admitted"])
     version.river = unpack_river(blobs[f"{prefix}/river"], model.config.detectors)
     for partition, pane, rows, folded in part["open"]:
         table = unpack_table(blobs[f"{prefix}/open/{partition}/{pane}"], version.layout)
         version.open[partition, pane] = _load_open(model, version, table, rows, folded)
-    for window, (segments, signals, statistics, since, share_since) in part["onsets"].items():
-        _restore_onset(model, version, window, (segments, signals, statistics), (unpack_array(since), unpack_array(share_since)))
+    views = {window.name: (window, table) for window, table in version.windows.views()}
+    for name, (start_ms, end_ms) in part.get("judged", {}).items():
+        views[name] = Window(name, start_ms, end_ms), table_of(f"judged/{name}")
+    for name, (segments, signals, statistics, since, share_since) in part["onsets"].items():
+        _restore_onset(model, version, views[name], (segments, signals, statistics), (unpack_array(since), unpack_array(share_since)))
 
 
 def _load_open(model: ModelState, version: VersionState, table: CountTable, rows: int, folded: int) -> OpenPane:
@@ -172,10 +184,12 @@ def _leaves_now(bases: tuple[Base, ...], had: set[tuple[str, ...]], columns: tup
     ]
 
 
-def _restore_onset(model: ModelState, version: VersionState, name: str, axes: tuple[list[str], ...], since: tuple[Any, Any]) -> None:
-    """Judge the restored counts again (the same counts give the same verdicts) and put back since when they have drifted."""
-    window, table = next((w, t) for w, t in version.windows.views() if w.name == name)
-    settings = model.config.evaluation
+def _restore_onset(
+    model: ModelState, version: VersionState, judged: tuple[Window, CountTable], axes: tuple[list[str], ...], since: tuple[Any, Any]
+) -> None:
+    """Judge again the counts that were judged (the same counts give the same verdicts) and put back since when they have drifted."""
+    window, table = judged
+    name, settings = window.name, model.config.evaluation
     if version.reference is not None:
         version.baseline[name] = Baseline.of(version.reference, table.segments, settings)
     verdicts = evaluate(

@@ -99,9 +99,14 @@ def _leaf_groups(
             size = len(distinct)
         codes, size = codes * radix + column, size * radix
     group, distinct = dense(codes, size)
-    first = np.empty(len(distinct), np.intp)
+    return group, first_rows(group, len(distinct))
+
+
+def first_rows(group: NDArray[np.intp], groups: int) -> NDArray[np.intp]:
+    """[groups] the first row of each group; each has one."""
+    first = np.empty(groups, np.intp)
     first[group[::-1]] = np.arange(len(group))[::-1]  # the last write is the first row
-    return group, first
+    return first
 
 
 def dense(codes: NDArray[np.intp], size: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

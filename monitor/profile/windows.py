@@ -90,6 +90,17 @@ class Windows:
             self.short.add(table)
             self.long.add(table)
 
+    @property
+    def next_to_leave(self) -> int | None:
+        """The first pane at whose end something leaves a window; None when both are empty."""
+        starts = [self.blocks[0][0]] if self.blocks else []
+        if self.block_number is not None and self.block.total.segments:
+            starts.append(self.block_number * self.block_panes)
+        leaving = [start + self.long_panes for start in starts]
+        if self.panes:
+            leaving.append(self.panes[0][0] + self.short_panes)
+        return min(leaving, default=None)
+
     def move_to(self, end_pane: int) -> None:
         """Let go what lies before the windows that end at ``end_pane``."""
         self.end_pane = end_pane

@@ -12,7 +12,7 @@ import pytest
 from monitor.checkpoint.checkpoint import Checkpoint
 from monitor.checkpoint.store import Store
 from monitor.errors import StateError
-from monitor.pipeline import Idle, advance
+from monitor.pipeline import Idle, Owned, advance
 from monitor.view import river_alarms
 from tests.flow import world
 
@@ -255,3 +255,33 @@ def test_runs_that_no_commit_could_take_are_dropped_past_the_horizon(tmp_path):
     newest = state.clock.newest_ms[0] // state.tick_ms - state.seen.horizon
     alive = {i for i, t in zip(state.seen.low.tolist(), state.seen.ticks.tolist(), strict=True) if i and t >= newest}
     assert alive <= set(again.seen.low.tolist())
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_a_restored_state_shows_the_verdicts_that_were_shown(tmp_path, complete):
+    """Judged every fourth pane: most commits fall between two evaluations."""
+    config = world.model_config(evaluation={"min_rows": 20, "every": "4m"})
+    logs, ends = world.log(1, partitions=2), set()
+    for minute in range(70, 78):
+        state = world.fresh(config, partitions=2)
+        checkpoint = Checkpoint(Store(tmp_path / str(minute), 2), {"m": state})
+        checkpoint.resume()
+        advance(state, Owned(frozenset({0, 1}), complete=complete))
+        until = world.START + minute * world.MINUTE
+        world.play(state, iter([[world.raw([m for m in log if time_of(m) < until]) for log in logs]]))
+        checkpoint.commit({})
+        checkpoint.store.close()
+        after, _ = reopened(tmp_path / str(minute), world.fresh(config, partitions=2))
+        ends.add((state.clock.closed_panes - state.evaluated_pane) % 4)
+        for name, version in state.versions.items():
+            was, now = version.verdicts, after.versions[name].verdicts
+            assert {window: world.verdict_facts(v) for window, v in was.items()} == {w: world.verdict_facts(v) for w, v in now.items()}
+        assert after.unjudged_pane == state.unjudged_pane
+    assert len(ends) == 4, "commits at every distance from the evaluation"
+
+
+def time_of(message: world.Message) -> int:
+    try:
+        return int(json.loads(message.value)["ts"])
+    except (TypeError, ValueError, KeyError, UnicodeDecodeError):
+        return 0
