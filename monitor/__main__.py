@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import monitor
 from monitor.errors import DriftgaugeError
 
-COMMANDS = ("run", "check", "init", "reference", "rules", "schema", "healthcheck")
+COMMANDS = ("run", "check", "init", "reference", "rules", "schema", "healthcheck", "hook")
 """Modules of ``monitor.cli``, in the order of the help."""
 
 _EXAMPLES = """\

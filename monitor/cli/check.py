@@ -86,10 +86,11 @@ def unreadable_secrets(section: Section, path: str = "") -> Iterator[Mistake]:
     """Secrets that the configuration names and that cannot be read."""
     for name, field in type(section).model_fields.items():
         value, where = getattr(section, name), f"{path}.{field.alias or name}".lstrip(".")
-        if isinstance(value, Secret):
-            try:
-                value.read()
-            except ValueError as error:
-                yield Mistake(where, str(error))
-        elif isinstance(value, Section):
-            yield from unreadable_secrets(value, where)
+        for place, each in [(f"{where}.{key}", one) for key, one in value.items()] if isinstance(value, dict) else [(where, value)]:
+            if isinstance(each, Secret):
+                try:
+                    each.read()
+                except ValueError as error:
+                    yield Mistake(place, str(error))
+            elif isinstance(each, Section):
+                yield from unreadable_secrets(each, place)

@@ -11,6 +11,7 @@ from monitor.config import Config
 _EXAMPLES = """\
 examples:
   driftgauge schema > driftgauge.schema.json
+  driftgauge schema --hook > hook.schema.json
   and as first line of config.yaml:   # yaml-language-server: $schema=driftgauge.schema.json
 """
 
@@ -24,10 +25,17 @@ def add_parser(subparsers: Any) -> None:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--hook", action="store_true", help="of the configuration of `driftgauge hook` instead")
     parser.set_defaults(run=run)
 
 
-def run(_arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     """Print it."""
-    print(json.dumps(Config.model_json_schema(by_alias=True), indent=2, ensure_ascii=False))
+    if arguments.hook:
+        from monitor.hook.config import HookConfig
+
+        schema = HookConfig.model_json_schema(by_alias=True)
+    else:
+        schema = Config.model_json_schema(by_alias=True)
+    print(json.dumps(schema, indent=2, ensure_ascii=False))
     return 0

@@ -1,0 +1,1 @@
+"""The retraining hook: from Alertmanager's webhook to one start of a pipeline per trigger."""
