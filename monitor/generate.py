@@ -9,6 +9,7 @@ from monitor.config.root import load_config
 from monitor.dashboards import dashboards
 from monitor.dashboards.__main__ import render
 from monitor.expose.docs import metrics_markdown
+from monitor.hook.docs import hook_page
 from monitor.rules.text import render_rules, render_tests
 
 RULES = Path("deploy/prometheus/driftgauge.rules.yml")
@@ -20,6 +21,7 @@ def generated(root: Path) -> dict[Path, str]:
     return {
         Path("docs/metrics.md"): metrics_markdown(),
         Path("docs/configuration.md"): configuration_page(),
+        Path("docs/hook-configuration.md"): hook_page(),
         RULES: render_rules(config),
         RULES.with_suffix(".test.yml"): render_tests(config, RULES.name),
         **{Path("grafana/dashboards") / name: render(dashboard) for name, dashboard in dashboards().items()},

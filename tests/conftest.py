@@ -13,9 +13,9 @@ from tests import prometheus
 from tests.broker import ApacheKafka, Broker, start_broker
 from tests.broker.kafka import VERSION, missing_program
 from tests.parts import PARTS, needed, required
-from tests.prometheus import alerting, amtool, promtool
+from tests.prometheus import alerting, alertmanager, amtool, promtool
 
-__all__ = ["admin", "alerting", "amtool", "broker", "kafka", "promtool", "topic"]
+__all__ = ["admin", "alerting", "alertmanager", "amtool", "broker", "kafka", "promtool", "topic"]
 
 _LEFT_OUT = pytest.StashKey[dict[str, str]]()
 _BROKER = pytest.StashKey[str]()

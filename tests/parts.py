@@ -30,7 +30,7 @@ PARTS = (
     Part("kafka", frozenset({"kafka"}), install_kafka),
     Part("prometheus", frozenset({"alerting"}), _program_missing("prometheus")),
     Part("promtool", frozenset({"promtool"}), _program_missing("promtool")),
-    Part("alertmanager", frozenset({"alerting"}), _program_missing("alertmanager")),
+    Part("alertmanager", frozenset({"alerting", "alertmanager"}), _program_missing("alertmanager")),
     Part("amtool", frozenset({"amtool"}), _program_missing("amtool")),
 )
 """A further server: add a line here and import its fixture in conftest.py."""

@@ -240,6 +240,13 @@ def alerting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Alerting]:
             yield Alerting(prometheus, alertmanager, webhook)
 
 
+@pytest.fixture
+def alertmanager(tmp_path: Path) -> Iterator[Callable[[Mapping[str, Any]], str]]:
+    """Starts an Alertmanager with a configuration; returns its address. It ends with the test."""
+    with contextlib.ExitStack() as started:
+        yield lambda config: started.enter_context(start_alertmanager(tmp_path, config))
+
+
 @pytest.fixture(scope="session")
 def promtool() -> str:
     """Path of promtool; a test that uses this is left out, and that is said, where it is not installed."""

@@ -95,7 +95,9 @@ class Database:
                 self._at_step(f"{name}: before commit")
                 connection.execute("COMMIT")
             except sqlite3.Error as error:
-                raise StateError(f"{self.path}: the ledger cannot be written: {error}") from error
+                raise StateError(
+                    f"{self.path}: the ledger cannot be written: {error}; free space, or give the hook another ledger.path"
+                ) from error
             finally:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
@@ -112,7 +114,9 @@ class Database:
             try:
                 return self._connected().execute(query, values).fetchall()
             except sqlite3.Error as error:
-                raise StateError(f"{self.path}: the ledger cannot be read: {error}") from error
+                raise StateError(
+                    f"{self.path}: the ledger cannot be read: {error}; restore it, or give the hook another ledger.path"
+                ) from error
 
     def _connected(self) -> sqlite3.Connection:
         if self._connection is None:

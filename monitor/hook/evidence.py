@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from urllib.parse import quote
 
+import msgspec
+
+from monitor.decode.depth import depth_of
 from monitor.hook.config import MonitorAccess
 from monitor.hook.target.http import UnreadableError, authorization
 from monitor.hook.web import NoAnswerError, NotSentError, call
+
+MAX_DEPTH = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +50,17 @@ def fetch_evidence(access: MonitorAccess, trigger_id: str) -> Evidence | NoEvide
         return NoEvidence(f"expected status 200 from the monitor, got {reply.status}")
     if not reply.complete:
         return NoEvidence(f"expected at most {access.max_bytes} bytes from the monitor, got more")
+    return _read(reply.body)
+
+
+def _read(body: bytes) -> Evidence | NoEvidence:
+    if depth_of(body) > MAX_DEPTH:
+        return NoEvidence(f"expected JSON of at most {MAX_DEPTH} levels from the monitor, got more")
     try:
-        # Through the encoder, which refuses what is no JSON: NaN, and halves of surrogate pairs.
-        tree = json.loads(reply.body)
-        text = json.dumps(tree, allow_nan=False)
-        text.encode()
-    except (ValueError, RecursionError):
+        # Through a strict reader: NaN and halves of surrogate pairs are no JSON, and could not be sent on.
+        tree = msgspec.json.decode(body)
+    except msgspec.MsgspecError:
         return NoEvidence("expected JSON from the monitor, got something else")
     if not isinstance(tree, dict):
         return NoEvidence(f"expected a JSON object from the monitor, got {type(tree).__name__}")
-    return Evidence(text)
+    return Evidence(msgspec.json.encode(tree).decode())

@@ -97,6 +97,11 @@ class Ledger:
         found = self._database.one(query, now_ms)
         return Entry.of(found) if found else None
 
+    def next_due_ms(self) -> int | None:
+        """When the next trigger will be due; None when none waits."""
+        found = self._database.one("SELECT min(not_before_ms) FROM pending WHERE seq IN (SELECT min(seq) FROM pending GROUP BY model)")
+        return found[0] if found else None
+
     def starts(self, model: str, now_ms: int) -> Starts:
         """What the policy has to know."""
         last = self._database.one("SELECT max(claimed_ms) FROM starts WHERE model = ?", model)

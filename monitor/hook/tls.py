@@ -19,8 +19,12 @@ def tls_context(tls: ClientTls, where: str = "tls") -> ssl.SSLContext:
             context.load_cert_chain(tls.cert_file, tls.key_file, password="")
     except OSError as error:  # ssl.SSLError is one
         files = ", ".join(str(path) for path in (tls.ca_file, tls.cert_file, tls.key_file) if path)
-        raise ConfigError("hook", [Mistake(where, f"expected PEM files, {files}: {error.strerror or type(error).__name__}")]) from error
+        raise ConfigError("hook", [Mistake(where, f"expected PEM files, {files}: {_reason(error)}")]) from error
     return context
+
+
+def _reason(error: OSError) -> str:
+    return getattr(error, "reason", None) or error.strerror or type(error).__name__  # OpenSSL's own word before a line of its source
 
 
 def unusable_certificates(config: HookConfig) -> Iterator[Mistake]:

@@ -81,13 +81,17 @@ class Worker:
     def _run(self) -> None:
         while not self._stopping.is_set():
             self._wake.clear()
+            wait_s = _LOOK_EVERY_S
             try:
-                worked = self.turn()
+                if self.turn():
+                    continue
+                next_ms = self._ledger.next_due_ms()
+                if next_ms is not None:
+                    wait_s = min(wait_s, max(0.0, (next_ms - self._clock_ms()) / 1000))
             except StateError as error:
                 self._telemetry.emit(events.LedgerFailed(reason_of(error)))
-                worked = False
-            if not worked and not self._stopping.is_set():
-                self._wake.wait(_LOOK_EVERY_S)
+            if not self._stopping.is_set():
+                self._wake.wait(wait_s)
 
     def turn(self) -> bool:
         """One step of the trigger that is due; false when none is. Raises ``StateError`` when the ledger fails."""

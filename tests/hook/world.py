@@ -14,8 +14,11 @@ from typing import Any
 import yaml
 
 from monitor.events import Event
-from monitor.hook.app import Hook
-from monitor.hook.config import HookConfig, load_hook_config, parse_hook_config
+from monitor.hook.alert import parse
+from monitor.hook.app import Hook, open_target
+from monitor.hook.config import AlertFilter, HookConfig, load_hook_config, parse_hook_config
+from monitor.hook.ledger import Ledger
+from monitor.hook.worker import Worker
 from monitor.telemetry import Telemetry
 from tests.expose.client import Answer, fetch
 from tests.prometheus import get_json, wait_for
@@ -182,6 +185,35 @@ class Running:
         wanted = f"driftgauge_hook_{name}" + ("{" + ",".join(f'{key}="{value}"' for key, value in labels.items()) + "}" if labels else "")
         lines = fetch(self.port, "/metrics").body.decode().splitlines()
         return next((float(line.split()[-1]) for line in lines if line.rsplit(" ", 1)[0] == wanted), float("nan"))
+
+
+@dataclass
+class Stepped:
+    """A ledger and a worker that takes a step only when it is told to, at a time that stands still until it is moved."""
+
+    ledger: Ledger
+    worker: Worker
+    clock: Clock
+    said: list[Event]
+
+    def receive(self, *alerts: Any) -> None:
+        self.ledger.receive(parse(notification(*alerts), AlertFilter()).triggers, 1_000, self.clock())
+
+    def work(self) -> None:
+        """Every step that is due now."""
+        while self.worker.turn():
+            pass
+
+
+@contextlib.contextmanager
+def stepped(config: HookConfig) -> Iterator[Stepped]:
+    clock, said, stopping = Clock(), [], threading.Event()
+    ledger = Ledger(config.ledger.path)
+    worker = Worker(config, ledger, open_target(config.start, stopping), Telemetry((said.append,)), stopping, clock)
+    try:
+        yield Stepped(ledger, worker, clock, said)
+    finally:
+        ledger.close()
 
 
 @contextlib.contextmanager

@@ -50,7 +50,7 @@ class CommandStart:
     def __init__(self, config: CommandTarget, stopping: threading.Event) -> None:
         self._config = config
         self._stopping = stopping
-        self.retry = Retry()
+        self.retry = Retry.model_validate({"first": "100ms"})  # asking again costs nothing: the answer is on this disk
 
     def render(self, fields: Fields) -> Rendered:
         """Arguments, environment without secrets, and standard input."""
