@@ -13,33 +13,34 @@ from __future__ import annotations
 
 import gc
 import threading
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import monitor
 from monitor import events
-from monitor.batch import Batch, RawBatch, Rejection
+from monitor.batch import RawBatch
 from monitor.changes import drift_changes, total_changes
 from monitor.checkpoint.checkpoint import Checkpoint
 from monitor.checkpoint.store import Store
 from monitor.config import Config
-from monitor.decode import Decoder, needs
+from monitor.decode import Decoder, LabelDecoder, needs
 from monitor.errors import SinkError, SourceError, StateError
 from monitor.expose.published import Published
 from monitor.expose.self_metrics import SelfMetrics
-from monitor.expose.snapshot import Phase, Snapshot
+from monitor.expose.snapshot import ModelView, Phase, Snapshot
+from monitor.labels import LabelsEvaluated
+from monitor.letters import DeadLetters
 from monitor.partitions import Partitions
-from monitor.pipeline import Evaluated, Idle, advance
+from monitor.pipeline import Evaluated, Step, advance
 from monitor.reference.reference import Reference
-from monitor.sink import Sink, open_sink
 from monitor.source.base import Assignment, Lag, Needs, Source
 from monitor.source.open import open_source
 from monitor.state import ModelState, new_model_state
+from monitor.stream import Stream, streams_of
 from monitor.telemetry import Telemetry, reason_of
-from monitor.view import model_view, river_alarms
+from monitor.view import labels_view, model_view, river_alarms
 
-_FLUSH_MS = 5_000
 _PUBLISH_EVERY_MS = 1_000
 
 
@@ -61,7 +62,7 @@ class Monitor:
         for name, each in references.items():
             for reference in each:
                 telemetry.emit(events.ReferenceLoaded(name, reference.model_version, reference.fingerprint[:12], reference.rows))
-        models = {model.name: new_model_state(model, references.get(model.name, ())) for model in config.models}
+        models = {model.name: new_model_state(model, references.get(model.name, ()), config.state.directory) for model in config.models}
         self.checkpoint = Checkpoint(Store(config.state.directory, config.state.keep_epochs, at_step), models)
         self.saved = False  # whether the last commit succeeded
         self._changed = False  # whether anything happened since
@@ -69,8 +70,7 @@ class Monitor:
         self._reconnects = 0
         self._evaluated_ms: dict[str, int] = {}
         self._committed_at = self._published_at = clock_ms()
-        self._sink: Sink | None = None
-        self._letters: Counter[str] = Counter()  # dead letters not confirmed yet, by model
+        self._letters = DeadLetters(config.source, telemetry)
 
     def run(
         self, stop: threading.Event, *, until_end: bool = False, progress: Callable[[int, int], None] = lambda _done, _lag: None
@@ -80,9 +80,9 @@ class Monitor:
         ``progress`` is called each turn with the messages of the turn and those still unread.
         """
         start = self._resume()
-        self._source = source = open_source(self.config.source.model_copy(update={"start": start}), list(self._models), self._needs())
-        self.partitions = Partitions(self._models, self.telemetry, self.clock_ms, self._commit)
-        decoders = {topic: Decoder(model.config, model.vocabulary) for topic, model in self._models.items()}
+        self._source = source = open_source(self.config.source.model_copy(update={"start": start}), list(self._streams), self._needs())
+        self.partitions = Partitions(self._streams, self.telemetry, self.clock_ms, self._commit)
+        decoders = {topic: _decoder(stream) for topic, stream in self._streams.items()}
         try:
             source.start(self.partitions)
             gc.collect()
@@ -103,8 +103,7 @@ class Monitor:
             raise
         finally:
             source.close()
-            if self._sink is not None:
-                self._sink.close()
+            self._letters.close()
             self.checkpoint.store.close()
 
     def _resume(self) -> str:
@@ -113,36 +112,37 @@ class Monitor:
             self.telemetry.emit(events.StateDiscarded(resumed.epoch, notice))
         if resumed.epoch:
             self.telemetry.emit(events.StateLoaded(resumed.epoch, resumed.bytes_read))
-        self._models = {model.config.predictions.topic: model for model in self.checkpoint.models.values()}
+        self._models = list(self.checkpoint.models.values())
+        self._streams = streams_of(self._models)
         since = self.clock_ms() if resumed.lost else resumed.values.get("rebuilding_since_ms")
         if resumed.lost:
             self.telemetry.emit(events.RebuildStarted("the saved state cannot be used"))
         self.snapshot = replace(self.snapshot, rebuilding_since_ms=since, notices=resumed.notices)
-        verdicts = tuple(v for m in self._models.values() for _, version in sorted(m.versions.items()) for v in version.verdicts.values())
+        verdicts = tuple(v for m in self._models for _, version in sorted(m.versions.items()) for v in version.verdicts.values())
         self.snapshot = replace(self.snapshot, verdicts=verdicts)
         # Lost state is made again from everything that the log still has.
         return "earliest" if resumed.lost else self.config.source.start
 
     def _needs(self) -> Needs:
         each = [needs(model) for model in self.config.models]
-        keys = any(need.keys for need in each) or any(model.predictions.dead_letter_topic for model in self.config.models)
+        keys = any(need.keys for need in each) or any(stream.dead_letter_topic for stream in self._streams.values())
         return Needs(keys=keys, headers=any(need.headers for need in each))
 
-    def _turn(self, source: Source, decoders: dict[str, Decoder], raws: Sequence[RawBatch], lag: Lag) -> None:
+    def _turn(self, source: Source, decoders: dict[str, Decoder | LabelDecoder], raws: Sequence[RawBatch], lag: Lag) -> None:
         now_ms = self.clock_ms()
         self.partitions.own(source)
         health = source.health()
         if health.reconnects > self._reconnects:
             self._reconnects = health.reconnects
             self.telemetry.emit(events.SourceReconnected(health.last_error))
-        evaluated: list[Evaluated] = []
-        for topic, model in self._models.items():
+        evaluated: list[Evaluated | LabelsEvaluated] = []
+        for topic, stream in self._streams.items():
             mine = [raw for raw in raws if raw.topic == topic]
             if not mine:
                 continue
             batch, rejections = decoders[topic].decode(mine)
-            evaluated += self._advance(model, batch)
-            self._reject(model, rejections)
+            evaluated += self._advance(stream.model, batch)
+            self._letters.reject(stream, rejections)
             for span in batch.spans:
                 if span.start < span.stop:  # messages without a row move no time on: they must not hold the others up
                     self.partitions.heard_from((topic, span.partition), now_ms)
@@ -155,36 +155,29 @@ class Monitor:
         if self._changed and now_ms - self._committed_at >= self.config.state.commit_every_ms:
             self._commit()
 
-    def _advance(self, model: ModelState, step: Batch | Idle) -> list[Evaluated]:
+    def _advance(self, model: ModelState, step: Step) -> list[Evaluated | LabelsEvaluated]:
         started_ms = self.clock_ms()
         evaluated = advance(model, step)
         seconds = (self.clock_ms() - started_ms) / 1000 / max(len(evaluated), 1)
         for evaluation in evaluated:
+            if isinstance(evaluation, LabelsEvaluated):
+                self.telemetry.emit(events.LabelsEvaluated(model.config.name, evaluation.event_ms, seconds, len(evaluation.verdicts)))
+                continue
             drifted = sum(int(verdicts.drifted().any(axis=2).sum()) for verdicts in evaluation.verdicts)
             judged = sum(verdicts.n_now.size for verdicts in evaluation.verdicts)
             self.telemetry.emit(events.WindowsEvaluated(model.config.name, evaluation.event_ms, seconds, drifted, judged))
         return evaluated
 
-    def _reject(self, model: ModelState, rejections: Sequence[Rejection]) -> None:
-        predictions = model.config.predictions
-        for reason in sorted({rejection.reason for rejection in rejections}):
-            alike = [rejection for rejection in rejections if rejection.reason == reason]
-            example = f"{alike[0].topic}/{alike[0].partition}@{alike[0].offset}"
-            self.telemetry.emit(events.MessagesRejected(model.config.name, reason.label, len(alike), example))
-        if predictions.dead_letter_topic is None or not rejections:
-            return
-        if self._sink is None:
-            self._sink = open_sink(self.config.source)
-        self._letters[model.config.name] += len(rejections)
-        for rejection in rejections:
-            self._sink.send(predictions.dead_letter_topic, rejection.key, rejection.value, dead_letter_headers(rejection))
-
-    def _publish(self, assignment: Assignment, lag: Lag, evaluated: Sequence[Evaluated]) -> None:
+    def _publish(self, assignment: Assignment, lag: Lag, evaluated: Sequence[Evaluated | LabelsEvaluated]) -> None:
         now_ms = self.clock_ms()
         if not evaluated and now_ms - self._published_at < _PUBLISH_EVERY_MS and self.snapshot.phase is Phase.RUNNING:
             return
         self._published_at = now_ms
-        latest = {evaluation.model: evaluation for evaluation in evaluated}
+        latest = {evaluation.model: evaluation for evaluation in evaluated if isinstance(evaluation, Evaluated)}
+        judged = {evaluation.model: evaluation for evaluation in evaluated if isinstance(evaluation, LabelsEvaluated)}
+        if judged:
+            others = [each for each in self.snapshot.labels if each.model not in judged]
+            self.snapshot = replace(self.snapshot, labels=(*others, *judged.values()))
         for name in latest:
             self._evaluated_ms[name] = now_ms
         if latest:
@@ -197,20 +190,7 @@ class Monitor:
             self.telemetry.emit(events.RebuildFinished((now_ms - self.snapshot.rebuilding_since_ms) / 1000))
             self.snapshot = replace(self.snapshot, rebuilding_since_ms=None)
         before = {view.name: view for view in self.snapshot.models}
-        views = []
-        for topic, model in self._models.items():
-            river = river_alarms(model)
-            name = model.config.name
-            views.append(
-                model_view(
-                    model,
-                    lag={p: waiting for (t, p), waiting in lag.items() if t == topic},
-                    paused={p for t, p in self.partitions.paused if t == topic},
-                    partitions_in_topic=assignment.partitions.get(topic, 0),
-                    evaluated_ms=self._evaluated_ms.get(name),
-                    river=before[name].river if name in before and before[name].river == river else river,
-                )
-            )
+        views = [self._view(model, before.get(model.config.name), assignment, lag) for model in self._models]
         for view in views:
             for change in total_changes(before.get(view.name), view):
                 self.telemetry.emit(change)
@@ -220,12 +200,29 @@ class Monitor:
         self.snapshot = replace(self.snapshot, taken_ms=now_ms, phase=phase, models=tuple(views))
         self.published.publish(self.snapshot)
 
+    def _view(self, model: ModelState, before: ModelView | None, assignment: Assignment, lag: Lag) -> ModelView:
+        def progress(topic: str) -> dict[str, Any]:
+            return {
+                "lag": {p: waiting for (t, p), waiting in lag.items() if t == topic},
+                "paused": {p for t, p in self.partitions.paused if t == topic},
+                "partitions_in_topic": assignment.partitions.get(topic, 0),
+            }
+
+        name, labels, river = model.config.name, model.labels, river_alarms(model)
+        return model_view(
+            model,
+            evaluated_ms=self._evaluated_ms.get(name),
+            river=before.river if before is not None and before.river == river else river,
+            labels=None if labels is None else labels_view(labels, **progress(labels.config.topic)),
+            **progress(model.config.predictions.topic),
+        )
+
     def _commit(self) -> None:
         if self._torn:
             return
         started_ms = self._committed_at = self.clock_ms()
         try:
-            self._deliver()  # before the commit that forgets the messages
+            self._letters.deliver()  # before the commit that forgets the messages
             epoch = self.checkpoint.commit({"rebuilding_since_ms": self.snapshot.rebuilding_since_ms})
         except (StateError, SinkError) as error:
             self.saved = False
@@ -235,30 +232,17 @@ class Monitor:
         done_ms = self.clock_ms()
         self.telemetry.emit(events.StateCommitted(epoch, self.checkpoint.store.bytes_written, (done_ms - started_ms) / 1000))
         self.snapshot = replace(self.snapshot, committed_ms=done_ms)
-        offsets = {(topic, p): offset for topic, model in self._models.items() for p, offset in model.offsets.items()}
+        offsets = {(topic, p): offset for topic, stream in self._streams.items() for p, offset in stream.reading.offsets.items()}
         owned = {partition: offset for partition, offset in offsets.items() if partition in self.partitions.owned}
         if owned:
             self._source.commit(owned, f"epoch {epoch}")
-
-    def _deliver(self) -> None:
-        if self._sink is None:
-            return
-        try:
-            self._sink.flush(_FLUSH_MS)
-        except SinkError as error:
-            for name, letters in self._letters.items():
-                self.telemetry.emit(events.DeadLettersFailed(name, letters, reason_of(error)))
-            raise
-        for name, letters in self._letters.items():
-            self.telemetry.emit(events.DeadLettersDelivered(name, letters))
-        self._letters.clear()
 
     def _finish(self, source: Source, stop: threading.Event, until_end: bool) -> None:
         """Everything was read that is this process's to read: save, and go on showing what was found unless told to end."""
         self._commit()
         if elsewhere := source.assignment().elsewhere:
             self.telemetry.emit(events.PartitionsElsewhere(elsewhere))
-        self.telemetry.emit(events.SourceFinished(int(sum(model.ledger[0] for model in self._models.values()))))
+        self.telemetry.emit(events.SourceFinished(int(sum(model.ledger[0] for model in self._models))))
         self.snapshot = replace(self.snapshot, phase=Phase.FINISHED, taken_ms=self.clock_ms())
         self.published.publish(self.snapshot)
         if until_end:
@@ -272,13 +256,6 @@ class Monitor:
         self._commit()
 
 
-def dead_letter_headers(rejection: Rejection) -> list[tuple[str, bytes]]:
-    """Why and where from, for whoever reads the dead-letter topic."""
-    texts = {
-        "driftgauge-reason": rejection.reason.label,
-        "driftgauge-detail": rejection.detail,
-        "driftgauge-topic": rejection.topic,
-        "driftgauge-partition": str(rejection.partition),
-        "driftgauge-offset": str(rejection.offset),
-    }
-    return [(name, text.encode()) for name, text in texts.items()]
+def _decoder(stream: Stream) -> Decoder | LabelDecoder:
+    model = stream.model
+    return Decoder(model.config, model.vocabulary) if stream.labels is None else LabelDecoder(model.config)

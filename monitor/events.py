@@ -192,6 +192,16 @@ class SegmentsFolded(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class LabelsEvaluated(Event):
+    """Outcomes of all versions of one model were summed up to a pane's end."""
+
+    model: str
+    event_time_ms: int
+    duration_seconds: float
+    versions: int
+
+
+@dataclass(frozen=True, slots=True)
 class WindowsEvaluated(Event):
     """All windows and versions of one model were compared with their references."""
 

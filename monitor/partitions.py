@@ -6,18 +6,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from monitor import events
-from monitor.pipeline import Idle, Owned, advance
+from monitor.pipeline import Step, advance
 from monitor.source.base import Gap, Lag, Source, TopicPartition
 from monitor.state import ModelState
+from monitor.stream import Stream
 from monitor.telemetry import Telemetry
-from monitor.view import open_bytes
 
 
 @dataclass(eq=False)
 class Partitions:
     """The source's assignment listener, and what follows from silence and haste. Times are wall time in milliseconds."""
 
-    models: Mapping[str, ModelState]  # by topic
+    streams: Mapping[str, Stream]  # by topic
     telemetry: Telemetry
     clock_ms: Callable[[], int]
     save: Callable[[], None]  # commits the state
@@ -31,7 +31,7 @@ class Partitions:
         self.active_ms.update(dict.fromkeys(partitions, self.clock_ms()))
         for topic, numbers in _by_topic(partitions).items():
             self.telemetry.emit(events.PartitionsAssigned(topic, numbers))
-        offsets = {(topic, p): self.models[topic].offsets.get(p) for topic, p in partitions}
+        offsets = {(topic, p): self.streams[topic].reading.offsets.get(p) for topic, p in partitions}
         return {partition: offset for partition, offset in offsets.items() if offset is not None}
 
     def revoked(self, partitions: frozenset[TopicPartition]) -> None:
@@ -49,7 +49,7 @@ class Partitions:
 
     def gap(self, gap: Gap) -> None:
         """The log does not have the saved offset."""
-        self.models[gap.topic].offsets_lost += max(0, gap.lost)
+        self.streams[gap.topic].reading.offsets_lost += max(0, gap.lost)
         self.telemetry.emit(events.OffsetsLost(gap.topic, gap.partition, gap.wanted, gap.resumed))
 
     def _gone(self, partitions: frozenset[TopicPartition]) -> None:
@@ -59,11 +59,11 @@ class Partitions:
     def own(self, source: Source) -> None:
         """Tell the models which partitions they see, where that changed."""
         assignment = source.assignment()
-        for topic, model in self.models.items():
+        for topic, stream in self.streams.items():
             owned = frozenset(p for t, p in self.owned if t == topic)
             complete = len(owned) == assignment.partitions.get(topic, -1)
-            if owned != model.clock.owned or complete != model.complete:
-                advance(model, Owned(owned, complete))
+            if owned != stream.clock.owned or complete != stream.reading.complete:
+                advance(stream.model, stream.owned(owned, complete))
 
     def heard_from(self, partition: TopicPartition, now_ms: int) -> None:
         """A message came."""
@@ -73,24 +73,19 @@ class Partitions:
         """Whether nothing is left in any partition that is owned, and at least one is; not known before each has been asked."""
         return bool(self.owned) and self.owned == lag.keys() and not any(lag.values())
 
-    def silent(self, lag: Lag, now_ms: int) -> list[tuple[ModelState, Idle]]:
+    def silent(self, lag: Lag, now_ms: int) -> list[tuple[ModelState, Step]]:
         """Partitions to leave out of the horizon: read to their end and silent for long."""
         return [
-            (self.models[topic], Idle(p))
+            (self.streams[topic].model, self.streams[topic].idle(p))
             for topic, p in sorted(self.owned - self.paused)
-            if p not in self.models[topic].clock.idle
+            if p not in self.streams[topic].clock.idle
             and lag.get((topic, p)) == 0
-            and now_ms - self.active_ms[topic, p] >= self.models[topic].config.windows.idle_after_ms
+            and now_ms - self.active_ms[topic, p] >= self.streams[topic].idle_after_ms
         ]
 
     def hold_back(self, source: Source, now_ms: int) -> None:
         """Pause partitions that run ahead of the slowest, so that open panes stay within their bounds; resume the rest."""
-        ahead: set[TopicPartition] = set()
-        for topic, model in self.models.items():
-            windows = model.config.windows
-            full = open_bytes(model) > windows.max_open_mb << 20
-            ahead |= {(topic, p) for p in model.clock.ahead(1 if full else windows.max_open_panes)}
-        ahead &= self.owned
+        ahead = {(topic, p) for topic, stream in self.streams.items() for p in stream.ahead()} & self.owned
         if ahead - self.paused:
             source.pause(ahead - self.paused)
         resumed = self.paused - ahead

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.batch import Batch, Int64
+from monitor.batch import Batch, Int64, Labels
 from monitor.evaluate.evaluate import Baseline, evaluate, with_onset
 from monitor.evaluate.verdict import Verdicts
+from monitor.labels import LabelsEvaluated, LabelsIdle, LabelsOwned, apply_labels, remember, take_labels
 from monitor.profile.count import cells_of, count, dense
 from monitor.profile.pane import OpenPane, close_panes
 from monitor.profile.windows import cap_segments
@@ -40,7 +41,7 @@ class Owned:
     complete: bool
 
 
-Step = Batch | Idle | Owned
+Step = Batch | Labels | Idle | Owned | LabelsIdle | LabelsOwned
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +53,13 @@ class Evaluated:
     verdicts: tuple[Verdicts, ...]
 
 
-def advance(model: ModelState, step: Step) -> list[Evaluated]:
-    """Take one step; returns the evaluations it led to, oldest first."""
+def advance(model: ModelState, step: Step) -> list[Evaluated | LabelsEvaluated]:
+    """Take one step; returns the evaluations it led to, each kind oldest first."""
     match step:
         case Batch():
             _count_rows(model, step)
+        case Labels() | LabelsIdle() | LabelsOwned():
+            take_labels(model, step)
         case Idle():
             if step.partition not in model.clock.idle:
                 model.clock.idle.add(step.partition)
@@ -65,7 +68,7 @@ def advance(model: ModelState, step: Step) -> list[Evaluated]:
             model.clock.owned = set(step.partitions)
             model.clock.idle &= step.partitions
             model.complete = step.complete
-    return _close_panes(model)
+    return [*_close_panes(model), *apply_labels(model)]
 
 
 def _count_rows(model: ModelState, batch: Batch) -> None:
@@ -98,6 +101,8 @@ def _count_rows(model: ModelState, batch: Batch) -> None:
         segments = batch.segments if rows is None else batch.segments[rows]
         for index, base in enumerate(model.bases):
             count(cells, version.binning, index, base, segments, batch.segment_values, pane_of_row, opened)
+        if model.labels is not None:
+            remember(model, model.labels, version, batch, slice(None) if rows is None else rows)
 
 
 def _open_pane(model: ModelState, version: VersionState, partition: int, pane: int) -> OpenPane:

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
+from pathlib import Path
 
 import numpy as np
 
-from monitor.batch import Int64, RejectReason
+from monitor.batch import Float64, Int64, RejectReason
 from monitor.clock import EventClock
-from monitor.config import PREDICTED_CLASS, ModelConfig
-from monitor.decode.classes import class_texts
+from monitor.config import PREDICTED_CLASS, SCORE, ModelConfig
+from monitor.config.labels import Labels
+from monitor.decode.classes import class_index, class_texts
 from monitor.duplicates import SeenIds
 from monitor.evaluate.evaluate import Baseline
 from monitor.evaluate.verdict import Verdicts
+from monitor.join.record import RECORD
+from monitor.join.runs import Runs, bucket_width
+from monitor.join.state import LabelState
+from monitor.outcome.cells import row_dtype
+from monitor.outcome.combination import Combinations
+from monitor.outcome.layout import OutcomeLayout
 from monitor.profile.bare import bare_layout
 from monitor.profile.bins import Binning
 from monitor.profile.grouping import Base, plan
@@ -23,6 +31,9 @@ from monitor.profile.pane import OpenPane, Pool
 from monitor.profile.windows import Windows
 from monitor.reference.reference import Reference
 from monitor.river import RiverWatch
+
+_MAX_COMBINATIONS = 1 << 16
+"""Distinct tuples of segment values among rows that wait for labels; a fixed bound, since a row keeps four bytes for its own."""
 
 
 class Entry(IntEnum):
@@ -103,6 +114,8 @@ class ModelState:
     rows_folded: int = 0  # their segment had no room and became __other__
     offsets_lost: int = 0
     idle_exclusions: int = 0  # how often a silent partition was left out of the horizon
+    labels: LabelState | None = None  # the join, where labels are configured
+    class_index: Float64 | None = None  # [codes + 1] class index of each code of the predicted class
 
     @property
     def tick_ms(self) -> int:
@@ -118,20 +131,56 @@ def _tick_ms(config: ModelConfig) -> int:
     return max(config.windows.pane_ms, 60_000)
 
 
-def new_model_state(config: ModelConfig, references: Sequence[Reference]) -> ModelState:
-    """The state before the first message."""
+def new_model_state(config: ModelConfig, references: Sequence[Reference], directory: Path | None = None) -> ModelState:
+    """The state before the first message. With labels, rows that wait for them are kept in files of ``directory``."""
     by_version = {reference.model_version: reference for reference in references}
     layouts = [reference.layout for reference in references] or [bare_layout(config)]
     duplicates = config.predictions.duplicates
     tick_ms = _tick_ms(config)
+    known = vocabulary(layouts, {PREDICTED_CLASS: class_texts(config)})
     return ModelState(
         config=config,
         references=by_version,
         bases=plan(tuple(config.segments.columns), config.segments.groupings),
-        vocabulary=vocabulary(layouts, {PREDICTED_CLASS: class_texts(config)}),
+        vocabulary=known,
         fallback=layouts[-1],
         clock=EventClock(config.windows.pane_ms, config.windows.lateness_ms),
         seen=SeenIds(horizon=-(-duplicates.horizon_ms // tick_ms), max_ids=duplicates.max_ids),
+        labels=None if config.labels is None else _new_labels(config, config.labels, by_version, layouts[-1], _needed(directory)),
+        class_index=class_index(config, known) if config.labels is not None and config.predictions.has_class else None,
+    )
+
+
+def _needed(directory: Path | None) -> Path:
+    if directory is None:
+        raise ValueError("expected a directory for the rows that wait for labels, got none")
+    return directory
+
+
+def _new_labels(config: ModelConfig, labels: Labels, references: Mapping[str, Reference], fallback: Layout, directory: Path) -> LabelState:
+    def outcomes(layout: Layout, std: float) -> OutcomeLayout:
+        scores = [signal for signal in layout.signals if signal.name == SCORE and signal.edges]
+        scale = labels.target_scale or (std if std > 0 else 1.0)
+        plain = OutcomeLayout(labels.task, labels.class_names, scale=scale, kpi_max=labels.kpi_max)
+        return replace(plain, score=scores[0]) if scores else plain
+
+    def std_of(reference: Reference) -> float:
+        names = reference.layout.names
+        return float(reference.stds[names.index(SCORE)]) if SCORE in names else 0.0
+
+    layouts = {version: outcomes(reference.layout, std_of(reference)) for version, reference in references.items()}
+    keeps = config.predictions.probabilities is not None
+    bucket_ms = bucket_width(labels.horizon_ms)
+    plain = outcomes(fallback, 0.0)
+    return LabelState(
+        config=labels,
+        clock=EventClock(config.windows.pane_ms, labels.lateness_ms),
+        pending=Runs(row_dtype(plain, keeps), bucket_ms, directory, f"{config.name}/pending/", labels.max_pending_rows),
+        records=Runs(RECORD, bucket_ms, directory, f"{config.name}/records/", labels.max_label_rows),
+        combinations=Combinations(tuple(config.segments.columns), _MAX_COMBINATIONS),
+        layouts=layouts,
+        fallback=plain,
+        keeps_probabilities=keeps,
     )
 
 
@@ -148,3 +197,8 @@ def new_version_state(model: ModelState, version: str) -> VersionState:
         pool=Pool(layout),
         river=RiverWatch(model.config.detectors),
     )
+
+
+def open_bytes(model: ModelState) -> int:
+    """Memory of panes that still take rows."""
+    return sum(version.pool.memory_bytes for version in model.versions.values())

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from monitor.batch import RejectReason
-from monitor.expose.snapshot import Ledger, Memory, ModelView, PartitionProgress, RiverAlarms, VersionView
-from monitor.state import Entry, ModelState
+from monitor.expose.snapshot import LabelsView, Ledger, Memory, ModelView, PartitionProgress, RiverAlarms, VersionView
+from monitor.join.state import LabelEntry, LabelState
+from monitor.state import Entry, ModelState, open_bytes
 
 
 def model_view(
@@ -17,6 +18,7 @@ def model_view(
     partitions_in_topic: int,
     evaluated_ms: int | None,
     river: tuple[RiverAlarms, ...],
+    labels: LabelsView | None,
 ) -> ModelView:
     """What is shown of a model. ``river`` is passed in, because pages are rendered anew only when it is another tuple."""
     clock, versions = model.clock, model.versions.values()
@@ -29,17 +31,7 @@ def model_view(
             VersionView(name, model.references.get(name))
             for name in sorted({*model.references, *(name for name, version in model.versions.items() if version.placed)})
         ),
-        partitions=tuple(
-            PartitionProgress(
-                partition=partition,
-                next_offset=model.offsets.get(partition, 0),
-                lag_messages=lag.get(partition),
-                newest_event_ms=clock.newest_ms.get(partition),
-                idle=partition in clock.idle,
-                paused=partition in paused,
-            )
-            for partition in sorted(clock.owned)
-        ),
+        partitions=_partitions(model, lag, paused),
         partitions_in_topic=partitions_in_topic,
         watermark_ms=None if clock.closed_panes is None else clock.closed_panes * pane_ms,
         evaluated_ms=evaluated_ms,
@@ -55,12 +47,52 @@ def model_view(
             duplicates=model.seen.memory_bytes,
         ),
         river=river,
+        labels=labels,
     )
 
 
-def open_bytes(model: ModelState) -> int:
-    """Memory of panes that still take rows."""
-    return sum(version.pool.memory_bytes for version in model.versions.values())
+def labels_view(labels: LabelState, *, lag: Mapping[int, int], paused: Collection[int], partitions_in_topic: int) -> LabelsView:
+    """What is shown of the labels of a model."""
+    entries = labels.ledger.tolist()
+    return LabelsView(
+        topic=labels.config.topic,
+        messages=entries[LabelEntry.MESSAGES],
+        tombstones=entries[LabelEntry.TOMBSTONES],
+        rejected={reason: entries[len(LabelEntry) + reason] for reason in RejectReason},
+        outcomes={entry.name.lower(): entries[entry] for entry in LabelEntry if entry > LabelEntry.TOMBSTONES},
+        waiting=labels.waiting,
+        partitions=_partitions(labels, lag, paused),
+        partitions_in_topic=partitions_in_topic,
+        watermark_ms=None if labels.applied_pane is None else labels.applied_pane * labels.clock.pane_ms,
+        predictions=labels.predictions,
+        labelled=labels.labelled_rows,
+        expired=labels.expired,
+        evicted=labels.evicted,
+        restated=labels.revisions,
+        pending=labels.pending.rows(),
+        records=labels.records.rows(),
+        records_evicted=labels.records_evicted,
+        disk_bytes=labels.pending.disk_bytes + labels.records.disk_bytes,
+        memory_bytes=labels.pending.memory_bytes + labels.records.memory_bytes,
+        combinations_folded=labels.combinations.folded,
+        offsets_lost=labels.offsets_lost,
+        idle_exclusions=labels.idle_exclusions,
+    )
+
+
+def _partitions(reading: ModelState | LabelState, lag: Mapping[int, int], paused: Collection[int]) -> tuple[PartitionProgress, ...]:
+    clock = reading.clock
+    return tuple(
+        PartitionProgress(
+            partition=partition,
+            next_offset=reading.offsets.get(partition, 0),
+            lag_messages=lag.get(partition),
+            newest_event_ms=clock.newest_ms.get(partition),
+            idle=partition in clock.idle,
+            paused=partition in paused,
+        )
+        for partition in sorted(clock.owned)
+    )
 
 
 def river_alarms(model: ModelState) -> tuple[RiverAlarms, ...]:

@@ -26,12 +26,15 @@ VOCABULARY = (
 )
 STAGES = (
     ("source",), ("decode",), ("clock", "duplicates", "profile"), ("outcome",), ("reference",), ("join",),
-    ("evaluate", "performance", "estimate"), ("detect",), ("river",), ("decide",), ("state",), ("versions",), ("pipeline",), ("decide",),
-    ("checkpoint",), ("telemetry", "sink"), ("expose",), ("view", "changes"), ("partitions",), ("app",), ("hook",), ("cli", "__main__"),
+    ("evaluate", "performance", "estimate"), ("detect",), ("river",), ("decide",), ("state",), ("versions",), ("labels",), ("pipeline",),
+    ("stream",),
+    ("checkpoint",), ("telemetry", "sink"), ("expose",), ("view", "changes"), ("partitions", "letters"), ("app",), ("hook",),
+    ("cli", "__main__"),
 )  # fmt: skip
 ALLOWED_BACK = {("checkpoint", "evaluate"), ("source", "telemetry"), ("expose", "telemetry")}
 PURE = (
     "batch", "segment", "window", "clock", "duplicates", "pipeline", "state", "versions", "view", "profile", "decode", "evaluate",
+    "labels", "stream",
     "outcome", "performance", "estimate", "detect", "decide",
 )  # fmt: skip
 PURE_IN_EDGES = ("hook.alert", "hook.policy", "hook.template", "hook.target.outcome")

@@ -8,6 +8,7 @@ from typing import Any
 
 from monitor.checkpoint.ids import IdRuns
 from monitor.checkpoint.saved import load_model, save_model
+from monitor.checkpoint.saved_labels import load_labels, save_labels
 from monitor.checkpoint.store import Store
 from monitor.state import ModelState
 
@@ -50,6 +51,8 @@ class Checkpoint:
                 continue  # a model that was added to the configuration
             try:
                 load_model(model, values, opened.blobs)
+                if model.labels is not None and values.get("labels") is not None:
+                    load_labels(model.labels, name, values["labels"], opened.blobs)
                 self.runs[name].restore(values["ids"], opened.blobs, model.seen)
             except (KeyError, ValueError, TypeError, IndexError) as error:
                 notices.append(f"the saved state of model {name} cannot be used ({error}): its counts are rebuilt from the log")
@@ -64,7 +67,7 @@ class Checkpoint:
         from monitor.state import new_model_state
 
         old = self.models[name]
-        self.models[name] = new_model_state(old.config, list(old.references.values()))
+        self.models[name] = new_model_state(old.config, list(old.references.values()), self.store.directory)
         self.runs[name] = IdRuns(f"{name}/ids/")
 
     def commit(self, values: Mapping[str, Any]) -> int:
@@ -72,6 +75,7 @@ class Checkpoint:
         now: dict[str, bytes] = {}
         kept: dict[str, bytes] = {}
         named: set[str] = set()
+        files: dict[str, tuple[int, int]] = {}
         models: dict[str, Any] = {}
         for name, model in self.models.items():
             saved = save_model(model)
@@ -83,8 +87,19 @@ class Checkpoint:
             kept.update(runs.new_blobs(self.written))
             named.update(runs.names())
             models[name] = {**saved.values, "ids": sorted(runs.names())}
-        epoch = self.store.commit({"process": dict(values), "models": models}, now, kept, named)
+            if model.labels is not None:
+                labels = save_labels(name, model.labels, self.written)
+                now.update(labels.now)
+                kept.update(labels.kept)
+                named.update(labels.named)
+                files.update(labels.files)
+                models[name]["labels"] = labels.values
+        epoch = self.store.commit({"process": dict(values), "models": models}, now, kept, named, files)
         self.written = named
+        for model in self.models.values():
+            if model.labels is not None:
+                model.labels.pending.committed()
+                model.labels.records.committed()
         for runs in self.runs.values():
             runs.committed()
         return epoch

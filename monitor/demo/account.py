@@ -108,6 +108,7 @@ def _model_entries(model: Model, sent: int, ink: Ink) -> list[tuple[str, str]]:
             f"= {ledger.rows_counted:,} counted + {ledger.rows_duplicate:,} duplicate + {late:,} late + {rejected:,} rejected"
             f" + {ledger.tombstones:,} tombstones: {ink('green', 'adds up') if balanced(model, sent) else ink('red', 'does NOT add up')}",
         ),
+        *_label_entries(model, ink),
         ("losses", f"{ledger.offsets_lost:,} offsets, {ledger.ids_evicted:,} ids forgotten, {ledger.rows_folded:,} rows without a segment"),
         ("versions", "; ".join(versions)),
         ("segments", f"{segments.reference:,} of the reference, {segments.new:,} new, at most {segments.limit:,}"),
@@ -120,6 +121,28 @@ def _model_entries(model: Model, sent: int, ink: Ink) -> list[tuple[str, str]]:
             "memory",
             f"{size(memory.open)} in {model.open_panes} open panes, {size(memory.closed)} in closed ones,"
             f" {size(memory.duplicates)} for {model.remembered_ids:,} ids",
+        ),
+    ]
+
+
+def _label_entries(model: Model, ink: Ink) -> list[tuple[str, str]]:
+    labels = model.labels
+    if labels is None:
+        return []
+    ledger, predictions = labels.ledger, labels.predictions
+    rejected, late = sum(ledger.rejected.values()), ledger.late + ledger.late_arrival
+    sums = ink("green", "adds up") if ledger.unaccounted == 0 else ink("red", "does NOT add up")
+    return [
+        ("labels", f"{ledger.messages:,} received"),
+        (
+            "",
+            f"= {ledger.matched:,} matched + {ledger.revised:,} revised + {ledger.vote:,} votes + {ledger.duplicate:,} duplicate"
+            f" + {late:,} late + {ledger.orphan:,} orphan + {rejected:,} rejected + {ledger.waiting:,} waiting: {sums}",
+        ),
+        (
+            "",
+            f"{predictions.labelled:,} of {predictions.received:,} predictions labelled, {predictions.expired:,} never within the horizon,"
+            f" {predictions.pending:,} kept for a label or its revision",
         ),
     ]
 

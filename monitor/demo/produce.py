@@ -52,14 +52,13 @@ def committed_records(broker: str, topic: str, group: str) -> Iterator[Callable[
 
 def produce(
     broker: str,
-    topic: str,
-    events: Iterable[Event],
+    events: Iterable[tuple[str, Event]],
     read: Callable[[], int],
     report: Callable[[int, int], None] = lambda sent, got: None,
     *,
     max_unread_bytes: int = MAX_UNREAD_BYTES,
 ) -> int:
-    """Send the events, keyed, in order; returns how many were sent, all of them acknowledged.
+    """Send the events to their topics, keyed, in order; returns how many were sent, all of them acknowledged.
 
     ``read`` says how many of them the monitor has read; at most ``max_unread_bytes`` and one chunk are ahead of that.
     ``report(sent, read)`` is told at every step. Raises the client's error when a record is not delivered, and ``TimeoutError`` when
@@ -78,10 +77,10 @@ def produce(
     remaining, sent, sent_bytes = iter(events), 0, 0
     try:
         while chunk := list(itertools.islice(remaining, CHUNK_ROWS)):
-            for key, value in chunk:
+            for topic, (key, value) in chunk:
                 producer.send(topic, key=key, value=value).add_errback(failures.append)
             sent += len(chunk)
-            sent_bytes += sum(len(value) for _, value in chunk)
+            sent_bytes += sum(len(value) for _, (_, value) in chunk)
             most_unread = max_unread_bytes * sent // sent_bytes
             wait_until_read(read, sent - most_unread, partial(report, sent))
             _raise_first(failures)

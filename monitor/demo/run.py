@@ -12,7 +12,7 @@ from threading import Event
 from monitor.demo import account, findings
 from monitor.demo.answers import Model, Verdict
 from monitor.demo.broker import embedded_broker, free_port
-from monitor.demo.events import events
+from monitor.demo.events import LABELS, PREDICTIONS, events, in_time, label_events
 from monitor.demo.interruptible import interruptible
 from monitor.demo.prepare import Play, Workspace, build_reference, learn, write_config, write_training
 from monitor.demo.produce import create_topics, produce, wait_until_read
@@ -21,7 +21,7 @@ from monitor.demo.watching import Watching, running_monitor
 from monitor.demo.year import Look
 from monitor.segment import ALL
 
-TOPIC, DEAD_LETTERS = "predictions", "predictions-rejected"
+DEAD_LETTERS = "predictions-rejected"
 USUAL_PORT = 9464
 MAX_UNREAD_BYTES = 2_000_000
 """About five days of flights: with more before it the monitor would judge weeks at one turn, and only the last of these is shown."""
@@ -42,7 +42,7 @@ def run(workspace: Workspace, terminal: Terminal, *, prepare: Callable[[], Play]
     with ExitStack() as running:
         with terminal.step("broker") as step:
             broker = running.enter_context(embedded_broker(workspace.broker))
-            interruptible(lambda _stop: create_topics(broker, TOPIC, DEAD_LETTERS))
+            interruptible(lambda _stop: create_topics(broker, PREDICTIONS, LABELS, DEAD_LETTERS))
             step.outcome = f"Kafka-compatible, at {broker}"
         port = usual_port()
         write_config(workspace, broker=broker, port=port)
@@ -82,7 +82,7 @@ def _stream(broker: str, play: Play, watching: Watching, step: Step) -> list[Loo
             if not looks or at > looks[-1].at:
                 look(watching, looks)
         step.show(bar(model.ledger.messages, total, findings.date(model.watermark)))
-        return model.ledger.messages
+        return model.messages
 
     def send(stop: Event) -> int:
         def paced() -> int:
@@ -90,13 +90,17 @@ def _stream(broker: str, play: Play, watching: Watching, step: Step) -> list[Loo
                 raise InterruptedError("told to stop")
             return read()
 
-        return produce(broker, TOPIC, events(play.production, play.scores), paced, max_unread_bytes=MAX_UNREAD_BYTES)
+        predictions = events(play.production, play.scores)
+        messages = in_time(predictions, play.production.time_ms.tolist(), label_events(play.production))
+        return produce(broker, messages, paced, max_unread_bytes=MAX_UNREAD_BYTES)
 
     sent = interruptible(send)
     wait_until_read(read, sent)
     _wait_until_judged(watching)
     read()
-    step.outcome = f"{sent:,} events, {findings.date(watching.status().models[0].evaluated_event_time)} reached"
+    step.outcome = (
+        f"{total:,} predictions and {sent - total:,} labels, {findings.date(watching.status().models[0].evaluated_event_time)} reached"
+    )
     return looks
 
 
@@ -114,11 +118,16 @@ def look(watching: Watching, looks: list[Look]) -> None:
 
 def _wait_until_judged(watching: Watching) -> None:
     deadline = time.monotonic() + JUDGED_SECONDS
-    while (model := _model(watching)).evaluated_event_time != model.watermark or model.lag_messages:
+    while (model := _model(watching)).evaluated_event_time != model.watermark or model.lag_messages or not _labels_applied(model):
         if time.monotonic() > deadline:
             reached = f"verdicts reach {model.evaluated_event_time}, {model.lag_messages} messages are unread"
             raise TimeoutError(f"expected everything up to {model.watermark} to be judged within {JUDGED_SECONDS:g} s, but {reached}")
         time.sleep(0.1)
+
+
+def _labels_applied(model: Model) -> bool:
+    """Whether labels have got as far as predictions let them."""
+    return model.labels is None or model.labels.watermark == model.watermark
 
 
 def _report(watching: Watching, looks: list[Look], sent: int, terminal: Terminal, *, stays: bool) -> None:

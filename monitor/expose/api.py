@@ -15,7 +15,7 @@ from monitor.evaluate.verdict import Status, Verdicts
 from monitor.expose.findings import Float64, evidence, segment_rows, share_distance, share_urgencies, urgencies
 from monitor.expose.health import health, is_ready
 from monitor.expose.query import Query, any_text, check_names, one_of, whole
-from monitor.expose.snapshot import ModelView, Snapshot
+from monitor.expose.snapshot import LabelsView, ModelView, PartitionProgress, Snapshot
 from monitor.expose.text import iso
 
 SEGMENT_SHARE = "segment_share"
@@ -198,17 +198,8 @@ def _model(model: ModelView) -> dict[str, Any]:
             for each in model.versions
         ],
         "partitions_in_topic": model.partitions_in_topic,
-        "partitions": [
-            {
-                "partition": each.partition,
-                "next_offset": each.next_offset,
-                "lag_messages": each.lag_messages,
-                "newest_event_time": iso(each.newest_event_ms),
-                "idle": each.idle,
-                "paused": each.paused,
-            }
-            for each in model.partitions
-        ],
+        "partitions": _partitions(model.partitions),
+        "labels": None if model.labels is None else _labels(model.labels),
         "segments": {"reference": model.segments_reference, "new": model.segments_new, "limit": model.segments_limit},
         "open_panes": model.open_panes,
         "remembered_ids": model.remembered_ids,
@@ -224,4 +215,46 @@ def _model(model: ModelView) -> dict[str, Any]:
             }
             for each in model.river
         ],
+    }
+
+
+def _partitions(partitions: Sequence[PartitionProgress]) -> list[dict[str, Any]]:
+    return [
+        {
+            "partition": each.partition,
+            "next_offset": each.next_offset,
+            "lag_messages": each.lag_messages,
+            "newest_event_time": iso(each.newest_event_ms),
+            "idle": each.idle,
+            "paused": each.paused,
+        }
+        for each in partitions
+    ]
+
+
+def _labels(labels: LabelsView) -> dict[str, Any]:
+    return {
+        "topic": labels.topic,
+        "watermark": iso(labels.watermark_ms),
+        "ledger": {
+            "messages": labels.messages,
+            "tombstones": labels.tombstones,
+            "rejected": {reason.label: count for reason, count in labels.rejected.items()},
+            **labels.outcomes,
+            "waiting": labels.waiting,
+            "offsets_lost": labels.offsets_lost,
+            "unaccounted": labels.unaccounted,
+        },
+        "predictions": {
+            "received": labels.predictions,
+            "labelled": labels.labelled,
+            "expired": labels.expired,
+            "evicted": labels.evicted,
+            "restated": labels.restated,
+            "pending": labels.pending,
+        },
+        "records": labels.records,
+        "bytes": {"disk": labels.disk_bytes, "memory": labels.memory_bytes},
+        "partitions_in_topic": labels.partitions_in_topic,
+        "partitions": _partitions(labels.partitions),
     }

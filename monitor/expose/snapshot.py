@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from monitor.batch import RejectReason
 from monitor.evaluate.verdict import Verdicts
+from monitor.labels import LabelsEvaluated
 from monitor.reference.reference import Reference
 
 
@@ -104,6 +105,39 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True)
+class LabelsView:
+    """Where the labels of one model went, and how far their reading is."""
+
+    topic: str
+    messages: int = 0
+    tombstones: int = 0
+    rejected: Mapping[RejectReason, int] = field(default_factory=no_rejections)
+    outcomes: Mapping[str, int] = field(default_factory=dict)  # matched, revised, vote, duplicate, late, late_arrival, orphan
+    waiting: int = 0  # read, and not applied yet
+    partitions: tuple[PartitionProgress, ...] = ()
+    partitions_in_topic: int = 0  # 0: not known yet
+    watermark_ms: int | None = None  # labels that arrived before it are applied
+    predictions: int = 0  # that entered the store to wait for labels
+    labelled: int = 0  # of these, got one
+    expired: int = 0  # got none within the horizon
+    evicted: int = 0  # forgotten before the horizon, for want of room
+    restated: int = 0  # labels of predictions that were restated
+    pending: int = 0  # predictions in the store
+    records: int = 0  # labels in the store
+    records_evicted: int = 0
+    disk_bytes: int = 0
+    memory_bytes: int = 0
+    combinations_folded: int = 0  # rows whose combination of segment values found no room
+    offsets_lost: int = 0
+    idle_exclusions: int = 0
+
+    @property
+    def unaccounted(self) -> int:
+        """Messages of which nobody knows where they went: zero, or there is a bug."""
+        return self.messages - self.tombstones - sum(self.rejected.values()) - sum(self.outcomes.values()) - self.waiting
+
+
+@dataclass(frozen=True, slots=True)
 class ModelView:
     """Everything about one model except its verdicts."""
 
@@ -123,6 +157,7 @@ class ModelView:
     remembered_ids: int = 0
     memory: Memory = field(default_factory=Memory)
     river: tuple[RiverAlarms, ...] = ()
+    labels: LabelsView | None = None  # None: the model has no labels
 
     @property
     def complete(self) -> bool:
@@ -150,6 +185,7 @@ class Snapshot:
     phase: Phase = Phase.STARTING
     models: tuple[ModelView, ...] = ()
     verdicts: tuple[Verdicts, ...] = ()
+    labels: tuple[LabelsEvaluated, ...] = ()  # the newest of each model that has labels
     committed_ms: int | None = None
     rebuilding_since_ms: int | None = None  # lost state is being rebuilt from the log; None when caught up
     notices: tuple[str, ...] = ()  # what an operator must know, such as an older epoch that had to be used

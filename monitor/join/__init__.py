@@ -1,1 +1,1 @@
-"""Labels meet the predictions that they are about."""
+"""The join of predictions with labels that come later, out of order, twice, revised, or never."""

@@ -6,6 +6,7 @@ goes by segment keys.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.profile.count import dense
-from monitor.segment import OTHER, other_key, segment_key
+from monitor.segment import ALL, OTHER, other_key, segment_key
 
 _TABLE = 1 << 20
 
@@ -27,6 +28,7 @@ class Combinations:
     values: list[tuple[str, ...]] = field(default_factory=list)
     numbers: dict[tuple[str, ...], int] = field(default_factory=dict)
     folded: int = 0  # rows that found no room
+    _known: dict[tuple[str, ...], list[str]] = field(default_factory=dict)  # grouping -> segment key of each combination
 
     def __post_init__(self) -> None:
         if not self.values:
@@ -35,6 +37,11 @@ class Combinations:
 
     def __len__(self) -> int:
         return len(self.values)
+
+    def restore(self, values: Sequence[tuple[str, ...]]) -> None:
+        """Become what was saved: ``values`` in the order of their numbers."""
+        self.values, self._known = list(values), {}
+        self.__post_init__()
 
     def number(self, segments: NDArray[np.int32], names: Sequence[Sequence[str]]) -> NDArray[np.int32]:
         """[n] number of each row, whose values are ``names[column][segments[row, column]]``; new ones enter in row order."""
@@ -62,17 +69,31 @@ class Combinations:
             self.folded += int(np.bincount(group, minlength=len(distinct))[unknown].sum())
         return found[group]
 
-    def segments_of(self, groupings: Sequence[tuple[str, ...]], known: Collection[str]) -> tuple[tuple[str, ...], NDArray[np.intp]]:
-        """Keys of all segments, sorted, and [groupings, combinations] the place of each combination's segment among them.
+    def segments(
+        self, groupings: Sequence[tuple[str, ...]], rows: NDArray[np.int64], placed: Collection[str], limit: int
+    ) -> tuple[tuple[str, ...], NDArray[np.intp]]:
+        """Keys of the segments that have rows, sorted, and [groupings, combinations] the place of each combination's segment among them.
 
-        A segment that is not in ``known`` becomes ``__other__`` of its grouping.
+        ``rows`` [combinations]. At most ``limit`` segments: those ``placed`` first, then in order of (rows, key); the rest becomes
+        ``__other__`` of its grouping, beside ALL not counted. The place of a combination without rows means nothing.
         """
-        keys: list[list[str]] = []
-        for grouping in groupings:
-            places = [self.columns.index(column) for column in grouping]
-            other = other_key(grouping) if grouping else ""
-            named = (segment_key(grouping, tuple(values[place] for place in places)) for values in self.values)
-            keys.append([key if not grouping or key in known else other for key in named])
-        segments = tuple(sorted({key for row in keys for key in row}))
+        keys = [self._keys(grouping) for grouping in groupings]
+        sizes: Counter[str] = Counter()
+        used = np.flatnonzero(rows)
+        for of_grouping in keys:
+            for number, count in zip(used.tolist(), rows[used].tolist(), strict=True):
+                sizes[of_grouping[number]] += count
+        others = {grouping: other_key(grouping) if grouping else ALL for grouping in groupings}
+        ranked = sorted(sizes.keys() - {ALL, *others.values()}, key=lambda key: (key not in placed, -sizes[key], key))
+        shown = {ALL, *ranked[:limit]}
+        named = [[key if key in shown else others[g] for key in of_grouping] for g, of_grouping in zip(groupings, keys, strict=True)]
+        segments = tuple(sorted({row[number] for row in named for number in used.tolist()} | {ALL}))
         place_of = {key: place for place, key in enumerate(segments)}
-        return segments, np.array([[place_of[key] for key in row] for row in keys], np.intp)
+        return segments, np.array([[place_of.get(key, 0) for key in row] for row in named], np.intp)
+
+    def _keys(self, grouping: tuple[str, ...]) -> list[str]:
+        """Key of each combination's segment; those of new combinations are added to what is known."""
+        known = self._known.setdefault(grouping, [])
+        places = [self.columns.index(column) for column in grouping]
+        known += [segment_key(grouping, tuple(values[place] for place in places)) for values in self.values[len(known) :]]
+        return known

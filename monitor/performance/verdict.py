@@ -22,7 +22,7 @@ Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
 
 View = Literal["prediction_time", "label_time", "audit"]
-"""By the time of the prediction, restated as labels come; by the arrival of the label; audited rows by the time of the prediction."""
+"""By the time of the prediction, restated as labels come; by the time of the label; labels of the audit sample, by their time."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """kill -9 at every step of a commit, on the real broker: nothing is lost and nothing counts twice.
 
-Runs over one log end in a state; whatever was killed on the way, it is the state of an uninterrupted run, to the bit: every cell of the
-counts, the remembered ids, the ledger, the verdicts and since when they have drifted.
+Runs over one log of predictions and labels end in a state; whatever was killed on the way, it is the state of an uninterrupted run, to the
+bit: every cell of the counts and of the outcomes, the remembered ids, what waits for what, the ledgers, the verdicts and since when
+they have drifted.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from monitor.checkpoint.checkpoint import Checkpoint
 from monitor.checkpoint.store import Store
 from monitor.config import load_config
 from tests.checkpoint.test_store import STEPS
-from tests.flow import world
+from tests.flow import label_world, world
 
 ROOT = Path(__file__).parents[2]
 KILLED = -9
@@ -28,16 +29,20 @@ KILLED = -9
 
 @pytest.fixture(scope="module")
 def log_topic(broker):
-    """A log of good, bad, late and repeated events in three partitions."""
+    """A log of good, bad, late and repeated events in three partitions, and one of their labels in two."""
     topic = f"log-{uuid.uuid4().hex}"
     admin = KafkaAdminClient(bootstrap_servers=broker.bootstrap)
     # The events are of a past year, and brokers delete by the records' timestamps.
-    admin.create_topics([NewTopic(topic, 3, 1, topic_configs={"retention.ms": "-1"}), NewTopic(f"{topic}-rejected", 1, 1)])
+    kept = {"retention.ms": "-1"}
+    logs, rejected = [NewTopic(topic, 3, 1, topic_configs=kept), NewTopic(f"{topic}-labels", 2, 1, topic_configs=kept)], f"{topic}-rejected"
+    admin.create_topics([*logs, NewTopic(rejected, 1, 1)])
     admin.close()
+    predictions = world.log(11, partitions=3, minutes=60)
     producer = KafkaProducer(bootstrap_servers=broker.bootstrap, compression_type="lz4", linger_ms=20)
-    for messages in world.log(11, partitions=3, minutes=60):
-        for message in messages:
-            producer.send(topic, message.value, key=b"k", partition=message.partition, timestamp_ms=world.START + 24 * 60 * world.MINUTE)
+    when = world.START + 24 * 60 * world.MINUTE
+    for name, log in ((topic, predictions), (f"{topic}-labels", label_world.log(predictions, 12))):
+        for message in (message for messages in log for message in messages):
+            producer.send(name, message.value, key=b"k", partition=message.partition, timestamp_ms=when)
     producer.flush()
     producer.close()
     return topic
@@ -45,7 +50,8 @@ def log_topic(broker):
 
 def write_config(folder: Path, broker: str, topic: str) -> Path:
     model = {**world.CONFIG["models"][0]}
-    model["predictions"] = {**model["predictions"], "topic": topic, "dead_letter_topic": f"{topic}-rejected"}
+    model["predictions"] = {**label_world.PREDICTIONS, "topic": topic, "dead_letter_topic": f"{topic}-rejected"}
+    model["labels"] = {**label_world.SECTION, "topic": f"{topic}-labels", "dead_letter_topic": f"{topic}-rejected", "idle_after": "1h"}
     tree = {
         "source": {
             "client": "kafka-python",
@@ -71,17 +77,21 @@ def run(config: Path, step: str = "never", at_commit: int = 0) -> int:
     return done.returncode
 
 
+def loaded(folder: Path):
+    return label_world.fresh(folder / "state", load_config(folder / "config.yaml").models[0])
+
+
 def final_facts(folder: Path):
     """The state that the last commit saved, loaded as a restart would."""
-    checkpoint = Checkpoint(Store(folder / "state", 3), {"m": world.fresh(load_config(folder / "config.yaml").models[0])})
+    checkpoint = Checkpoint(Store(folder / "state", 3), {"m": loaded(folder)})
     resumed = checkpoint.resume()
     checkpoint.store.close()
     assert not resumed.lost
     assert resumed.notices == ()
     state = checkpoint.models["m"]
     assert world.conserved(state)
-    assert state.idle_exclusions == 0
-    return world.facts(state), state.offsets
+    assert state.idle_exclusions == state.labels.idle_exclusions == 0
+    return label_world.facts(state), {**state.offsets, **{f"labels {p}": offset for p, offset in state.labels.offsets.items()}}
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +100,7 @@ def uninterrupted(broker, log_topic, tmp_path_factory):
     assert run(write_config(folder, broker.bootstrap, log_topic)) == 0
     facts, offsets = final_facts(folder)
     assert min(offsets.values()) > 400, "the whole log was read"
+    assert facts["rows"][0], "predictions still wait for labels at the end, so what waits is compared too"
     assert any(facts["1 open"]), "panes are still open at the end, so their counts are compared too"
     return facts
 
@@ -117,7 +128,8 @@ def test_kills_one_after_another_change_nothing(broker, log_topic, uninterrupted
 
 
 def final_facts_or_nothing(folder: Path):
-    checkpoint = Checkpoint(Store(folder / "state", 3), {"m": world.fresh(load_config(folder / "config.yaml").models[0])})
-    checkpoint.resume()
+    checkpoint = Checkpoint(Store(folder / "state", 3), {"m": loaded(folder)})
+    assert checkpoint.resume().notices == ()
     checkpoint.store.close()
-    return world.facts(checkpoint.models["m"]), checkpoint.models["m"].offsets
+    model = checkpoint.models["m"]
+    return label_world.facts(model), {**model.offsets, **model.labels.offsets}

@@ -6,18 +6,23 @@ import itertools
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 from kafka import KafkaConsumer, TopicPartition
 
 from monitor.demo.broker import embedded_broker
+from monitor.demo.events import Event
 from monitor.demo.produce import CHUNK_ROWS, PARTITIONS, committed_records, create_topics, produce, wait_until_read
 
 pytestmark = pytest.mark.broker
 
 TOPICS = (f"topic-{number}" for number in itertools.count())
+
+
+def to(topic: str, events: Iterable[Event]) -> Iterator[tuple[str, Event]]:
+    return ((topic, event) for event in events)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +76,7 @@ def test_a_broker_ends_when_what_it_serves_fails(tmp_path: Path) -> None:
 def test_everything_arrives_once_in_order_with_the_time_of_sending(embedded: str, own_topic: str) -> None:
     sent = messages(5_000)
     before = int(time.time() * 1000)
-    assert produce(embedded, own_topic, iter(sent), lambda: len(sent)) == len(sent)
+    assert produce(embedded, to(own_topic, iter(sent)), lambda: len(sent)) == len(sent)
     after = int(time.time() * 1000)
     consumer = KafkaConsumer(bootstrap_servers=embedded)
     try:
@@ -97,8 +102,7 @@ def test_the_producer_is_never_further_ahead_than_allowed(embedded: str, own_top
 
     produce(
         embedded,
-        own_topic,
-        sent,
+        to(own_topic, sent),
         reads_a_thousand_each_time,
         lambda so_far, got: ahead.append(so_far - got),
         max_unread_bytes=100 * allowed_records,
@@ -114,12 +118,12 @@ def test_a_reader_that_stands_still_is_reported(embedded: str) -> None:
 
 def test_a_record_that_the_client_refuses_is_an_error(embedded: str, own_topic: str) -> None:
     with pytest.raises(Exception, match=r"(?i)larger than"):
-        produce(embedded, own_topic, [(b"key", b"." * 5_000_000)], lambda: 1)
+        produce(embedded, to(own_topic, [(b"key", b"." * 5_000_000)]), lambda: 1)
 
 
 def test_committed_records_are_what_the_group_has_committed(embedded: str, own_topic: str) -> None:
     sent = messages(1_000)
-    produce(embedded, own_topic, sent, lambda: len(sent))
+    produce(embedded, to(own_topic, sent), lambda: len(sent))
     consumer = KafkaConsumer(bootstrap_servers=embedded, group_id="readers", enable_auto_commit=False)
     try:
         with committed_records(embedded, own_topic, "readers") as committed:
@@ -134,7 +138,7 @@ def test_committed_records_are_what_the_group_has_committed(embedded: str, own_t
 
 def test_nothing_keeps_running(embedded: str, own_topic: str) -> None:
     threads = threading.active_count()
-    produce(embedded, own_topic, messages(10), lambda: 10)
+    produce(embedded, to(own_topic, messages(10)), lambda: 10)
     with committed_records(embedded, own_topic, "nobody"):
         pass
     assert threading.active_count() == threads

@@ -11,7 +11,7 @@ import pytest
 
 from monitor.config import Config, load_config
 from monitor.config.path import parse_path
-from monitor.demo.events import events, split, write_ndjson
+from monitor.demo.events import LABELS, PREDICTIONS, events, in_time, label_events, split, write_training
 from monitor.demo.flights import CATEGORICAL, NUMERIC, Flights
 from monitor.demo.model import Model, score
 
@@ -45,7 +45,7 @@ def test_an_event_holds_exactly_what_the_model_saw(training: Flights, model: Mod
 
 def test_the_training_file_has_a_line_for_each_flight_of_january_and_february(tmp_path: Path, training: Flights, model: Model) -> None:
     file = tmp_path / "training.ndjson"
-    assert write_ndjson(file, training, score(model, training)) == len(training)
+    assert write_training(file, training, score(model, training)) == len(training)
     lines = file.read_bytes().splitlines()
     assert [json.loads(line)["id"] for line in lines] == training.ids.tolist()
 
@@ -91,3 +91,32 @@ def test_every_segment_of_the_year_fits_under_the_cap(config: Config, flights: F
 def test_production_begins_where_training_ends(flights: Flights) -> None:
     training, production = split(flights)
     assert training.time_ms.max() < production.time_ms.min()
+
+
+def test_a_label_comes_at_the_arrival_and_only_for_a_flight_that_arrived(training: Flights) -> None:
+    some = training.where(training.time_ms < training.time_ms[3_000])
+    found = [(time_ms, key.decode(), json.loads(value)) for time_ms, key, value in label_events(some)]
+    late = {id_: int(delay > 15) for id_, delay in zip(some.ids.tolist(), some.arrival_delay_minutes.tolist(), strict=True)}
+    assert {id_ for _, id_, _ in found} == {str(id_) for id_ in some.ids[~np.isnan(some.arrival_delay_minutes)]}
+    assert [time_ms for time_ms, _, _ in found] == sorted(time_ms for time_ms, _, _ in found)
+    for time_ms, id_, event in found:
+        assert event == {"prediction_id": id_, "ts": time_ms, "label": late[id_]}
+
+
+def test_predictions_and_labels_are_one_sequence_in_time(training: Flights, model: Model) -> None:
+    some = training.where(training.time_ms < training.time_ms[2_000])
+    merged = list(in_time(events(some, score(model, some)), some.time_ms.tolist(), label_events(some)))
+    times = [json.loads(value)["ts"] for _, (_, value) in merged]
+    assert times == sorted(times)
+    assert sum(topic == PREDICTIONS for topic, _ in merged) == len(some)
+    assert sum(topic == LABELS for topic, _ in merged) == (some.arrival_ms >= 0).sum()
+
+
+def test_the_training_file_holds_outcomes_where_there_were_any(tmp_path: Path, training: Flights, model: Model) -> None:
+    file = tmp_path / "training.ndjson"
+    write_training(file, training, score(model, training))
+    lines = [json.loads(line) for line in file.read_bytes().splitlines()]
+    known = training.arrival_ms >= 0
+    assert [line["label_ts"] for line in lines] == [int(ms) if k else None for ms, k in zip(training.arrival_ms, known, strict=True)]
+    assert sum(line["label"] is None for line in lines) == (~known).sum()
+    assert sum(line["label"] or 0 for line in lines) == (training.arrival_delay_minutes[known] > 15).sum()

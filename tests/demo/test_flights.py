@@ -138,3 +138,23 @@ def test_the_weather_record_ends_before_the_year_does(flights: Flights, tables: 
     after = flights.time_ms >= last + 2 * HOUR_MS
     assert after.sum() > 700
     assert all(np.isnan(flights.numeric[name][after]).all() for name in WEATHER)
+
+
+def test_an_outcome_is_known_at_the_instant_of_arrival(flights: Flights, tables: Tables) -> None:
+    """The record gives the arrival on the destination's clock; read on that clock, the instant says the same."""
+    raw = tables.flights
+    ids = [
+        f"{y}-{m:02}-{d:02}-{c}{n}-{o}"
+        for y, m, d, c, n, o in zip(raw.year, raw.month, raw.day, raw.carrier, raw.flight, raw.origin, strict=True)
+    ]
+    clock = pd.Series(raw.arr_time.to_numpy(), index=ids)[flights.ids].to_numpy()
+    known = flights.arrival_ms >= 0
+    assert known.sum() == len(flights) - 8_255 - 1_175
+    zones = tables.airports.set_index("faa").tzone
+    for name in ("America/New_York", "America/Chicago", "America/Los_Angeles", "Pacific/Honolulu"):
+        there = known & (pd.Series(flights.categorical["destination"]).map(zones) == name).to_numpy()
+        local = pd.to_datetime(flights.arrival_ms[there], unit="ms", utc=True).tz_convert(name)
+        said = clock[there] % 2400  # midnight is written as 2400
+        assert (local.hour * 100 + local.minute == said).mean() > 0.9999
+    hours = (flights.arrival_ms - flights.time_ms)[known] / HOUR_MS
+    assert 0 < hours.min() < hours.max() < 36

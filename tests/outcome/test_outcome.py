@@ -64,11 +64,11 @@ def test_binary_outcomes_equal_sums_over_the_rows() -> None:
     rows = rows_of(BINARY, scores, predicted, number)
     lag = random.integers(-HOUR, 30 * 24 * HOUR, n)
     outcomes = Outcomes(rows, np.full(n, 10**12), 10**12 + lag, truth, np.full(n, np.nan))
-    segments, places = combinations.segments_of([(), ("country",)], {"country=FR", "country=DE"})
+    segments, places = combinations.segments([(), ("country",)], np.bincount(number, minlength=3), {"country=FR"}, 5)
     counts = counted(BINARY, outcomes, segments, places)
 
-    assert segments == ("ALL", "country=DE", "country=FR", "country=__other__")
-    for place, chosen in ((0, np.full(n, True)), (1, country == 1), (2, country == 0), (3, np.full(n, False))):
+    assert segments == ("ALL", "country=DE", "country=FR")
+    for place, chosen in ((0, np.full(n, True)), (1, country == 1), (2, country == 0)):
         assert counts.labelled[place] == counts.predicted_rows[place] == chosen.sum()
         for p in range(2):
             for t in range(2):
@@ -175,13 +175,26 @@ def test_combinations_beyond_the_limit_share_one_and_are_counted() -> None:
     assert combinations.number(segments, names).tolist() == [1, 2, 1, 0, 0]
     assert combinations.folded == 2
     assert combinations.values == [("__other__", "__other__"), ("x", "1"), ("y", "2")]
-    keys, places = combinations.segments_of([(), ("a",), ("a", "b")], {"a=x", "a=x,b=1"})
-    named = [[keys[place] for place in row] for row in places]
+
+
+def test_segments_with_a_place_come_first_then_the_largest_and_the_rest_is_other():
+    combinations = Combinations(("a", "b"), 10)
+    combinations.number(np.array([[0, 0], [1, 0], [2, 1]], np.int32), [["x", "y", "z"], ["1", "2"]])
+    rows = np.array([0, 1, 5, 9])
+    keys, places = combinations.segments([(), ("a",), ("a", "b")], rows, {"a=x"}, 2)
+    named = [[keys[place] for place in row[1:]] for row in places]
     assert named == [
         ["ALL", "ALL", "ALL"],
-        ["a=__other__", "a=x", "a=__other__"],
-        ["a=__other__,b=__other__", "a=x,b=1", "a=__other__,b=__other__"],
+        ["a=x", "a=__other__", "a=z"],
+        ["a=__other__,b=__other__", "a=__other__,b=__other__", "a=__other__,b=__other__"],
     ]
+    assert keys == ("ALL", "a=__other__", "a=__other__,b=__other__", "a=x", "a=z")
+
+
+def test_a_segment_without_rows_is_not_shown():
+    combinations = Combinations(("a",), 10)
+    combinations.number(np.array([[0], [1]], np.int32), [["x", "y"]])
+    assert combinations.segments([(), ("a",)], np.array([0, 0, 4]), {"a=x"}, 5)[0] == ("ALL", "a=y")
 
 
 def test_combinations_without_columns_are_one() -> None:

@@ -1,0 +1,151 @@
+"""The join of a model as small values and blobs, and back.
+
+Panes of outcomes that have not changed for a while are kept under the hash of their bytes and only named by later commits; those that
+labels still restate are written anew each time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.join.inbox import LabelRows
+from monitor.join.state import LABEL_COLUMNS, LabelEntry, LabelState
+from monitor.outcome.layout import OutcomeLayout
+from monitor.outcome.sparse import unpack_sparse
+
+_SETTLED = 16  # commits without a change, then a pane is likely to stay as it is
+
+
+@dataclass(eq=False)
+class SavedLabels:
+    """Parts of a commit."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    now: dict[str, bytes] = field(default_factory=dict)  # replaced by every commit
+    kept: dict[str, bytes] = field(default_factory=dict)  # those not in ``written``
+    named: set[str] = field(default_factory=set)  # all kept ones
+    files: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+
+_COUNTERS = ("offsets_lost", "idle_exclusions", "predictions", "labelled_rows", "expired", "evicted", "records_evicted", "revisions")
+
+
+def save_labels(model: str, labels: LabelState, written: set[str]) -> SavedLabels:
+    """Everything about the labels of a model. Raises ``StateError`` when files of rows cannot be written."""
+    saved, prefix = SavedLabels(), f"{model}/labels"
+    saved.values = {
+        "topic": labels.config.topic,
+        "pane_ms": [labels.clock.pane_ms, labels.config.pane_ms],
+        "columns": list(labels.combinations.columns),
+        "offsets": {str(partition): offset for partition, offset in labels.offsets.items()},
+        "newest_ms": {str(partition): ms for partition, ms in labels.clock.newest_ms.items()},
+        "idle": sorted(labels.clock.idle),
+        "applied_pane": labels.applied_pane,
+        "ledger": labels.ledger.tolist(),
+        **{name: getattr(labels, name) for name in _COUNTERS},
+        "version_names": labels.version_names,
+        "label_versions": labels.label_versions,
+        "annotators": [[number, name] for number, name in labels.annotators.items()],
+        "combinations_folded": labels.combinations.folded,
+        "labelled": [[bucket, rows] for bucket, rows in sorted(labels.labelled.items())],
+        "inbox": [],
+        "outcomes": {},
+    }
+    saved.now[f"{prefix}/combinations"] = msgspec.msgpack.encode(labels.combinations.values)
+    for partition, parts in labels.inbox.waiting.items():
+        for index, (arrived, rows) in enumerate(parts):
+            saved.values["inbox"].append([partition, index])
+            saved.now[f"{prefix}/inbox/{partition}/{index}"] = _pack_rows(arrived, rows)
+    for version, counted in labels.versions.items():
+        panes = []
+        for view, of_view in counted.views.items():
+            for number, (data, times) in of_view.packed().items():
+                name = f"{prefix}/outcome/{version}/{view}/{number}"
+                if times > _SETTLED:
+                    name = f"{prefix}/settled/{hashlib.sha256(data).hexdigest()[:32]}"
+                    saved.named.add(name)
+                    if name not in written:
+                        saved.kept[name] = data
+                else:
+                    saved.now[name] = data
+                panes.append([view, number, name])
+        ends = {view: [of_view.end_pane, of_view.too_old] for view, of_view in counted.views.items()}
+        saved.values["outcomes"][version] = {"layout": _fingerprint(counted.layout), "panes": panes, "ends": ends}
+    for kind, runs in (("pending", labels.pending), ("records", labels.records)):
+        flushed = runs.flush()
+        saved.values[kind] = flushed.values
+        saved.kept.update(flushed.blobs)
+        saved.named |= flushed.named
+        saved.files.update(flushed.files)
+    return saved
+
+
+def load_labels(labels: LabelState, model: str, values: Mapping[str, Any], blobs: Mapping[str, bytes]) -> None:
+    """Bring a new join to where ``save_labels`` was. Raises ``ValueError`` or ``KeyError`` where the saved one cannot go on."""
+    prefix = f"{model}/labels"
+    if values["topic"] != labels.config.topic:
+        raise ValueError(f"labels.topic was {values['topic']} and is {labels.config.topic}: offsets of one mean nothing in the other")
+    panes = [labels.clock.pane_ms, labels.config.pane_ms]
+    if values["pane_ms"] != panes:
+        raise ValueError(f"panes of labels were {values['pane_ms']} ms and are {panes} ms wide: one cannot be added to the other")
+    if values["columns"] != list(labels.combinations.columns):
+        raise ValueError("segments.columns changed: predictions that wait for labels have no value for the new ones")
+    labels.offsets = {int(partition): offset for partition, offset in values["offsets"].items()}
+    labels.clock.newest_ms = {int(partition): ms for partition, ms in values["newest_ms"].items()}
+    labels.clock.idle = set(values["idle"])
+    labels.applied_pane = values["applied_pane"]
+    ledger = values["ledger"]
+    labels.ledger = np.array([*ledger, *[0] * (LABEL_COLUMNS - len(ledger))], np.int64)
+    for name in _COUNTERS:
+        setattr(labels, name, values[name])
+    labels.version_names, labels.label_versions = list(values["version_names"]), list(values["label_versions"])
+    labels.annotators = dict(values["annotators"])
+    labels.combinations.restore(msgspec.msgpack.decode(blobs[f"{prefix}/combinations"], type=list[tuple[str, ...]]))
+    labels.combinations.folded = values["combinations_folded"]
+    labels.labelled = dict(values["labelled"])
+    for partition, index in values["inbox"]:
+        labels.inbox.put(partition, *_unpack_rows(blobs[f"{prefix}/inbox/{partition}/{index}"]))
+    for version, part in values["outcomes"].items():
+        counted = labels.outcomes_of(version)
+        if part["layout"] != _fingerprint(counted.layout):
+            continue  # the score has other bins now: its outcomes start anew
+        for view, (end_pane, too_old) in part["ends"].items():
+            counted.views[view].end_pane, counted.views[view].too_old = end_pane, too_old
+        for view, number, name in part["panes"]:
+            counted.views[view].panes[number] = unpack_sparse(blobs[name])
+    labels.pending.restore(values["pending"], blobs)
+    labels.records.restore(values["records"], blobs)
+
+
+def conserved(labels: LabelState) -> bool:
+    """Whether every label message is accounted for."""
+    return int(labels.ledger[LabelEntry.MESSAGES]) == int(labels.ledger[1:].sum()) + labels.waiting
+
+
+def _fingerprint(layout: OutcomeLayout) -> str:
+    content = [layout.task, layout.classes, layout.score.fingerprint, layout.scale, layout.kpi_max, layout.cells]
+    return hashlib.sha256(msgspec.json.encode(content)).hexdigest()
+
+
+def _pack_rows(arrived: NDArray[np.int64], rows: LabelRows) -> bytes:
+    stream = io.BytesIO()
+    for array in (arrived, *(getattr(rows, column.name) for column in fields(LabelRows))):
+        # Rows without fields cannot be written: only how many there are matters.
+        np.save(stream, np.zeros(len(array), "u1") if array.dtype.names == () else array, allow_pickle=False)
+    return stream.getvalue()
+
+
+def _unpack_rows(data: bytes) -> tuple[NDArray[np.int64], LabelRows]:
+    stream = io.BytesIO(data)
+    arrays = [np.load(stream, allow_pickle=False) for _ in range(1 + len(fields(LabelRows)))]
+    if arrays[-1].dtype.names is None:
+        arrays[-1] = np.zeros(len(arrays[-1]), np.dtype([]))
+    return arrays[0], LabelRows(*arrays[1:])

@@ -1,0 +1,214 @@
+"""The join, step by step in event time.
+
+    predictions ──────▶ pending (by id) ───────────┐
+                                                   ▼
+    labels ─▶ late? ─▶ inbox ─▶ pane by pane ─▶ match ─▶ outcomes, retracted and restated
+                                                   ▲
+                                    records (labels by id)
+
+A label waits in the inbox until every label partition has got past its arrival pane and all predictions that it may reach have
+been read. So a label is matched, late or an orphan at once and for good, and what is counted does not depend on how the
+two topics were interleaved. At each pane predictions and records that nothing can reach any more are dropped by whole buckets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.batch import Labels
+from monitor.clock import EventClock
+from monitor.join.inbox import LabelRows
+from monitor.join.match import Matched, Predictions, match
+from monitor.join.record import Records, Source
+from monitor.join.rows import label_rows
+from monitor.join.state import LabelEntry, LabelState
+from monitor.outcome.cells import Outcomes, outcome_codes, prediction_codes
+
+Int64 = NDArray[np.int64]
+
+NO_LIMIT = 1 << 62  # a pane after all others
+
+
+def add_predictions(state: LabelState, version: str, ids: NDArray[np.uint64], time_ms: Int64, rows: NDArray[np.void]) -> None:
+    """Count predictions of one model version and, unless labels carry theirs, keep them for their labels. ``rows`` of ``row_dtype``."""
+    outcomes = state.outcomes_of(version)
+    codes = prediction_codes(outcomes.layout, rows)
+    outcomes.by_prediction.add(time_ms // state.config.pane_ms, codes, np.ones(len(codes), np.int64))
+    if state.config.prediction is None:
+        _keep(state, ids, time_ms, rows)
+
+
+def _keep(state: LabelState, ids: NDArray[np.uint64], time_ms: Int64, rows: NDArray[np.void]) -> None:
+    state.predictions += len(rows)
+    for bucket, dropped in state.pending.put(ids, time_ms, rows):
+        state.evicted += dropped
+        state.labelled.pop(bucket, None)
+
+
+def arrive(state: LabelState, labels: Labels) -> None:
+    """Take labels in: enter the ledger, and wait."""
+    arrivals = state.clock.arrive(labels.time_ms, labels.spans)
+    state.ledger[LabelEntry.MESSAGES] += labels.messages
+    state.ledger[LabelEntry.TOMBSTONES] += labels.tombstones
+    state.ledger[LabelEntry.LATE_ARRIVAL] += np.count_nonzero(arrivals.late)
+    state.ledger[len(LabelEntry) :] += labels.rejected
+    rows = label_rows(state, labels)
+    arrived = arrivals.newest_ms // state.clock.pane_ms
+    for span in labels.spans:
+        state.offsets[span.partition] = span.next_offset
+        kept = np.arange(span.start, span.stop)[~arrivals.late[span.start : span.stop]]
+        state.inbox.put(span.partition, arrived[kept], rows.where(kept))
+
+
+def arrived_pane(clock: EventClock) -> int | None:
+    """Labels that arrive from now on do so in this pane or after it; None while a partition that is not idle has sent nothing yet.
+
+    While all are idle labels hold nothing up.
+    """
+    active = clock.owned - clock.idle
+    if not clock.owned or any(partition not in clock.newest_ms for partition in active):
+        return None
+    if not active:
+        return NO_LIMIT
+    return min(clock.newest_ms[partition] for partition in active) // clock.pane_ms
+
+
+def apply_until(state: LabelState, end_pane: int) -> Iterator[int]:
+    """Apply labels that arrived before ``end_pane``, pane by pane; yields the end of each pane of which something was applied,
+    and each end of a pane of outcomes, for judging there."""
+    per_outcome_pane = state.config.pane_ms // state.clock.pane_ms
+    if state.applied_pane is None:
+        first = state.inbox.first_pane()
+        if first is None and not state.clock.owned <= state.clock.idle:
+            return  # it begins with the first label
+        if first is not None and first >= end_pane:
+            return
+        state.applied_pane = end_pane if first is None else first
+    while state.applied_pane < end_pane:
+        pane = state.applied_pane
+        labels = state.inbox.take(pane)
+        if labels is not None:
+            _apply(state, labels)
+        state.applied_pane = pane + 1
+        if state.applied_pane % per_outcome_pane == 0:
+            _expire(state, state.applied_pane * state.clock.pane_ms)
+            yield state.applied_pane
+        else:  # on to the next pane with labels, or the next end of a pane of outcomes
+            first = state.inbox.first_pane()
+            boundary = (pane // per_outcome_pane + 1) * per_outcome_pane - 1
+            state.applied_pane = min(end_pane, boundary, end_pane if first is None else max(first, state.applied_pane))
+
+
+def _apply(state: LabelState, labels: LabelRows) -> None:
+    """Match labels with predictions, and let the counts follow."""
+    ids, subject = _distinct(labels.ids)
+    predictions = _predictions(state, ids)
+    if state.config.prediction is not None:
+        predictions = _take_carried(state, ids, subject, labels, predictions)
+    which, time_ms, rows = state.records.find(ids)
+    old = Records(which, time_ms, rows)
+    new = Records(subject, labels.time_ms, labels.rows)
+    matched = match(
+        predictions.first_of_each(),
+        old,
+        new,
+        state.ranks,
+        horizon_ms=state.config.horizon_ms,
+        early_ms=state.config.early_allowance_ms,
+        consensus=state.config.consensus,
+    )
+    stored = labels.where(matched.store)
+    state.records_evicted += sum(dropped for _, dropped in state.records.put(stored.ids, stored.time_ms, stored.rows))
+    for entry, count in (
+        (LabelEntry.MATCHED, matched.kinds.matched),
+        (LabelEntry.VOTE, matched.kinds.vote),
+        (LabelEntry.REVISED, matched.kinds.revised),
+        (LabelEntry.DUPLICATE, matched.kinds.duplicate),
+        (LabelEntry.LATE, matched.late),
+        (LabelEntry.ORPHAN, matched.orphan),
+    ):
+        state.ledger[entry] += count
+    _count(state, matched)
+
+
+def _count(state: LabelState, matched: Matched) -> None:
+    state.revisions += matched.revisions
+    state.labelled_rows += len(matched.first_labelled_ms)
+    buckets, counts = np.unique(matched.first_labelled_ms // state.pending.bucket_ms, return_counts=True)
+    for bucket, count in zip(buckets.tolist(), counts.tolist(), strict=True):
+        state.labelled[bucket] = state.labelled.get(bucket, 0) + count
+    for outcomes, source, sign in (
+        (matched.retracted, matched.retracted_source, -1),
+        (matched.restated, matched.restated_source, 1),
+    ):
+        for number in np.unique(outcomes.rows["version"]).tolist():
+            of_version = outcomes.rows["version"] == number
+            for kind in Source:
+                chosen = np.flatnonzero(of_version & (source == kind))
+                if len(chosen):
+                    _add(state, state.version_names[number], kind, _some(outcomes, chosen), sign)
+
+
+def _add(state: LabelState, version: str, source: Source, outcomes: Outcomes, sign: int) -> None:
+    counted, pane_ms = state.outcomes_of(version), state.config.pane_ms
+    codes, weights, row = outcome_codes(counted.layout, outcomes)
+    by_label = {Source.ORGANIC: counted.by_label, Source.AUDIT: counted.audited, Source.REVIEW: counted.reviewed}[source]
+    by_label.add((outcomes.label_ms // pane_ms)[row], codes, sign * weights)
+    if source is Source.ORGANIC:
+        counted.by_prediction.add((outcomes.prediction_ms // pane_ms)[row], codes, sign * weights)
+
+
+def _some(outcomes: Outcomes, chosen: NDArray[np.intp]) -> Outcomes:
+    return Outcomes(
+        outcomes.rows[chosen], outcomes.prediction_ms[chosen], outcomes.label_ms[chosen], outcomes.value[chosen], outcomes.kpi[chosen]
+    )
+
+
+def _predictions(state: LabelState, ids: NDArray[np.uint64]) -> Predictions:
+    which, time_ms, rows = state.pending.find(ids)
+    return Predictions(which, time_ms, rows)
+
+
+def _take_carried(
+    state: LabelState, ids: NDArray[np.uint64], subject: NDArray[np.intp], labels: LabelRows, predictions: Predictions
+) -> Predictions:
+    """Keep the predictions that labels carry, one per (id, version), so that a later revision finds what it restates."""
+    come = Predictions(subject, labels.carried_ms, labels.carried).first_of_each()
+    known = set(zip(predictions.subject.tolist(), predictions.rows["version"].tolist(), strict=True))
+    new = np.array([pair not in known for pair in zip(come.subject.tolist(), come.rows["version"].tolist(), strict=True)], np.bool_)
+    if not new.any():
+        return predictions
+    _keep(state, ids[come.subject[new]], come.time_ms[new], come.rows[new])
+    return Predictions(
+        np.concatenate([predictions.subject, come.subject[new]]),
+        np.concatenate([predictions.time_ms, come.time_ms[new]]),
+        np.concatenate([predictions.rows, come.rows[new]]),
+    )
+
+
+def _expire(state: LabelState, now_ms: int) -> None:
+    """Drop what no label that is still to come can reach: one that is not late is newer than ``now_ms`` less the lateness."""
+    config = state.config
+    oldest_ms = now_ms - config.lateness_ms - config.horizon_ms
+    for bucket, dropped in state.pending.drop_before(oldest_ms):
+        state.expired += dropped - state.labelled.pop(bucket, 0)
+    state.records.drop_before(oldest_ms - config.early_allowance_ms)
+    for version, outcomes in list(state.versions.items()):
+        for panes in outcomes.views.values():
+            panes.move_to(now_ms // config.pane_ms)
+        if not any(panes.panes for panes in outcomes.views.values()):
+            del state.versions[version]
+
+
+def _distinct(ids: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], NDArray[np.intp]]:
+    """Distinct ids, and the number of each row's."""
+    order = np.lexsort([ids[:, 1], ids[:, 0]])
+    ordered = ids[order]
+    first = np.ones(len(ids), np.bool_)
+    first[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
+    number = np.empty(len(ids), np.intp)
+    number[order] = np.cumsum(first) - 1
+    return ordered[first], number

@@ -1,0 +1,109 @@
+"""What the join of one model remembers: where it is in the log and in event time, what waits, and what was counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.batch import RejectReason
+from monitor.clock import EventClock
+from monitor.join.inbox import Inbox
+from monitor.join.record import version_order
+from monitor.join.runs import Runs
+from monitor.outcome.combination import Combinations
+from monitor.outcome.layout import OutcomeLayout
+from monitor.outcome.panes import OutcomePanes
+
+if TYPE_CHECKING:
+    from monitor.config.labels import Labels
+
+
+class LabelEntry(IntEnum):
+    """Columns of the labels' ledger. MESSAGES is the sum of all others, rejected ones and those that wait included."""
+
+    MESSAGES = 0
+    TOMBSTONES = 1
+    MATCHED = 2  # the first label of a prediction
+    REVISED = 3  # another value or version of a known annotator
+    VOTE = 4  # the first of a further annotator
+    DUPLICATE = 5  # the same once more
+    LATE = 6  # later than the horizon after its prediction
+    LATE_ARRIVAL = 7  # behind its own partition by more than the labels' lateness
+    ORPHAN = 8  # no prediction of its id
+
+
+LABEL_COLUMNS = len(LabelEntry) + len(RejectReason)
+
+
+@dataclass(eq=False)
+class VersionOutcomes:
+    """Counts of one model version, by pane of the prediction and by pane of the label; chosen labels apart."""
+
+    layout: OutcomeLayout
+    by_prediction: OutcomePanes  # all predictions, and those with an organic label; restated as labels come
+    by_label: OutcomePanes  # organic labels
+    audited: OutcomePanes  # by pane of the label
+    reviewed: OutcomePanes
+
+    @staticmethod
+    def empty(layout: OutcomeLayout, kept: int) -> VersionOutcomes:
+        """Before the first row."""
+        return VersionOutcomes(layout, *(OutcomePanes(kept) for _ in range(4)))
+
+    @property
+    def views(self) -> dict[str, OutcomePanes]:
+        """The panes by name."""
+        return {"prediction": self.by_prediction, "label": self.by_label, "audit": self.audited, "review": self.reviewed}
+
+
+@dataclass(eq=False)
+class LabelState:
+    """The join of one model. ``pending`` are predictions by id, ``records`` labels by id."""
+
+    config: Labels
+    clock: EventClock
+    pending: Runs
+    records: Runs
+    combinations: Combinations
+    offsets: dict[int, int] = field(default_factory=dict)
+    ledger: NDArray[np.int64] = field(default_factory=lambda: np.zeros(LABEL_COLUMNS, np.int64))
+    complete: bool = True
+    offsets_lost: int = 0
+    idle_exclusions: int = 0
+    inbox: Inbox = field(default_factory=Inbox)
+    applied_pane: int | None = None  # labels that arrived in panes below this one are applied
+    layouts: dict[str, OutcomeLayout] = field(default_factory=dict)  # of versions that have a reference
+    fallback: OutcomeLayout = field(default_factory=lambda: OutcomeLayout("binary", ("0", "1")))  # of those without
+    keeps_probabilities: bool = False
+    versions: dict[str, VersionOutcomes] = field(default_factory=dict)
+    annotators: dict[int, str] = field(default_factory=dict)  # hash -> name
+    version_names: list[str] = field(default_factory=list)  # numbers in pending rows
+    label_versions: list[str] = field(default_factory=list)  # numbers in records
+    labelled: dict[int, int] = field(default_factory=dict)  # bucket of ``pending`` -> predictions that have a label
+    predictions: int = 0  # rows that entered ``pending``
+    labelled_rows: int = 0  # of these, that got a label
+    expired: int = 0  # never labelled within the horizon
+    evicted: int = 0  # forgotten before the horizon, for want of room
+    records_evicted: int = 0  # labels forgotten before the horizon, for want of room
+    revisions: int = 0  # labels of predictions that were restated
+
+    def outcomes_of(self, version: str) -> VersionOutcomes:
+        """Counts of a version, made when it is first met."""
+        if version not in self.versions:
+            layout = self.layouts.get(version, self.fallback)
+            self.versions[version] = VersionOutcomes.empty(layout, self.config.window_ms // self.config.pane_ms)
+        return self.versions[version]
+
+    @property
+    def waiting(self) -> int:
+        """Labels that wait for their turn."""
+        return self.inbox.rows
+
+    @property
+    def ranks(self) -> NDArray[np.int64]:
+        """[label versions] the order in which versions supersede each other."""
+        return version_order(self.label_versions)

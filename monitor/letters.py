@@ -1,0 +1,74 @@
+"""Dead letters: messages that cannot be used, kept in a topic with the reason and where they came from."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from monitor import events
+from monitor.batch import Rejection
+from monitor.config.source import SourceConfig
+from monitor.errors import SinkError
+from monitor.sink import Sink, open_sink
+from monitor.stream import Stream
+from monitor.telemetry import Telemetry, reason_of
+
+_FLUSH_MS = 5_000
+
+
+@dataclass(eq=False)
+class DeadLetters:
+    """Counts rejections, and sends them where a topic is configured. The producer is opened for the first of them."""
+
+    source: SourceConfig
+    telemetry: Telemetry
+    sink: Sink | None = None
+    unconfirmed: Counter[str] = field(default_factory=Counter)  # by model
+
+    def reject(self, stream: Stream, rejections: Sequence[Rejection]) -> None:
+        """Tell of messages that yielded no row, one event a reason, and send them."""
+        name = stream.model.config.name
+        for reason in sorted({rejection.reason for rejection in rejections}):
+            alike = [rejection for rejection in rejections if rejection.reason == reason]
+            example = f"{alike[0].topic}/{alike[0].partition}@{alike[0].offset}"
+            self.telemetry.emit(events.MessagesRejected(name, reason.label, len(alike), example))
+        topic = stream.dead_letter_topic
+        if topic is None or not rejections:
+            return
+        if self.sink is None:
+            self.sink = open_sink(self.source)
+        self.unconfirmed[name] += len(rejections)
+        for rejection in rejections:
+            self.sink.send(topic, rejection.key, rejection.value, dead_letter_headers(rejection))
+
+    def deliver(self) -> None:
+        """Return once everything sent is acknowledged. Raises ``SinkError``; then it is tried again by the next call."""
+        if self.sink is None:
+            return
+        try:
+            self.sink.flush(_FLUSH_MS)
+        except SinkError as error:
+            for name, letters in self.unconfirmed.items():
+                self.telemetry.emit(events.DeadLettersFailed(name, letters, reason_of(error)))
+            raise
+        for name, letters in self.unconfirmed.items():
+            self.telemetry.emit(events.DeadLettersDelivered(name, letters))
+        self.unconfirmed.clear()
+
+    def close(self) -> None:
+        """Close the producer, if there is one."""
+        if self.sink is not None:
+            self.sink.close()
+
+
+def dead_letter_headers(rejection: Rejection) -> list[tuple[str, bytes]]:
+    """Why and where from, for whoever reads the dead-letter topic."""
+    texts = {
+        "driftgauge-reason": rejection.reason.label,
+        "driftgauge-detail": rejection.detail,
+        "driftgauge-topic": rejection.topic,
+        "driftgauge-partition": str(rejection.partition),
+        "driftgauge-offset": str(rejection.offset),
+    }
+    return [(name, text.encode()) for name, text in texts.items()]

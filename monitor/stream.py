@@ -1,0 +1,74 @@
+"""The topics of a model as they are read: its predictions, and its labels where it has any."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from monitor.clock import EventClock
+from monitor.join.join import arrived_pane
+from monitor.join.state import LabelState
+from monitor.labels import LabelsIdle, LabelsOwned
+from monitor.pipeline import Idle, Owned, Step
+from monitor.state import ModelState, open_bytes
+
+
+@dataclass(frozen=True, eq=False)
+class Stream:
+    """One topic. Offsets, clock and what was left out belong to the model's state, or to that of its labels."""
+
+    topic: str
+    model: ModelState
+    labels: LabelState | None = None  # None: the topic of the predictions
+
+    @property
+    def reading(self) -> ModelState | LabelState:
+        """The state that goes with the topic's offsets."""
+        return self.model if self.labels is None else self.labels
+
+    @property
+    def clock(self) -> EventClock:
+        """Event time of its partitions."""
+        return self.reading.clock
+
+    @property
+    def idle_after_ms(self) -> int:
+        """Wall time of silence after which a partition no longer holds the others up."""
+        return self.model.config.windows.idle_after_ms if self.labels is None else self.labels.config.idle_after_ms
+
+    @property
+    def dead_letter_topic(self) -> str | None:
+        """Where its messages that cannot be used go."""
+        return self.model.config.predictions.dead_letter_topic if self.labels is None else self.labels.config.dead_letter_topic
+
+    def idle(self, partition: int) -> Step:
+        """The step that says so."""
+        return Idle(partition) if self.labels is None else LabelsIdle(partition)
+
+    def owned(self, partitions: frozenset[int], complete: bool) -> Step:
+        """The step that says which partitions are read here."""
+        return Owned(partitions, complete) if self.labels is None else LabelsOwned(partitions, complete)
+
+    def ahead(self) -> set[int]:
+        """Partitions to pause, so that what waits for the slowest stays within its bounds."""
+        windows = self.model.config.windows
+        if self.labels is None:
+            full = open_bytes(self.model) > windows.max_open_mb << 20
+            return self.clock.ahead(1 if full else windows.max_open_panes)
+        if self.labels.inbox.rows <= self.labels.config.max_inbox_rows:
+            return set()
+        reached = arrived_pane(self.clock)
+        if reached is not None and (self.labels.applied_pane or 0) < reached:
+            return set(self.clock.owned)  # what waits waits for predictions
+        active = (self.clock.owned - self.clock.idle) & self.clock.newest_ms.keys()
+        return {p for p in active if reached is None or self.clock.newest_ms[p] // self.clock.pane_ms > reached}
+
+
+def streams_of(models: Iterable[ModelState]) -> dict[str, Stream]:
+    """All topics, by name."""
+    streams = {}
+    for model in models:
+        streams[model.config.predictions.topic] = Stream(model.config.predictions.topic, model)
+        if model.labels is not None:
+            streams[model.labels.config.topic] = Stream(model.labels.config.topic, model, model.labels)
+    return streams

@@ -1,0 +1,142 @@
+"""The small world with labels: most predictions get one, some get several, some none, and some labels cannot be used."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from monitor.batch import RawBatch
+from monitor.checkpoint.saved_labels import conserved
+from monitor.config import ModelConfig
+from monitor.decode import Decoder, LabelDecoder
+from monitor.labels import LabelsEvaluated, LabelsOwned
+from monitor.pipeline import Owned, advance
+from monitor.state import ModelState, new_model_state
+from tests.flow import world
+from tests.flow.world import MINUTE, Message
+
+SECTION: dict[str, Any] = {
+    "topic": "l", "id": "id", "time": {"path": "ts"}, "label": "y", "annotator": "who", "label_version": "rev", "source": "why",
+    "kpi": "worth", "horizon": "20m", "lateness": "5m", "early_allowance": "2m", "pane": "10m", "window": "1h", "min_labelled": 20,
+}  # fmt: skip
+PREDICTIONS = {**world.CONFIG["models"][0]["predictions"], "threshold": 0.5}
+BAD = (
+    b"",
+    b"{",
+    b'{"id": "q", "ts": 1700000000000}',
+    b'{"id": "q", "ts": 1700000000000, "y": "perhaps"}',
+    b'{"id": 1.5, "ts": 1, "y": 1}',
+    None,
+)
+
+
+def model_config(**changes: Any) -> ModelConfig:
+    """The model of the small world, with labels."""
+    return world.model_config(**{"predictions": PREDICTIONS, "labels": {**SECTION, **changes}})
+
+
+def log(predictions: Sequence[Sequence[Message]], seed: int, partitions: int = 2) -> list[list[Message]]:
+    """Labels of the predictions of a log, in their own partitions, nearly in the order of their times."""
+    random = np.random.default_rng(seed)
+    found: list[tuple[float, bytes | None]] = []
+    for message in (message for messages in predictions for message in messages):
+        try:
+            event = json.loads(message.value or b"null")
+            id_, ts = event["id"], int(event["ts"])
+        except (ValueError, TypeError, KeyError):
+            continue
+        for _ in range(int(random.choice([0, 1, 1, 1, 2]))):
+            at = ts + int(random.choice([-1, 0.5, 3, 10, 18, 25]) * MINUTE)
+            label = {
+                "id": id_ if random.random() < 0.95 else f"no-{id_}",
+                "ts": at,
+                "y": int(random.random() < event.get("score", 0.5)),
+                "who": str(random.choice(["ann", "ben"])),
+                "rev": int(random.choice([1, 2])),
+                "why": str(random.choice(["", "", "", "review", "audit"])),
+                "worth": round(float(random.normal(10, 3)), 2),
+            }
+            value = json.dumps(label).encode()
+            delay = 9 if random.random() < 0.03 else random.uniform(0, 3)
+            found += [(at + delay * MINUTE, value)] * int(random.choice([1, 1, 1, 2]))
+            if random.random() < 0.05:
+                found.append((at, BAD[int(random.integers(len(BAD)))]))
+    found.sort(key=lambda each: each[0])
+    logs: list[list[Message]] = [[] for _ in range(partitions)]
+    for _, value in found:
+        partition = int(random.integers(partitions))
+        logs[partition].append(Message(partition, len(logs[partition]), value))
+    return logs
+
+
+def raw(messages: Sequence[Message]) -> RawBatch:
+    """One label partition's messages as a poll returns them."""
+    batch = world.raw(messages)
+    return RawBatch("l", batch.partition, batch.values, batch.offsets, batch.timestamps_ms)
+
+
+def fresh(folder: Path, config: ModelConfig | None = None, partitions: int = 3, label_partitions: int = 2) -> ModelState:
+    """A state that owns all partitions of both topics."""
+    state = new_model_state(config or model_config(), [world.reference()], folder)
+    advance(state, Owned(frozenset(range(partitions)), complete=True))
+    advance(state, LabelsOwned(frozenset(range(label_partitions)), complete=True))
+    return state
+
+
+def polls(
+    predictions: Sequence[Sequence[Message]], labels: Sequence[Sequence[Message]], random: np.random.Generator, most: int
+) -> Iterator[RawBatch]:
+    """Both logs, cut and interleaved at random: one batch of one partition at a time."""
+    left = [("t", messages) for messages in predictions] + [("l", messages) for messages in labels]
+    at = [0] * len(left)
+    while any(at[i] < len(messages) for i, (_, messages) in enumerate(left)):
+        i = int(random.integers(len(left)))
+        topic, messages = left[i]
+        part = messages[at[i] : at[i] + int(random.integers(1, most + 1))]
+        if part:
+            at[i] += len(part)
+            yield world.raw(part) if topic == "t" else raw(part)
+
+
+def play(state: ModelState, each: Iterator[RawBatch]) -> list[LabelsEvaluated]:
+    """Decode and advance; returns what was judged of labels."""
+    decoders = {"t": Decoder(state.config, state.vocabulary), "l": LabelDecoder(state.config)}
+    evaluated = []
+    for batch in each:
+        evaluated += [e for e in advance(state, decoders[batch.topic].decode([batch])[0]) if isinstance(e, LabelsEvaluated)]
+    return evaluated
+
+
+def facts(state: ModelState) -> dict[str, Any]:
+    """Everything that must not depend on cuts, interleaving or restarts."""
+    labels = state.labels
+    assert labels is not None
+    assert conserved(labels)
+    everything = {**world.facts(state), "labels": labels.ledger.tolist(), "waiting": labels.waiting, "applied": labels.applied_pane}
+    for name in ("predictions", "labelled_rows", "expired", "evicted", "revisions", "labelled"):
+        everything[f"labels {name}"] = getattr(labels, name)
+    names = labels.combinations.values
+    for version, counted in sorted(labels.versions.items()):
+        for view, panes in counted.views.items():
+            for number, counts in sorted(panes.settle().items()):
+                combination, cell = np.divmod(counts.codes, counted.layout.cells)
+                cells = zip((names[c] for c in combination.tolist()), cell.tolist(), counts.counts.tolist(), strict=True)
+                everything[f"{version} {view} {number}"] = sorted(cells)
+    everything["rows"] = (sorted(labels.pending.rows_by_bucket().items()), sorted(labels.records.rows_by_bucket().items()))
+    return everything
+
+
+def judged(evaluated: Sequence[LabelsEvaluated]) -> list[Any]:
+    """Evaluations, to the bit."""
+    found = []
+    for each in evaluated:
+        for one in each.verdicts:
+            for view in (one.by_prediction, one.by_label, one.audited):
+                arrays = (view.value, view.low, view.high, view.n, view.reference, view.metric_status, view.status, view.predictions)
+                found.append((each.event_ms, one.version, view.view, view.window, view.segments, [array.tobytes() for array in arrays]))
+            found.append(one.reviewed.confusion.tobytes())
+    return found

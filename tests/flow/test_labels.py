@@ -1,0 +1,94 @@
+"""Labels in the flow: neither cuts, nor the interleaving of the two topics, nor restarts change what is counted or judged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from monitor.checkpoint.checkpoint import Checkpoint
+from monitor.checkpoint.store import Store
+from monitor.join.state import LabelEntry
+from monitor.labels import LabelsIdle
+from monitor.pipeline import Idle, advance
+from tests.flow import label_world, world
+
+
+@pytest.fixture(scope="module")
+def logs():
+    predictions = world.log(4, partitions=3, minutes=70, per_minute=4)
+    return predictions, label_world.log(predictions, 5)
+
+
+@pytest.fixture(scope="module")
+def whole(logs, tmp_path_factory):
+    state = label_world.fresh(tmp_path_factory.mktemp("whole"))
+    evaluated = label_world.play(state, label_world.polls(*logs, np.random.default_rng(0), 5_000))
+    return label_world.facts(state), label_world.judged(evaluated)
+
+
+@pytest.mark.parametrize(("seed", "most"), [(1, 3), (2, 40), (3, 700)])
+def test_cuts_and_the_interleaving_of_the_topics_change_nothing_to_the_bit(logs, whole, tmp_path, seed, most):
+    state = label_world.fresh(tmp_path)
+    evaluated = label_world.play(state, label_world.polls(*logs, np.random.default_rng(seed), most))
+    assert label_world.facts(state) == whole[0]
+    assert label_world.judged(evaluated) == whole[1]
+
+
+def test_the_world_has_every_kind_of_label(whole):
+    ledger = dict(zip(LabelEntry, whole[0]["labels"], strict=False))
+    assert min(ledger.values()) > 0, ledger
+    assert sum(whole[0]["labels"][len(LabelEntry) :]) > 5
+    assert len(whole[1]) > 5
+    assert whole[0]["labels expired"] > 0
+    assert whole[0]["waiting"] > 0, "the end of the log waits for predictions that may still come"
+
+
+@pytest.mark.parametrize(("every", "seed"), [(2, 1), (25, 2)])
+def test_restarts_change_nothing_to_the_bit(logs, whole, tmp_path, every, seed):
+    random = np.random.default_rng(seed)
+    done = False
+    while not done:
+        checkpoint = Checkpoint(Store(tmp_path, 2), {"m": label_world.fresh(tmp_path)})
+        assert not checkpoint.resume().lost
+        state = checkpoint.models["m"]
+        left = [
+            [messages[offsets.get(p, 0) :] for p, messages in enumerate(log)]
+            for log, offsets in zip(logs, (state.offsets, state.labels.offsets), strict=True)
+        ]
+        done = True
+        for number, batch in enumerate(label_world.polls(*left, random, 150)):
+            label_world.play(state, iter([batch]))
+            if number == every:
+                done = False  # killed: the last poll is in no commit
+                break
+            checkpoint.commit({})
+        checkpoint.store.close()
+    assert label_world.facts(state) == whole[0]
+
+
+def test_labels_flow_while_the_model_is_silent(logs, tmp_path):
+    state = label_world.fresh(tmp_path)
+    label_world.play(state, label_world.polls(*logs, np.random.default_rng(0), 5_000))
+    waiting = state.labels.waiting
+    for partition in range(3):
+        advance(state, Idle(partition))
+    assert state.labels.waiting < waiting
+    for partition in range(2):
+        advance(state, LabelsIdle(partition))
+    assert state.labels.idle_exclusions == 2
+
+
+def test_another_label_topic_is_a_rebuild_and_is_said(logs, tmp_path: Path):
+    checkpoint = Checkpoint(Store(tmp_path, 2), {"m": label_world.fresh(tmp_path)})
+    checkpoint.resume()
+    label_world.play(checkpoint.models["m"], label_world.polls(*logs, np.random.default_rng(0), 5_000))
+    checkpoint.commit({})
+    checkpoint.store.close()
+    other = Checkpoint(Store(tmp_path, 2), {"m": label_world.fresh(tmp_path, label_world.model_config(topic="other"))})
+    resumed = other.resume()
+    other.store.close()
+    assert resumed.lost
+    assert any("labels.topic was l and is other" in notice for notice in resumed.notices)
+    assert other.models["m"].labels.offsets == {}
