@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from monitor.batch import RejectReason
+from monitor.expose.decided import RetrainingView
 from monitor.expose.snapshot import LabelsView, Ledger, Memory, ModelView, PartitionProgress, RiverAlarms, VersionView
 from monitor.join.state import LabelEntry, LabelState
 from monitor.state import Entry, ModelState, open_bytes
@@ -19,6 +20,7 @@ def model_view(
     evaluated_ms: int | None,
     river: tuple[RiverAlarms, ...],
     labels: LabelsView | None,
+    retraining: RetrainingView | None = None,
 ) -> ModelView:
     """What is shown of a model. ``river`` is passed in, because pages are rendered anew only when it is another tuple."""
     clock, versions = model.clock, model.versions.values()
@@ -48,6 +50,7 @@ def model_view(
         ),
         river=river,
         labels=labels,
+        retraining=retraining,
     )
 
 

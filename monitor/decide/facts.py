@@ -84,7 +84,7 @@ class Facts(Struct, frozen=True):
 
 
 def labelled_since(facts: Facts, start_ms: int) -> int | None:
-    """Labelled rows of predictions from ``start_ms`` on, only whole stretches counted; None when labels are not known.
+    """Labelled rows of predictions from ``start_ms`` to what was evaluated, only whole stretches counted; None when labels are not known.
 
     >>> day = 86_400_000
     >>> facts = Facts("m", "1", 3 * day, labelled=tuple(LabelledRows(d * day, (d + 1) * day, 100) for d in range(3)))
@@ -93,4 +93,4 @@ def labelled_since(facts: Facts, start_ms: int) -> int | None:
     """
     if facts.labelled is None:
         return None
-    return sum(part.rows for part in facts.labelled if part.start_ms >= start_ms)
+    return sum(part.rows for part in facts.labelled if start_ms <= part.start_ms and part.end_ms <= facts.event_ms)

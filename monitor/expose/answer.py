@@ -17,6 +17,7 @@ from monitor.expose.page import status_page
 from monitor.expose.published import Published
 from monitor.expose.query import BadParameterError, Query, parse_query
 from monitor.expose.style import STYLE_HASH
+from monitor.expose.trigger_json import trigger_json, triggers_json
 
 JSON = "application/json; charset=utf-8"
 HTML = "text/html; charset=utf-8"
@@ -75,6 +76,8 @@ def _answer(request: Request, published: Published, config: Http, now_ms: int) -
         return _with(refused, {"Allow": "GET, HEAD"})
     if request.path not in OPEN_PATHS and not allowed(config, request.headers.get("authorization")):
         return _with(problem(401, "credentials are missing or wrong"), {"WWW-Authenticate": challenges(config)})
+    if request.path.startswith(_ONE_TRIGGER):
+        return _trigger(published, request.path.removeprefix(_ONE_TRIGGER))
     route = _ROUTES.get(request.path)
     if route is None:
         return problem(404, "there is nothing here", expected=f"one of {', '.join(_ROUTES)}", got=request.path[:200])
@@ -109,6 +112,17 @@ def _status(published: Published, _query: Query, now_ms: int) -> Response:
     return Response(200, JSON, status_json(published.snapshot, now_ms))
 
 
+def _triggers(published: Published, query: Query, _now_ms: int) -> Response:
+    return Response(200, JSON, triggers_json(published.snapshot, query))
+
+
+def _trigger(published: Published, name: str) -> Response:
+    body = trigger_json(published.snapshot, name)
+    if body is None:
+        return problem(404, "there is no such trigger", expected="the id of one in /api/v1/triggers", got=name[:200])
+    return Response(200, JSON, body)
+
+
 def _page(published: Published, query: Query, now_ms: int) -> Response:
     return Response(200, HTML, status_page(published.snapshot, query, now_ms))
 
@@ -120,7 +134,9 @@ _ROUTES: Mapping[str, Callable[[Published, Query, int], Response]] = {
     "/readyz": _readyz,
     "/api/v1/verdicts": _verdicts,
     "/api/v1/status": _status,
+    "/api/v1/triggers": _triggers,
 }
+_ONE_TRIGGER = "/api/v1/triggers/"
 
 
 def negotiated(request: Request, response: Response) -> Response:

@@ -4,8 +4,8 @@ The exposition, docs/metrics.md, the alert rules and the dashboards are checked 
 prefix ``driftgauge_``, a base unit where there is one (``_seconds``, ``_bytes``, ``_ratio`` from 0 to 1), and
 ``_total`` if and only if it is a counter.
 
-Three groups. ``drift``: what is concluded about the models, rendered once per evaluation. ``pipeline``: what the
-monitor did and how far it is. ``process``: the operating system's view of the process.
+Four groups. ``drift``: what is concluded about the models, rendered once per evaluation. ``retraining``: what is decided.
+``pipeline``: what the monitor did and how far it is. ``process``: the operating system's view of the process.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Literal
 
 Type = Literal["gauge", "counter", "histogram"]
-Group = Literal["drift", "pipeline", "process"]
+Group = Literal["drift", "retraining", "pipeline", "process"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,10 @@ LABELS: Mapping[str, str] = MappingProxyType({
     "statistic": "Statistic of the verdict, such as `psi`.",
     "kind": "What is counted apart; see the metric.",
     "status": "`stable`, `drifted`, `insufficient_data`, `partial`, `no_reference` or `not_applicable`.",
-    "reason": "Why a row or message was not counted; a bounded set.",
+    "reason": "Why: a row or message was not counted, or retraining is required; a bounded set.",
+    "trigger_id": "Id of the trigger; the same wherever the same log is read.",
+    "phase": "`quiet`, `pending`, `withheld`, `required`, `acknowledged`, `superseded` or `expired`.",
+    "gate": "What can stand between a condition that holds and a trigger, such as `cooldown` or `label_quality`.",
     "topic": "Kafka topic.",
     "partition": "Number of the partition.",
     "detector": "Name of the river detector, such as `river.drift.ADWIN`.",
@@ -64,6 +67,10 @@ def _gauge(name: str, unit: str, labels: tuple[str, ...], help_text: str, group:
 
 def _drift(name: str, unit: str, labels: tuple[str, ...], help_text: str) -> Metric:
     return _gauge(name, unit, labels, help_text, "drift")
+
+
+def _decided(name: str, unit: str, labels: tuple[str, ...], help_text: str) -> Metric:
+    return _gauge(f"retrain_{name}", unit, labels, help_text, "retraining")
 
 
 def _counter(name: str, unit: str, labels: tuple[str, ...], help_text: str) -> Metric:
@@ -97,6 +104,14 @@ CATALOGUE: tuple[Metric, ...] = (
     _drift("river_last_drift_timestamp_seconds", _S, _RIVER, "Event time of the river detector's last alarm."),
     _drift("series_exposed", "series", (), "Drift series on this page."),
     _drift("series_left_out", "series", (), "Drift series left out by the cap, the least drifted ones."),
+    # What is decided. Absent for a model without a policy.
+    _decided("required", "boolean", ("model", "reason", "trigger_id"), "1 until acknowledged, superseded or expired; then absent."),
+    _decided("phase", "boolean", (*_VERSION, "phase"), "1 for the phase that the version is in, 0 for the others."),
+    _decided("conditions", "conditions", (*_VERSION, "reason", "kind"), "Conditions at segments that hold or cannot be judged."),
+    _decided("withheld", "boolean", (*_VERSION, "gate"), "1 while this stands in the way of a trigger that is due."),
+    _decided("hold", "boolean", ("model",), "1 while an operator holds triggers back."),
+    _decided("last_trigger_timestamp_seconds", _S, ("model",), "Event time of the newest trigger. Absent before the first."),
+    Metric("driftgauge_retrain_triggers_total", "counter", "triggers", ("model", "reason"), "Triggers.", "retraining"),
     # Identity.
     _gauge("build_info", "", ("version",), "Constant 1; the version of driftgauge."),
     _gauge("model_info", "", (*_VERSION, "reference", "dataset"), "Constant 1; reference of a model version."),
@@ -112,6 +127,8 @@ CATALOGUE: tuple[Metric, ...] = (
     _counter("idle_exclusions", "partitions", ("model",), "Times that a silent partition stopped holding the watermark up."),
     _counter("dead_letters", "messages", ("model",), "Rejected messages this process delivered to the dead-letter topic."),
     _counter("dead_letter_failures", "messages", ("model",), "Rejected messages this process could not deliver."),
+    _counter("controls", "messages", ("model",), "Decisions of operators that were applied."),
+    _counter("controls_refused", "messages", (), "Messages of the control topic that this process could not use."),
     # Progress.
     _gauge("watermark_timestamp_seconds", _S, ("model",), "Event time up to which panes are closed."),
     _gauge("last_evaluation_timestamp_seconds", _S, ("model",), "Wall time of the last evaluation."),
@@ -158,6 +175,11 @@ KINDS: Mapping[str, Mapping[str, str]] = MappingProxyType({
         "distribution": "Distance of a feature's distribution.",
         "prediction": "Distance of the distribution of the score or of the predicted class; no feature can have their names.",
         "quality": "Share of missing, invalid, unseen or out-of-range values, of features and predictions.",
+    },
+    "driftgauge_retrain_conditions": {
+        "pending": "Beyond its limit, not for long enough.",
+        "active": "Held for long enough, and not clear since.",
+        "unknown": "Cannot be judged; never triggers.",
     },
     "driftgauge_counts_memory_bytes": {
         "open": "Panes that still take rows.",

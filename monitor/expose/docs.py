@@ -16,6 +16,11 @@ _GROUPS = {
         "`driftgauge_series_left_out` says how many are missing. A statistic that is undefined has no series, never a zero or a NaN; "
         "a segment that vanishes takes its series with it. Noise floors and worst bins are in `/api/v1/verdicts`.",
     ),
+    "retraining": (
+        "Retraining",
+        "What is decided under `retraining` of a model. `driftgauge_retrain_required` stays 1 from one scrape to the next until somebody "
+        "acknowledges the trigger, a new version of the model is seen, or `retraining.expire_after` of wall time has passed.",
+    ),
     "pipeline": (
         "Pipeline",
         "What the monitor did and how far it is. Totals of messages and rows are part of the saved state: they go on after a "

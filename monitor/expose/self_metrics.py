@@ -15,12 +15,11 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from monitor import events
+from monitor.decision_events import ControlRefused
 from monitor.expose.catalogue import METRICS
 from monitor.expose.health import is_ready
+from monitor.expose.retraining_metrics import Row, retraining_rows
 from monitor.expose.snapshot import ModelView, Snapshot
-
-Row = tuple[tuple[object, ...], float | None]
-"""Label values and value; None for a series that does not exist."""
 
 BUCKETS_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """Upper ends of the duration histograms."""
@@ -38,6 +37,7 @@ class SelfMetrics:
         self._reconnects = _live(Counter, "driftgauge_source_reconnects_total")
         self._dead_letters = _live(Counter, "driftgauge_dead_letters_total")
         self._dead_letter_failures = _live(Counter, "driftgauge_dead_letter_failures_total")
+        self._controls_refused = _live(Counter, "driftgauge_controls_refused_total")
         self._process = ProcessCollector(registry=None)
 
     def observe(self, event: events.Event) -> None:
@@ -55,13 +55,16 @@ class SelfMetrics:
                 self._dead_letters.labels(event.model).inc(event.messages)
             case events.DeadLettersFailed():
                 self._dead_letter_failures.labels(event.model).inc(event.messages)
+            case ControlRefused():
+                self._controls_refused.inc()
 
     def render(self, snapshot: Snapshot) -> bytes:
         """Text of exposition format 0.0.4."""
         for model in snapshot.models:  # a series of a known model exists before its first event
             for metric in (self._evaluations, self._dead_letters, self._dead_letter_failures):
                 metric.labels(model.name)
-        live = (self._evaluations, self._commits, self._commit_failures, self._reconnects, self._dead_letters, self._dead_letter_failures)
+        process = (self._commits, self._commit_failures, self._reconnects, self._controls_refused)
+        live = (self._evaluations, *process, self._dead_letters, self._dead_letter_failures)
         registry = CollectorRegistry()
         registry.register(_Families([*families(snapshot), *_without_created(live), *self._process.collect()]))
         return generate_latest(registry)
@@ -101,6 +104,9 @@ def families(snapshot: Snapshot) -> Iterator[Metric]:
     yield from _progress(snapshot)
     yield from _partitions(models)
     yield from _sizes(models)
+    for name, rows in retraining_rows(models):
+        yield _family(f"driftgauge_retrain_{name}", rows)
+    yield _family("driftgauge_controls_total", [((m.name,), m.retraining.policy.controls) for m in models if m.retraining is not None])
 
 
 def _model_info(models: Sequence[ModelView]) -> list[Row]:

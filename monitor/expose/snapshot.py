@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from monitor.batch import RejectReason
 from monitor.evaluate.verdict import Verdicts
+from monitor.expose.decided import RetrainingView
 from monitor.labels import LabelsEvaluated
 from monitor.reference.reference import Reference
 
@@ -158,6 +159,7 @@ class ModelView:
     memory: Memory = field(default_factory=Memory)
     river: tuple[RiverAlarms, ...] = ()
     labels: LabelsView | None = None  # None: the model has no labels
+    retraining: RetrainingView | None = None  # None: no policy is configured
 
     @property
     def complete(self) -> bool:

@@ -6,6 +6,7 @@ from monitor.config import Config
 from monitor.rules.case import Case, RecordCase
 from monitor.rules.drift_cases import drift_cases
 from monitor.rules.pipeline_cases import pipeline_cases
+from monitor.rules.retraining_cases import retraining_cases
 from monitor.rules.trust_cases import trust_cases, trust_record_cases
 
 
@@ -15,7 +16,7 @@ def cases(config: Config) -> tuple[Case, ...]:
     found = list(pipeline_cases(settings))
     for model in config.models:
         others = [other.name for other in config.models if other is not model]
-        found += [*drift_cases(model.name, settings), *trust_cases(model.name, others, settings)]
+        found += [*retraining_cases(model.name), *drift_cases(model.name, settings), *trust_cases(model.name, others, settings)]
     return tuple(found)
 
 

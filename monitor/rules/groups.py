@@ -7,6 +7,7 @@ from dataclasses import replace
 from monitor.config import Alerts, Config, ModelConfig
 from monitor.rules.drift import drift_alerts
 from monitor.rules.pipeline import pipeline_alerts
+from monitor.rules.retraining import retraining_alerts
 from monitor.rules.rule import Alert, Group, Record
 from monitor.rules.trust import trust_alerts, trust_records
 
@@ -20,9 +21,9 @@ def rule_groups(config: Config) -> tuple[Group, ...]:
 def _of_model(model: ModelConfig, settings: Alerts) -> Group:
     # The model is a label of its series already; on the rule it tells the rules of two models apart.
     label = {"model": model.name}
-    about = (*drift_alerts(model.name, settings), *trust_alerts(model.name, settings))
+    about = (*retraining_alerts(model.name), *drift_alerts(model.name, settings), *trust_alerts(model.name, settings))
     records = (replace(record, labels=label) for record in trust_records(model.name))
-    rules: tuple[Record | Alert, ...] = (*records, *(replace(alert, labels=label) for alert in about))
+    rules: tuple[Record | Alert, ...] = (*records, *(replace(alert, labels={**alert.labels, **label}) for alert in about))
     return Group(f"driftgauge-model-{model.name}", rules)
 
 

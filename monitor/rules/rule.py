@@ -70,9 +70,7 @@ class Alert:
 
     def as_tree(self, settings: Alerts) -> dict[str, Any]:
         """The rule as Prometheus reads it."""
-        tree: dict[str, Any] = {"alert": self.name, "expr": self.expression}
-        if self.pending_ms:
-            tree["for"] = format_duration(self.pending_ms)
+        tree: dict[str, Any] = {"alert": self.name, "expr": self.expression, "for": format_duration(self.pending_ms)}
         if self.keep_firing_ms:
             tree["keep_firing_for"] = format_duration(self.keep_firing_ms)
         return tree | {"labels": self.all_labels(settings), "annotations": self.annotations(settings)}

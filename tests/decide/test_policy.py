@@ -99,7 +99,7 @@ def test_the_cooldown_is_of_the_model_and_holds_another_version_back():
             {"labelled": labels(100, 100)},
             {"min_fresh_labels": 500},
             Gate.FRESH_LABELS,
-            "200 labelled rows since the change, at least 500 are needed",
+            "100 labelled rows since the change, at least 500 are needed",
         ),
         ({}, {"min_fresh_labels": 500}, Gate.FRESH_LABELS, "labels are not known, at least 500 rows are needed"),
         (

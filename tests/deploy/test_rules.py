@@ -177,7 +177,10 @@ def test_drift_warns_and_never_asks_for_retraining() -> None:
     drift = {"DriftgaugeDataDrift", "DriftgaugeScoreDrift", "DriftgaugeUnitChange", "DriftgaugeDataQuality", "DriftgaugeSegmentShare"}
     rules = {rule["alert"]: rule for group in tree["groups"] for rule in group["rules"] if "alert" in rule}
     assert {rules[name]["labels"]["severity"] for name in drift} == {"warning"}
-    assert not any("action" in rule["labels"] for rule in rules.values())
+    asks = {name: rule["labels"]["action"] for name, rule in rules.items() if "action" in rule["labels"]}
+    assert asks == {"DriftgaugeRetrainRequired": "retrain"}
+    assert rules["DriftgaugeRetrainRequired"]["for"] == "0s"
+    assert not any(metric in rules["DriftgaugeRetrainRequired"]["expr"] for metric in ("drift_statistic", "signals_drifted"))
     assert {name for name, rule in rules.items() if rule["labels"]["severity"] == "critical"} == {"DriftgaugeDown", "DriftgaugeStalled"}
 
 

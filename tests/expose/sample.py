@@ -14,13 +14,18 @@ import numpy as np
 
 from monitor.batch import RejectReason
 from monitor.config.model import Evaluation
+from monitor.decide.control import Control
+from monitor.decide.facts import Facts
+from monitor.decide.reading import Reason
 from monitor.evaluate.evaluate import evaluate
 from monitor.evaluate.verdict import Status, Verdicts, Window
+from monitor.expose.decided import Raised, RetrainingView
 from monitor.expose.snapshot import Ledger, Memory, ModelView, PartitionProgress, Phase, Snapshot, VersionView
 from monitor.profile.layout import FAULT_CELLS, Layout, SignalBins
 from monitor.profile.table import TAIL_SCALE, CountTable
 from monitor.reference.reference import Reference
 from monitor.segment import segment_key
+from tests.decide.make import control, labels, measured, play, policy
 
 NOW_MS = 1_364_860_800_000  # 2013-04-02 00:00 UTC
 HOUR_MS = 3_600_000
@@ -117,6 +122,29 @@ def window_verdicts(name: str, rows: int, *, drifted: bool, seed: int, known: bo
     return replace(found, since_ms=since, share=share)
 
 
+@functools.cache
+def decided() -> RetrainingView:
+    """Recall fell at JFK and is required to be mended; the cost is high too, and an earlier trigger was acknowledged."""
+    settings = policy(performance=[{"metric": "recall", "floor": 0.7, "segments": ["ALL", "origin=JFK"]}], cost={"ceiling": 1.0},
+                      data_drift={"features": ["wind_speed"]}, cooldown="3d")  # fmt: skip
+    log: list[Facts | Control] = []
+    for day in range(8, 0, -1):
+        low = 0.6 if day in (8, 7, 3, 2, 1) else 0.8
+        log.append(Facts(
+            "flights", "2013-02", NOW_MS - day * DAY_MS, rows=26_000, shares={"origin=JFK": 0.33},
+            performance=(measured(0.74, n=9_000), measured(low, segment="origin=JFK", n=3_000)),
+            cost=(measured(1.4, "cost", n=9_000),) if day < 3 else None, alarms=None if day > 1 else (),
+            labelled=labels(*[850] * 40, start_ms=NOW_MS - 40 * DAY_MS, every_ms=DAY_MS), label_quality={"conflict_ratio": 0.012},
+            reference=reference().fingerprint, dataset=reference().dataset_version,
+            failure_modes=(("f1", "origin=JFK and wind_speed missing", 0.31, 411),),
+        ))  # fmt: skip
+    first = play(log[:2], settings)[1][-1].trigger
+    acked = control("ack", model="flights", trigger_id=first.id, why="retraining job 41", time_ms=NOW_MS - 6 * DAY_MS)
+    state, _ = play([*log[:2], acked, *log[2:]], settings)
+    raised = {trigger.id: Raised(NOW_MS, NOW_MS + 3 * DAY_MS) for trigger in state.triggers}
+    return RetrainingView(state, (Reason.PERFORMANCE, Reason.COST, Reason.DATA_DRIFT), raised)
+
+
 def running(*, drifted: bool = True) -> Snapshot:
     """A healthy process with findings, or without."""
     ledger = Ledger(
@@ -127,7 +155,7 @@ def running(*, drifted: bool = True) -> Snapshot:
     model = ModelView(
         "flights", "flights.predictions", ledger, (VersionView("2013-02", reference()),), partitions, 4, NOW_MS, NOW_MS + 290_000, NOW_MS,
         open_panes=12, segments_reference=len(SEGMENTS), segments_new=2, segments_limit=1_000, remembered_ids=180_244,
-        memory=Memory(3_400_000, 18_300_000, 7_500_000),
+        memory=Memory(3_400_000, 18_300_000, 7_500_000), retraining=decided(),
     )  # fmt: skip
     verdicts = (window_verdicts("short", 1_800, drifted=drifted, seed=1), window_verdicts("long", 26_000, drifted=drifted, seed=2))
     return Snapshot(NOW_MS + 300_000, NOW_MS - 2 * HOUR_MS, "0.1.0", Phase.RUNNING, (model,), verdicts, committed_ms=NOW_MS + 296_000)

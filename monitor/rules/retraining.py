@@ -1,0 +1,27 @@
+"""The rule that asks for retraining: the one that whoever retrains listens to."""
+
+from __future__ import annotations
+
+from monitor.rules.rule import ONE_PROCESS, Alert, series
+
+ACTION = "retrain"
+"""Value of the label ``action``, to route by."""
+
+
+def retraining_alerts(model: str) -> tuple[Alert, ...]:
+    """Alerts about what one model's policy decided. For a model without a policy they never fire.
+
+    It fires at once: the policy has waited for as long as it was told to, and the series stays until somebody answers.
+    """
+    required = series("driftgauge_retrain_required", model=model)
+    return (
+        Alert(
+            "DriftgaugeRetrainRequired",
+            f"max {ONE_PROCESS} ({required}) == 1",
+            "warning",
+            "The policy of a model asks for retraining.",
+            "{{ $labels.model }}: {{ $labels.reason }}. The evidence is at /api/v1/triggers/{{ $labels.trigger_id }} of the process;"
+            " answer with: driftgauge control ack --trigger {{ $labels.trigger_id }}",
+            labels={"action": ACTION},
+        ),
+    )
