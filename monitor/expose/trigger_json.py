@@ -34,39 +34,37 @@ def trigger_fields(trigger: Trigger, phase: Phase) -> dict[str, Any]:
         "onset": iso(trigger.onset_ms),
         "acknowledged": None if ack is None else {"by": ack.by, "when": iso(ack.time_ms), "why": ack.why},
         "superseded_by": trigger.ended_by,
-        "evidence": {
-            "moved": [
-                {
-                    "reason": each.reason,
-                    "signal": each.signal,
-                    "segment": each.segment,
-                    "since": iso(each.since_ms),
-                    "onset": iso(each.onset_ms),
-                    "value": each.value,
-                    "low": each.low,
-                    "high": each.high,
-                    "limit": each.limit,
-                    "n": each.n,
-                    "share": each.share,
-                }
-                for each in evidence.moved
-            ],
-            "moved_left_out": evidence.moved_left_out,
-            "since": iso(evidence.since_ms),
-            "expected_cost": evidence.cost,
-            "training_data": {
-                "start": iso(evidence.train.start_ms),
-                "end": iso(evidence.train.end_ms),
-                "labelled_rows": evidence.train.labelled_rows,
-            },
-            "fresh_labels": evidence.fresh_labels,
-            "label_quality": evidence.label_quality,
-            "reference": evidence.reference,
-            "dataset": evidence.dataset,
-            "failure_modes": evidence.failure_modes,
-            "unknown": [_unknown(each) for each in evidence.unknown],
-            "triggers_in_period": evidence.triggers_in_period,
+        "moved": [
+            {
+                "reason": each.reason,
+                "signal": each.signal,
+                "segment": each.segment,
+                "since": iso(each.since_ms),
+                "onset": iso(each.onset_ms),
+                "value": each.value,
+                "low": each.low,
+                "high": each.high,
+                "limit": each.limit,
+                "n": each.n,
+                "share": each.share,
+            }
+            for each in evidence.moved
+        ],
+        "moved_left_out": evidence.moved_left_out,
+        "since": iso(evidence.since_ms),
+        "expected_cost": evidence.cost,
+        "training_data": {
+            "start": iso(evidence.train.start_ms),
+            "end": iso(evidence.train.end_ms),
+            "labelled_rows": evidence.train.labelled_rows,
         },
+        "fresh_labels": evidence.fresh_labels,
+        "label_quality": evidence.label_quality,
+        "reference": evidence.reference,
+        "dataset": evidence.dataset,
+        "failure_modes": evidence.failure_modes,
+        "unknown": [_unknown(each) for each in evidence.unknown],
+        "triggers_in_period": evidence.triggers_in_period,
     }
 
 

@@ -99,6 +99,12 @@ def test_conditions_are_counted_by_reason_and_the_unknown_ones_too() -> None:
     }  # fmt: skip
 
 
+def test_a_condition_that_has_not_held_for_long_enough_is_pending() -> None:
+    page = SelfMetrics().render(snapshot(after(*timeline("o"))))
+    found = {(dict(key)["reason"], dict(key)["kind"]): value for key, value in series(page, "driftgauge_retrain_conditions").items()}
+    assert (found["performance", "pending"], found["performance", "active"]) == (1, 0)
+
+
 def test_totals_come_from_the_state() -> None:
     state = after(*timeline("o" * 60), control("hold"), control("release"))
     page = SelfMetrics().render(snapshot(state))
@@ -120,11 +126,10 @@ def test_the_api_gives_one_trigger_with_its_evidence() -> None:
     assert (found["model"], found["version"], found["reason"], found["phase"]) == ("m", "1", "performance", "required")
     assert (found["decided"], found["onset"]) == ("2023-11-13T01:00:00.000Z", "2023-11-13T00:00:00.000Z")
     assert (found["raised"], found["expires"]) == ("2027-01-15T08:00:00.000Z", "2027-01-18T08:00:00.000Z")
-    evidence = found["evidence"]
-    assert evidence["moved"][0]["signal"] == "recall"
-    assert evidence["expected_cost"] == {"value": 0.5, "low": 0.4, "high": 0.6, "n": 10}
-    assert evidence["training_data"] == {"start": "2023-11-13T00:00:00.000Z", "end": "2023-11-13T01:00:00.000Z", "labelled_rows": None}
-    assert (evidence["reference"], evidence["dataset"]) == ("abc", "2023")
+    assert found["moved"][0]["signal"] == "recall"
+    assert found["expected_cost"] == {"value": 0.5, "low": 0.4, "high": 0.6, "n": 10}
+    assert found["training_data"] == {"start": "2023-11-13T00:00:00.000Z", "end": "2023-11-13T01:00:00.000Z", "labelled_rows": None}
+    assert (found["reference"], found["dataset"]) == ("abc", "2023")
 
 
 def ask(shown: Snapshot, path: str, query: str = "") -> tuple[int, dict[str, object]]:
@@ -159,6 +164,8 @@ def test_the_list_is_newest_first_filtered_and_in_pages() -> None:
 
     assert listed("") == names
     assert listed("phase=required") == names[:1]
+    expired = snapshot(state, now_ms=WALL_MS + 9 * DAY)
+    assert [each["id"] for each in ask(expired, "/api/v1/triggers", "phase=expired")[1]["triggers"]] == names[:1]  # type: ignore[attr-defined]
     assert listed("phase=superseded&model=m&version=1") == names[1:]
     assert listed("version=2") == []
     assert [*listed("limit=2"), *listed("limit=2&offset=2")] == names
@@ -295,5 +302,6 @@ def test_a_source_is_a_uri_whatever_the_model_is_called() -> None:
 
 def test_the_view_forgets_what_the_state_forgot() -> None:
     view = retraining_view(PolicyState(), SETTINGS, {"gone": 1}, WALL_MS)
+    assert retraining_view(REQUIRED, SETTINGS, {}, WALL_MS).raised == {}, "what is not shown yet has no time"
     assert view == RetrainingView(PolicyState(), (Reason.PERFORMANCE, Reason.COST))
     assert replace(view, expired=frozenset({"x"})).required() == ()
