@@ -86,7 +86,11 @@ def _why(each: VersionPolicy) -> Html:
     withheld = [el("div", f"{str(shut.gate).replace('_', ' ')}: {shut.detail}") for shut in each.withheld]
     named = {(unknown.reason, unknown.signal, unknown.detail) for unknown in each.unknown}
     blind = [
-        el("div", f"{str(reason).replace('_', ' ')}{f' {signal}' if signal else ''} cannot be judged: {detail}", class_="small soft")
+        el(
+            "div",
+            f"{str(reason).replace('_', ' ')}{f' {signal}' if signal not in ('', reason) else ''} cannot be judged: {detail}",
+            class_="small soft",
+        )
         for reason, signal, detail in sorted(named)[:MAX_CONDITIONS]
     ]
     return join(withheld, blind)
