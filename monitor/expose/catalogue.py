@@ -40,6 +40,7 @@ LABELS: Mapping[str, str] = MappingProxyType({
     "statistic": "Statistic of the verdict, such as `psi`.",
     "kind": "What is counted apart; see the metric.",
     "status": "`stable`, `drifted`, `insufficient_data`, `partial`, `no_reference` or `not_applicable`.",
+    "outcome": "`matched`, `revised`, `vote`, `duplicate`, `late`, `late_arrival` or `orphan`; see the outcomes.",
     "reason": "Why: a row or message was not counted, or retraining is required; a bounded set.",
     "trigger_id": "Id of the trigger; the same wherever the same log is read.",
     "phase": "`quiet`, `pending`, `withheld`, `required`, `acknowledged`, `superseded` or `expired`.",
@@ -150,6 +151,24 @@ CATALOGUE: tuple[Metric, ...] = (
     _counter("segments_folded_rows", "rows", ("model",), "Rows folded into __other__ because there was no room for their segment."),
     _gauge("duplicates_remembered_ids", "ids", ("model",), "Ids remembered to recognise duplicates."),
     _counter("duplicates_evicted", "ids", ("model",), "Ids forgotten early because there was no room; their repeats count again."),
+    # Labels: messages = labels by outcome + waiting + rejected + tombstones.
+    _counter("label_messages", "messages", ("model", "topic"), "Messages read from the label topic."),
+    _counter("label_messages_rejected", "messages", ("model", "reason"), "Messages of the label topic that yield no label."),
+    _counter("label_tombstones", "messages", ("model",), "Messages of the label topic without a value."),
+    _counter("labels", "labels", ("model", "outcome"), "Labels by what became of them."),
+    _gauge("labels_waiting", "labels", ("model",), "Labels read whose turn has not come: their predictions may still be unread."),
+    _gauge("labels_watermark_timestamp_seconds", _S, ("model",), "Label time up to which labels are joined."),
+    _counter("label_idle_exclusions", "partitions", ("model",), "Times that a silent partition of the labels stopped holding them up."),
+    _counter("predictions_remembered", "predictions", ("model",), "Predictions that were kept until their label comes."),
+    _counter("predictions_labelled", "predictions", ("model",), "Predictions that got a label."),
+    _counter("predictions_expired", "predictions", ("model",), "Predictions that got no label within the horizon."),
+    _counter("predictions_evicted", "predictions", ("model",), "Predictions forgotten before the horizon because there was no room."),
+    _gauge("predictions_pending", "predictions", ("model",), "Predictions kept now, labelled or not: a label may still be restated."),
+    _counter("labels_restated", "labels", ("model",), "Labels of predictions that took the place of another one."),
+    _gauge("labels_remembered", "labels", ("model",), "Labels kept now, against which later ones are told apart."),
+    _counter("labels_evicted", "labels", ("model",), "Labels forgotten before the horizon because there was no room."),
+    _counter("label_segments_folded_rows", "rows", ("model",), "Predictions whose segment values found no room; they count in __other__."),
+    _gauge("label_store_bytes", "bytes", ("model", "kind"), "Size of what is kept of predictions and labels."),
     # State.
     _histogram("commit_duration", (), "Duration of a commit of the state."),
     _gauge("last_commit_timestamp_seconds", _S, (), "Wall time of the last commit of the state."),
@@ -186,9 +205,24 @@ KINDS: Mapping[str, Mapping[str, str]] = MappingProxyType({
         "closed": "Panes kept for windows.",
         "duplicates": "Remembered ids.",
     },
+    "driftgauge_label_store_bytes": {
+        "disk": "Files of predictions and labels.",
+        "memory": "Predictions and labels not yet in files, and what finds those that are.",
+    },
     "driftgauge_segments": {
         "reference": "Segments that a reference knows.",
         "new": "Segments first seen in production.",
     },
 })  # fmt: skip
 """Values of the label ``kind`` per metric, and what each means."""
+
+LABEL_OUTCOMES: Mapping[str, str] = MappingProxyType({
+    "matched": "First label of a prediction.",
+    "revised": "Another value or version by an annotator known for this prediction.",
+    "vote": "First label by a further annotator.",
+    "duplicate": "The same label once more.",
+    "late": "Later than the horizon after its prediction.",
+    "late_arrival": "Behind its own partition's newest label by more than the lateness.",
+    "orphan": "No prediction has its id.",
+})  # fmt: skip
+"""Values of the label ``outcome``, and what each means."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from monitor.expose.catalogue import CATALOGUE, KINDS, LABELS, Metric
+from monitor.expose.catalogue import CATALOGUE, KINDS, LABEL_OUTCOMES, LABELS, Metric
 
 _GROUPS = {
     "drift": (
@@ -47,6 +47,8 @@ def metrics_markdown() -> str:
     lines += [f"| `{name}` | {meaning} |" for name, meaning in LABELS.items()]
     lines += ["", "## Kinds", "", "| metric | kind | meaning |", "| --- | --- | --- |"]
     lines += [f"| `{metric}` | `{kind}` | {meaning} |" for metric, kinds in KINDS.items() for kind, meaning in kinds.items()]
+    lines += ["", "## Outcomes of labels", "", "| outcome | meaning |", "| --- | --- |"]
+    lines += [f"| `{outcome}` | {meaning} |" for outcome, meaning in LABEL_OUTCOMES.items()]
     return "\n".join([*lines, ""])
 
 

@@ -11,14 +11,18 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from monitor import events
 from monitor.decision_events import ControlRefused
 from monitor.expose.catalogue import METRICS
+from monitor.expose.family import Row
+from monitor.expose.family import family as _family
+from monitor.expose.family import seconds as _seconds
 from monitor.expose.health import is_ready
-from monitor.expose.retraining_metrics import Row, retraining_rows
+from monitor.expose.label_metrics import label_families
+from monitor.expose.retraining_metrics import retraining_rows
 from monitor.expose.snapshot import ModelView, Snapshot
 
 BUCKETS_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -104,6 +108,7 @@ def families(snapshot: Snapshot) -> Iterator[Metric]:
     yield from _progress(snapshot)
     yield from _partitions(models)
     yield from _sizes(models)
+    yield from label_families(models)
     for name, rows in retraining_rows(models):
         yield _family(f"driftgauge_retrain_{name}", rows)
     yield _family("driftgauge_controls_total", [((m.name,), m.retraining.policy.controls) for m in models if m.retraining is not None])
@@ -129,7 +134,9 @@ def _ledgers(models: Sequence[ModelView]) -> Iterator[Metric]:
     yield _family("driftgauge_rows_duplicate_total", [((m.name,), x.rows_duplicate) for m, x in ledgers])
     late: list[Row] = [((m.name, reason), count) for m, x in ledgers for reason, count in x.rows_late.items()]
     yield _family("driftgauge_rows_late_total", late)
-    yield _family("driftgauge_offsets_lost_total", [((m.name, m.topic), x.offsets_lost) for m, x in ledgers])
+    lost: list[Row] = [((m.name, m.topic), x.offsets_lost) for m, x in ledgers]
+    lost += [((m.name, m.labels.topic), m.labels.offsets_lost) for m in models if m.labels is not None]
+    yield _family("driftgauge_offsets_lost_total", lost)
     yield _family("driftgauge_idle_exclusions_total", [((m.name,), x.idle_exclusions) for m, x in ledgers])
     yield _family("driftgauge_segments_folded_rows_total", [((m.name,), x.rows_folded) for m, x in ledgers])
     yield _family("driftgauge_duplicates_evicted_total", [((m.name,), x.ids_evicted) for m, x in ledgers])
@@ -147,10 +154,12 @@ def _progress(snapshot: Snapshot) -> Iterator[Metric]:
 
 
 def _partitions(models: Sequence[ModelView]) -> Iterator[Metric]:
-    known = [model for model in models if model.partitions_in_topic]
-    yield _family("driftgauge_partitions", [((m.name, m.topic), m.partitions_in_topic) for m in known])
-    yield _family("driftgauge_partitions_owned", [((m.name, m.topic), len(m.partitions)) for m in known])
-    each = [((m.name, m.topic, p.partition), p) for m in models for p in m.partitions]
+    """Of both topics of a model."""
+    topics = [(m.name, reading) for m in models for reading in (m, m.labels) if reading is not None]
+    known = [(name, reading) for name, reading in topics if reading.partitions_in_topic]
+    yield _family("driftgauge_partitions", [((name, r.topic), r.partitions_in_topic) for name, r in known])
+    yield _family("driftgauge_partitions_owned", [((name, r.topic), len(r.partitions)) for name, r in known])
+    each = [((name, r.topic, p.partition), p) for name, r in topics for p in r.partitions]
     yield _family("driftgauge_consumer_lag_messages", [(labels, p.lag_messages) for labels, p in each])
     yield _family("driftgauge_partition_next_offset", [(labels, p.next_offset) for labels, p in each])
     yield _family("driftgauge_partition_newest_event_timestamp_seconds", [(labels, _seconds(p.newest_event_ms)) for labels, p in each])
@@ -169,18 +178,3 @@ def _sizes(models: Sequence[ModelView]) -> Iterator[Metric]:
     yield _family("driftgauge_segments", segments)
     yield _family("driftgauge_segments_limit", [((m.name,), m.segments_limit) for m in models])
     yield _family("driftgauge_duplicates_remembered_ids", [((m.name,), m.remembered_ids) for m in models])
-
-
-def _seconds(milliseconds: int | None) -> float | None:
-    return None if milliseconds is None else milliseconds / 1000
-
-
-def _family(name: str, rows: Sequence[Row]) -> Metric:
-    metric = METRICS[name]
-    kind = CounterMetricFamily if metric.type == "counter" else GaugeMetricFamily
-    family = kind(name, metric.help, labels=metric.labels)
-    for labels, value in rows:
-        if value is not None:
-            # A lone surrogate, which an event can hold, has no UTF-8.
-            family.add_metric([str(label).encode("utf-8", "replace").decode() for label in labels], value)
-    return family

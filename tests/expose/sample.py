@@ -20,7 +20,7 @@ from monitor.decide.reading import Reason
 from monitor.evaluate.evaluate import evaluate
 from monitor.evaluate.verdict import Status, Verdicts, Window
 from monitor.expose.decided import Raised, RetrainingView
-from monitor.expose.snapshot import Ledger, Memory, ModelView, PartitionProgress, Phase, Snapshot, VersionView
+from monitor.expose.snapshot import LabelsView, Ledger, Memory, ModelView, PartitionProgress, Phase, Snapshot, VersionView
 from monitor.profile.layout import FAULT_CELLS, Layout, SignalBins
 from monitor.profile.table import TAIL_SCALE, CountTable
 from monitor.reference.reference import Reference
@@ -145,6 +145,18 @@ def decided() -> RetrainingView:
     return RetrainingView(state, (Reason.PERFORMANCE, Reason.COST, Reason.DATA_DRIFT), raised)
 
 
+def labels_view() -> LabelsView:
+    """Labels of the flights: they come hours to days after the prediction, most of them fit."""
+    outcomes = {"matched": 181_204, "revised": 412, "vote": 0, "duplicate": 1_930, "late": 88, "late_arrival": 9, "orphan": 1_511}
+    rejected = {**dict.fromkeys(RejectReason, 0), RejectReason.NOT_JSON: 12}
+    partitions = tuple(PartitionProgress(p, 92_600 + 7 * p, 3 * p, NOW_MS - 3_600_000 * p) for p in range(2))
+    return LabelsView(
+        "flights.labels", sum(outcomes.values()) + 2_140 + 12 + 3, 3, rejected, outcomes, 2_140, partitions, 2, NOW_MS - 2 * HOUR_MS,
+        predictions=283_602, labelled=181_204, expired=20_411, evicted=0, restated=230, pending=174_300, records=120_400,
+        records_evicted=0, disk_bytes=9_200_000, memory_bytes=1_400_000, combinations_folded=0, offsets_lost=0, idle_exclusions=1,
+    )  # fmt: skip
+
+
 def running(*, drifted: bool = True) -> Snapshot:
     """A healthy process with findings, or without."""
     ledger = Ledger(
@@ -155,7 +167,7 @@ def running(*, drifted: bool = True) -> Snapshot:
     model = ModelView(
         "flights", "flights.predictions", ledger, (VersionView("2013-02", reference()),), partitions, 4, NOW_MS, NOW_MS + 290_000, NOW_MS,
         open_panes=12, segments_reference=len(SEGMENTS), segments_new=2, segments_limit=1_000, remembered_ids=180_244,
-        memory=Memory(3_400_000, 18_300_000, 7_500_000), retraining=decided(),
+        memory=Memory(3_400_000, 18_300_000, 7_500_000), retraining=decided(), labels=labels_view(),
     )  # fmt: skip
     verdicts = (window_verdicts("short", 1_800, drifted=drifted, seed=1), window_verdicts("long", 26_000, drifted=drifted, seed=2))
     return Snapshot(NOW_MS + 300_000, NOW_MS - 2 * HOUR_MS, "0.1.0", Phase.RUNNING, (model,), verdicts, committed_ms=NOW_MS + 296_000)

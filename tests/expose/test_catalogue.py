@@ -3,8 +3,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from monitor.expose.catalogue import CATALOGUE, KINDS, LABELS, METRICS
+from monitor.expose.catalogue import CATALOGUE, KINDS, LABEL_OUTCOMES, LABELS, METRICS
 from monitor.expose.docs import metrics_markdown
+from monitor.join.state import LabelEntry
 
 DOCS = Path(__file__).parents[2] / "docs" / "metrics.md"
 
@@ -23,6 +24,10 @@ def test_each_name_is_declared_once_and_each_label_is_explained() -> None:
     assert len(METRICS) == len(CATALOGUE)
     assert {label for metric in CATALOGUE for label in metric.labels} == set(LABELS)
     assert set(KINDS) == {metric.name for metric in CATALOGUE if "kind" in metric.labels}
+
+
+def test_each_outcome_of_labels_is_explained() -> None:
+    assert list(LABEL_OUTCOMES) == [entry.name.lower() for entry in LabelEntry if entry > LabelEntry.TOMBSTONES]
 
 
 def test_the_documentation_is_the_one_that_the_catalogue_gives() -> None:

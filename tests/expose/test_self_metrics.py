@@ -6,7 +6,7 @@ import pytest
 
 from monitor import events
 from monitor.batch import RejectReason
-from monitor.expose.catalogue import KINDS, METRICS
+from monitor.expose.catalogue import KINDS, LABEL_OUTCOMES, METRICS
 from monitor.expose.self_metrics import SelfMetrics
 from monitor.expose.snapshot import Ledger, ModelView, PartitionProgress, Phase, Snapshot
 from tests.expose.exposition import families, series
@@ -43,6 +43,32 @@ def test_totals_are_those_of_the_ledger_so_a_restart_does_not_reset_them() -> No
         assert only(page, "driftgauge_rows_counted_total") == 90
         assert only(page, "driftgauge_messages_rejected_total") == 2
         assert only(page, "driftgauge_rows_late_total") == 3
+
+
+def test_what_became_of_labels_adds_up_to_the_messages_of_their_topic() -> None:
+    page = SelfMetrics().render(running())
+    parts = ("driftgauge_labels_total", "driftgauge_labels_waiting", "driftgauge_label_messages_rejected_total")
+    found = sum(sum(series(page, name).values()) for name in parts) + only(page, "driftgauge_label_tombstones_total")
+    assert only(page, "driftgauge_label_messages_total") == found
+    assert {dict(labels)["outcome"] for labels in series(page, "driftgauge_labels_total")} == set(LABEL_OUTCOMES)
+
+
+def test_partitions_of_labels_stand_beside_those_of_predictions_under_their_own_topic() -> None:
+    page = SelfMetrics().render(running())
+    for name in ("consumer_lag_messages", "partition_next_offset", "partition_newest_event_timestamp_seconds", "partition_idle"):
+        topics = [dict(labels)["topic"] for labels in series(page, f"driftgauge_{name}")]
+        assert (topics.count("flights.predictions"), topics.count("flights.labels")) == (4, 2), name
+    assert {dict(labels)["topic"]: value for labels, value in series(page, "driftgauge_partitions").items()} == {
+        "flights.predictions": 4,
+        "flights.labels": 2,
+    }
+    assert len(series(page, "driftgauge_offsets_lost_total")) == 2
+
+
+def test_a_model_without_labels_has_no_series_of_them() -> None:
+    page = SelfMetrics().render(starting())
+    assert [name for name in families(page) if "label" in name and series(page, name)] == []
+    assert series(page, "driftgauge_predictions_pending") == {}
 
 
 def test_a_row_that_nobody_counted_is_unaccounted_for() -> None:
