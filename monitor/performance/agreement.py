@@ -44,14 +44,14 @@ def cohen_kappa(table: Int64, z: float) -> Estimate:
     chance = (rows * columns).sum(axis=-1)
     known = (n > 0) & (chance < 1)
     rest = np.where(known, 1 - chance, 1.0)
-    kappa = (agreed - chance) / rest
+    kappa = np.clip((agreed - chance) / rest, -1.0, 1.0)  # rounding may pass 1
     diagonal = np.diagonal(p, axis1=-2, axis2=-1)
     own = (diagonal * (1 - (rows + columns) * (1 - kappa)[..., None]) ** 2).sum(axis=-1)
     crossed = (columns[..., :, None] + rows[..., None, :]) ** 2 * p
     others = (1 - kappa) ** 2 * (crossed.sum(axis=(-2, -1)) - np.trace(crossed, axis1=-2, axis2=-1))
     variance = (own + others - (kappa - chance * (1 - kappa)) ** 2) / (rest**2 * np.maximum(n, 1))
     half = z * np.sqrt(np.maximum(variance, 0.0))
-    return Estimate(kappa, np.maximum(kappa - half, -1.0), np.minimum(kappa + half, 1.0), n).where(known)
+    return Estimate(kappa, np.clip(kappa - half, -1.0, 1.0), np.clip(kappa + half, -1.0, 1.0), n).where(known)
 
 
 def items_by_raters(pairs: Int64) -> Int64:

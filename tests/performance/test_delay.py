@@ -102,6 +102,18 @@ def test_the_backlog_and_what_is_still_to_come() -> None:
     assert found.labelled[0] + sum(mask.sum() for mask in out.values()) == found.predictions[0]
 
 
+def test_old_predictions_are_less_likely_to_be_labelled_still() -> None:
+    """Half of the labels come within the first day or never; of those out after a day none is expected."""
+    lag = np.where(np.arange(1000) % 2 == 0, 5.0 * HOUR, 500.0 * DAY)
+    now = 40 * DAY
+    panes = [cohort(now - age * DAY, lag, now) for age in (3, 10, 35)]
+    found = delay.coverage(panes, now, 30 * DAY, Z)
+    assert found.pending[0] == 1000
+    assert found.expected[0] == pytest.approx(0.0)
+    young = delay.coverage([*panes, cohort(now, lag, now)], now, 30 * DAY, Z)
+    assert young.expected[0] == pytest.approx(500.0)
+
+
 def test_when_all_are_labelled_nothing_is_pending() -> None:
     panes = [cohort(0, np.full(50, 2.0 * HOUR), 10 * DAY)]
     found = delay.coverage(panes, 10 * DAY, 30 * DAY, Z)

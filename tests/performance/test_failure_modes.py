@@ -167,6 +167,15 @@ def test_a_version_that_fails_too_becomes_the_one_to_beat() -> None:
     assert story.window(0.12, version="3").closed_by == "3"
 
 
+def test_a_window_that_proves_nothing_does_not_blur_what_was_seen() -> None:
+    story = Story()
+    story.window(0.2, n=20_000)
+    sharp = story.state()
+    vague = story.window(0.12, n=500)
+    assert vague == sharp
+    assert story.window(0.1, version="2", n=20_000).status is ModeStatus.CLOSED
+
+
 def test_too_little_data_moves_nothing() -> None:
     story = Story()
     assert story.window(0.9, n=300) is None  # about 150 rows of the segment

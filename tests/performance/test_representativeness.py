@@ -48,6 +48,8 @@ def test_labels_by_chance_are_representative() -> None:
     assert (found.status[1:] == Status.DRIFTED).sum() <= 12
     assert (found.coverage_status[1:] == Status.DRIFTED).sum() <= 12
     assert (found.distance[1:] > 0.3 * found.noise[1:]).all()  # the floor is near, not far above
+    deviation = (found.coverage.value[1:] - found.overall_coverage).std()
+    assert found.coverage_noise[1:].mean() == pytest.approx(2.576 * deviation + 0.5 / 300, rel=0.1)
 
 
 def test_with_all_labelled_there_is_neither_distance_nor_noise() -> None:
@@ -97,6 +99,14 @@ def test_reweighting_takes_away_the_bias_of_the_choice() -> None:
     assert np.mean(plain) < -0.05
     assert abs(np.mean(reweighted)) < 0.004
     assert np.mean(rate) >= 0.93
+
+
+def test_cells_without_labels_make_the_reweighted_rate_uncertain() -> None:
+    rows = binary_rows(np.random.default_rng(9), 3000)
+    rows.labelled = rows.score < 0.6  # nothing is known of a tenth of the traffic
+    share = (rows.score >= 0.6).mean()
+    found = reweighted_accuracy(rows.counts(), Z)
+    assert found.high[0] - found.low[0] > share / np.sqrt(8)  # eight cells, each of which may be right always or never
 
 
 def test_the_positive_rate_is_set_right_too() -> None:

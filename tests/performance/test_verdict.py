@@ -167,6 +167,16 @@ def test_the_kpi_has_a_mean_and_a_sum() -> None:
     assert found.high[0, total] - found.low[0, total] == pytest.approx(2 * 1.96 * np.sqrt((present**2).sum()), rel=0.15)
 
 
+def test_figures_far_below_the_largest_are_not_taken_for_certain() -> None:
+    """Their squares round to 0 beside a ``kpi_max`` of a million; the interval then is that of the rounding, not of no spread."""
+    rows = binary_rows(np.random.default_rng(16), 1000)
+    rows.kpi = np.random.default_rng(17).uniform(0, 0.02, 1000)
+    found = judged(rows.counts(), settings=replace(SETTINGS, with_kpi=True))
+    column = found.column("kpi_mean")
+    assert found.value[0, column] == pytest.approx(rows.kpi.mean(), rel=0.05)
+    assert found.high[0, column] - found.low[0, column] >= 2 * 1.96 * rows.kpi.std() / np.sqrt(1000)
+
+
 def test_kpi_sums_of_other_windows_fall_within_the_interval() -> None:
     """Rows come by a Poisson process: 95 % of the intervals hold the expected sum."""
     random = np.random.default_rng(15)
