@@ -29,8 +29,14 @@ _ALL = (
     Metric("precision", 1, "Of the predictions of the class, the share that was right.", per_class=True),
     Metric("recall", 1, "Of the rows that are the class, the share that was predicted as it.", per_class=True),
     Metric("f1", 1, "Harmonic mean of precision and recall.", per_class=True),
-    Metric("roc_auc", 1, "Share of pairs of a row of the class and one that is not which the score puts in order.", per_class=True),
-    Metric("average_precision", 1, "Area under the precision-recall curve.", per_class=True),
+    Metric(
+        "roc_auc",
+        1,
+        "Share of pairs of a row of the class and one that is not which are in order: of the score; multiclass: of the predicted class "
+        "and its confidence.",
+        per_class=True,
+    ),
+    Metric("average_precision", 1, "Area under the precision-recall curve of the same order.", per_class=True),
     Metric("log_loss", -1, "Mean of -ln of the probability that the true class was given, in nats."),
     Metric("brier", -1, "Mean squared error of the probabilities; multiclass: summed over classes."),
     Metric("ece", -1, "Expected calibration error: how far scores are from what happens, less what noise adds."),
