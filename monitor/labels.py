@@ -6,30 +6,28 @@ Labels move on their own clock, and never beyond the predictions that they may r
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.batch import Batch, Labels
 from monitor.config import PREDICTED_CLASS, SCORE
-from monitor.config.labels import Labels as LabelsConfig
 from monitor.decode.classes import indices_of
 from monitor.join.join import NO_LIMIT, add_predictions, apply_until, arrive, arrived_pane
 from monitor.join.rows import prediction_rows
-from monitor.join.state import LabelState, VersionOutcomes
-from monitor.outcome.counts import OutcomeCounts, outcome_counts
-from monitor.outcome.layout import OutcomeLayout
-from monitor.performance.validation import Validation, validation
-from monitor.performance.verdict import Performance, PerformanceSettings, performance
+from monitor.join.state import LabelState
+from monitor.label_verdicts import LabelVerdicts, label_verdicts
+from monitor.performance import backlog
+from monitor.performance.backlog import ModeState
 from monitor.profile.bare import signal_names
-from monitor.reference.reference import Reference
 from monitor.segment import OTHER
 from monitor.state import ModelState, VersionState
-from monitor.window import Window
 
 _VERSIONS = 4
 """Outcomes are counted apart for so many times ``max_versions``: which of a flood of made-up versions get a place does not matter."""
+
+
+MAX_FAILURE_MODES = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +45,6 @@ class LabelsOwned:
     complete: bool
 
 
-@dataclass(frozen=True)
-class LabelVerdicts:
-    """What the labels say of one model version, in a window that ends at the evaluation."""
-
-    version: str
-    window: Window
-    by_prediction: Performance  # by time of the prediction, restated as labels come
-    by_label: Performance  # by time of the label
-    audited: Performance  # labels of the audit sample, by time of the label
-    reviewed: OutcomeCounts  # labels of the review queue, by time of the label: in none of the above
-
-
 @dataclass(frozen=True, slots=True)
 class LabelsEvaluated:
     """The newest outcomes of a model, about windows that end at ``event_ms``."""
@@ -66,6 +52,7 @@ class LabelsEvaluated:
     model: str
     event_ms: int
     verdicts: tuple[LabelVerdicts, ...]
+    backlog: tuple[ModeState, ...] = ()  # failure modes of all versions
 
 
 def take_labels(model: ModelState, step: Labels | LabelsIdle | LabelsOwned) -> None:
@@ -118,46 +105,9 @@ def apply_labels(model: ModelState) -> list[LabelsEvaluated]:
 
 def _evaluate(model: ModelState, labels: LabelState, end_pane: int) -> LabelsEvaluated:
     end_ms = end_pane * model.clock.pane_ms
-    verdicts = tuple(_verdicts(model, labels, name, end_ms) for name in sorted(labels.versions))
-    return LabelsEvaluated(model.config.name, end_ms, verdicts)
-
-
-def _verdicts(model: ModelState, labels: LabelState, version: str, end_ms: int) -> LabelVerdicts:
-    counted, config, reference = labels.versions[version], labels.config, model.references.get(version)
-    window = Window("labels", end_ms - config.window_ms, end_ms)
-    prediction, label, audit, reviewed = _counts(model, labels, counted, reference)
-    settings = PerformanceSettings(config.min_labelled, costs=config.costs, with_kpi=config.kpi is not None)
-    of = partial(
-        performance,
-        settings=settings,
-        model=model.config.name,
-        version=version,
-        window=window,
-        validation=_validation(reference, config, counted.layout),
-        partial=not (model.complete and labels.complete),
-    )
-    return LabelVerdicts(
-        version, window, of(prediction, view="prediction_time"), of(label, view="label_time"), of(audit, view="audit"), reviewed
-    )
-
-
-def _counts(model: ModelState, labels: LabelState, counted: VersionOutcomes, reference: Reference | None) -> list[OutcomeCounts]:
-    """Outcomes by segment of each view. The same segments in all, chosen by what is in the window: not by what was read beyond it."""
-    totals = [panes.total() for panes in counted.views.values()]
-    rows = np.zeros(len(labels.combinations), np.int64)
-    for total in totals:
-        combination, cell = np.divmod(total.codes, counted.layout.cells)
-        are_rows = cell < counted.layout.first_sum
-        np.add.at(rows, combination[are_rows], total.counts[are_rows])
-    placed = frozenset[str]() if reference is None else frozenset(reference.table.segments)
-    segments = model.config.segments
-    shown, places = labels.combinations.segments(((), *segments.groupings), rows, placed, segments.max_segments)
-    return [outcome_counts(counted.layout, total, shown, places) for total in totals]
-
-
-def _validation(reference: Reference | None, config: LabelsConfig, layout: OutcomeLayout) -> Validation | None:
-    if reference is None or reference.labels is None:
-        return None
-    names = reference.layout.names
-    means = reference.bin_means[reference.layout.span(names.index(SCORE))] if SCORE in names else None
-    return validation(reference.labels, layout, config.class_indices, means)
+    verdicts = tuple(label_verdicts(model, labels, name, end_ms) for name in sorted(labels.versions))
+    for each in verdicts:
+        model.backlog = backlog.advance(
+            model.backlog, each.modes, each.version, end_ms, min_labelled=labels.config.min_labelled, limit=MAX_FAILURE_MODES
+        )
+    return LabelsEvaluated(model.config.name, end_ms, verdicts, tuple(model.backlog.values()))

@@ -20,9 +20,11 @@ from monitor.evaluate.verdict import Verdicts
 from monitor.join.record import RECORD
 from monitor.join.runs import Runs, bucket_width
 from monitor.join.state import LabelState
+from monitor.outcome.annotations import AgreementLayout
 from monitor.outcome.cells import row_dtype
 from monitor.outcome.combination import Combinations
 from monitor.outcome.layout import OutcomeLayout
+from monitor.performance.backlog import Backlog
 from monitor.profile.bare import bare_layout
 from monitor.profile.bins import Binning
 from monitor.profile.grouping import Base, plan
@@ -34,6 +36,10 @@ from monitor.river import RiverWatch
 
 _MAX_COMBINATIONS = 1 << 16
 """Distinct tuples of segment values among rows that wait for labels; a fixed bound, since a row keeps four bytes for its own."""
+
+
+_MAX_ANNOTATORS, _MAX_LABEL_VERSIONS = 1_000, 32
+"""Annotators and label versions that are judged one by one; further ones share the last number."""
 
 
 class Entry(IntEnum):
@@ -115,6 +121,7 @@ class ModelState:
     offsets_lost: int = 0
     idle_exclusions: int = 0  # how often a silent partition was left out of the horizon
     labels: LabelState | None = None  # the join, where labels are configured
+    backlog: Backlog = field(default_factory=dict)  # failure modes by id
     class_index: Float64 | None = None  # [codes + 1] class index of each code of the predicted class
 
     @property
@@ -181,7 +188,13 @@ def _new_labels(config: ModelConfig, labels: Labels, references: Mapping[str, Re
         layouts=layouts,
         fallback=plain,
         keeps_probabilities=keeps,
+        agreement=_agreement(labels, plain) if labels.annotator or labels.confidence or labels.label_version else None,
     )
+
+
+def _agreement(labels: Labels, layout: OutcomeLayout) -> AgreementLayout:
+    values = layout.score_cells if labels.task == "regression" else len(layout.classes)
+    return AgreementLayout(values, min(labels.max_annotators, _MAX_ANNOTATORS) + 2, _MAX_LABEL_VERSIONS)
 
 
 def new_version_state(model: ModelState, version: str) -> VersionState:

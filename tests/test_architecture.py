@@ -17,7 +17,8 @@ VOCABULARY = (
 )  # fmt: skip
 STAGES = (
     ("source",), ("decode",), ("clock", "duplicates", "profile"), ("outcome",), ("reference",), ("join",),
-    ("evaluate", "performance", "estimate"), ("detect",), ("river",), ("decide",), ("state",), ("versions",), ("labels",), ("pipeline",),
+    ("evaluate", "performance", "estimate"), ("detect",), ("river",), ("decide",), ("state",), ("versions",),
+    ("label_verdicts", "labels"), ("pipeline",),
     ("stream",),
     ("checkpoint",), ("telemetry", "sink"), ("expose",), ("view", "changes"), ("partitions", "letters"), ("app",), ("hook",),
     ("cli", "__main__"),
@@ -25,7 +26,7 @@ STAGES = (
 ALLOWED_BACK = {("checkpoint", "evaluate"), ("source", "telemetry"), ("expose", "telemetry")}
 PURE = (
     "batch", "segment", "window", "clock", "duplicates", "pipeline", "state", "versions", "view", "profile", "decode", "evaluate",
-    "labels", "stream",
+    "labels", "label_verdicts", "stream",
     "outcome", "performance", "estimate", "detect", "decide",
 )  # fmt: skip
 PURE_IN_EDGES = ("hook.alert", "hook.policy", "hook.template", "hook.target.outcome")

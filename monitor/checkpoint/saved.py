@@ -16,6 +16,7 @@ import numpy as np
 
 from monitor.batch import Int64
 from monitor.evaluate.evaluate import Baseline, evaluate
+from monitor.performance.backlog import ModeState
 from monitor.profile.grouping import Base
 from monitor.profile.packed import pack_array, pack_table, unpack_array, unpack_table
 from monitor.profile.pane import Leaf, OpenPane
@@ -55,6 +56,7 @@ def save_model(model: ModelState) -> Saved:
         "complete": model.complete,
         "ids_evicted": model.seen.evicted,
         "bases": [base.columns for base in model.bases],
+        "backlog": [msgspec.to_builtins(mode) for mode in model.backlog.values()],
         "versions": {name: _save_version(model, version, saved) for name, version in model.versions.items()},
     }
     return saved
@@ -119,6 +121,8 @@ def load_model(model: ModelState, values: Mapping[str, Any], blobs: Mapping[str,
     model.unjudged_pane, model.complete = values.get("unjudged_pane"), values.get("complete", True)
     # A state of before counted what was folded by version.
     model.rows_folded = values.get("rows_folded", sum(part.get("rows_folded", 0) for part in values["versions"].values()))
+    modes = [msgspec.convert(mode, ModeState) for mode in values.get("backlog", ())]
+    model.backlog = {mode.id: mode for mode in modes}
     for name, part in values["versions"].items():
         version = model.versions[name] = new_version_state(model, name)
         _load_version(model, version, part, blobs)

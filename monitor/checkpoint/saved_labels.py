@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from monitor.join.inbox import LabelRows
 from monitor.join.state import LABEL_COLUMNS, LabelEntry, LabelState
+from monitor.outcome.annotations import AgreementLayout
 from monitor.outcome.layout import OutcomeLayout
 from monitor.outcome.sparse import unpack_sparse
 
@@ -66,7 +67,7 @@ def save_labels(model: str, labels: LabelState, written: set[str]) -> SavedLabel
             saved.now[f"{prefix}/inbox/{partition}/{index}"] = _pack_rows(arrived, rows)
     for version, counted in labels.versions.items():
         panes = []
-        for view, of_view in counted.views.items():
+        for view, of_view in counted.panes.items():
             for number, (data, times) in of_view.packed().items():
                 name = f"{prefix}/outcome/{version}/{view}/{number}"
                 if times > _SETTLED:
@@ -77,8 +78,8 @@ def save_labels(model: str, labels: LabelState, written: set[str]) -> SavedLabel
                 else:
                     saved.now[name] = data
                 panes.append([view, number, name])
-        ends = {view: [of_view.end_pane, of_view.too_old] for view, of_view in counted.views.items()}
-        saved.values["outcomes"][version] = {"layout": _fingerprint(counted.layout), "panes": panes, "ends": ends}
+        ends = {view: [of_view.end_pane, of_view.too_old] for view, of_view in counted.panes.items()}
+        saved.values["outcomes"][version] = {"layout": _fingerprint(counted.layout, labels.agreement), "panes": panes, "ends": ends}
     for kind, runs in (("pending", labels.pending), ("records", labels.records)):
         flushed = runs.flush()
         saved.values[kind] = flushed.values
@@ -115,12 +116,12 @@ def load_labels(labels: LabelState, model: str, values: Mapping[str, Any], blobs
         labels.inbox.put(partition, *_unpack_rows(blobs[f"{prefix}/inbox/{partition}/{index}"]))
     for version, part in values["outcomes"].items():
         counted = labels.outcomes_of(version)
-        if part["layout"] != _fingerprint(counted.layout):
+        if part["layout"] != _fingerprint(counted.layout, labels.agreement):
             continue  # the score has other bins now: its outcomes start anew
         for view, (end_pane, too_old) in part["ends"].items():
-            counted.views[view].end_pane, counted.views[view].too_old = end_pane, too_old
+            counted.panes[view].end_pane, counted.panes[view].too_old = end_pane, too_old
         for view, number, name in part["panes"]:
-            counted.views[view].panes[number] = unpack_sparse(blobs[name])
+            counted.panes[view].panes[number] = unpack_sparse(blobs[name])
     labels.pending.restore(values["pending"], blobs)
     labels.records.restore(values["records"], blobs)
 
@@ -130,8 +131,8 @@ def conserved(labels: LabelState) -> bool:
     return int(labels.ledger[LabelEntry.MESSAGES]) == int(labels.ledger[1:].sum()) + labels.waiting
 
 
-def _fingerprint(layout: OutcomeLayout) -> str:
-    content = [layout.task, layout.classes, layout.score.fingerprint, layout.scale, layout.kpi_max, layout.cells]
+def _fingerprint(layout: OutcomeLayout, agreement: AgreementLayout | None) -> str:
+    content = [layout.task, layout.classes, layout.score.fingerprint, layout.scale, layout.kpi_max, layout.cells, agreement]
     return hashlib.sha256(msgspec.json.encode(content)).hexdigest()
 
 

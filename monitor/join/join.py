@@ -21,10 +21,12 @@ from numpy.typing import NDArray
 from monitor.batch import Labels
 from monitor.clock import EventClock
 from monitor.join.inbox import LabelRows
-from monitor.join.match import Matched, Predictions, match
+from monitor.join.items import items_of
+from monitor.join.match import Matched, Predictions, Touched, match
 from monitor.join.record import Records, Source
 from monitor.join.rows import label_rows
 from monitor.join.state import LabelEntry, LabelState
+from monitor.outcome.annotations import AgreementLayout, annotation_codes
 from monitor.outcome.cells import Outcomes, outcome_codes, prediction_codes
 
 Int64 = NDArray[np.int64]
@@ -132,6 +134,23 @@ def _apply(state: LabelState, labels: LabelRows) -> None:
     ):
         state.ledger[entry] += count
     _count(state, matched)
+    if state.agreement is not None:
+        _annotate(state, state.agreement, matched.touched)
+
+
+def _annotate(state: LabelState, layout: AgreementLayout, touched: Touched) -> None:
+    """Count what labels of the touched predictions say about labelling, in place of what they said before."""
+    numbers = np.array([0, *state.annotators], np.uint64)  # 0: no annotator named
+    predictions = touched.predictions
+    for records, effective, sign in ((touched.before, touched.before_effective, -1), (touched.after, touched.after_effective, 1)):
+        versions = predictions.rows["version"][effective.subject]
+        for number in np.unique(versions).tolist():
+            counted = state.outcomes_of(state.version_names[number])
+            mine = effective.where(versions == number)
+            theirs = records.where(predictions.rows["version"][records.subject] == number)
+            codes, item = annotation_codes(layout, items_of(counted.layout, predictions, theirs, mine, state.ranks, numbers))
+            pane = (predictions.time_ms[mine.subject] // state.config.pane_ms)[item]
+            counted.annotations.add(pane, codes, np.full(len(codes), sign, np.int64))
 
 
 def _count(state: LabelState, matched: Matched) -> None:
@@ -197,9 +216,9 @@ def _expire(state: LabelState, now_ms: int) -> None:
         state.expired += dropped - state.labelled.pop(bucket, 0)
     state.records.drop_before(oldest_ms - config.early_allowance_ms)
     for version, outcomes in list(state.versions.items()):
-        for panes in outcomes.views.values():
+        for panes in outcomes.panes.values():
             panes.move_to(now_ms // config.pane_ms)
-        if not any(panes.panes for panes in outcomes.views.values()):
+        if not any(panes.panes for panes in outcomes.panes.values()):
             del state.versions[version]
 
 

@@ -35,6 +35,17 @@ class Predictions:
 
 
 @dataclass(frozen=True, eq=False)
+class Touched:
+    """Predictions with all their labels, before and after; subjects are rows of ``predictions``."""
+
+    predictions: Predictions
+    before: Records
+    before_effective: Records
+    after: Records
+    after_effective: Records
+
+
+@dataclass(frozen=True, eq=False)
 class Matched:
     """What new labels of some subjects lead to."""
 
@@ -48,6 +59,7 @@ class Matched:
     restated_source: NDArray[np.uint8]
     first_labelled_ms: Int64  # times of the predictions that have a label for the first time
     revisions: int  # predictions whose label was restated
+    touched: Touched  # predictions that got a label they did not have in this form
 
 
 def match(
@@ -75,8 +87,9 @@ def match(
     added = new.where(accepted)
     fresh = ~identical(old, added)
 
-    before = _effective(predictions, old, ranks, horizon_ms, early_ms, consensus)
-    after = _effective(predictions, old.and_(added.where(fresh)), ranks, horizon_ms, early_ms, consensus)
+    all_before = _reaching(predictions, old, horizon_ms, early_ms)
+    all_after = _reaching(predictions, old.and_(added.where(fresh)), horizon_ms, early_ms)
+    before, after = effective(all_before, ranks, consensus), effective(all_after, ranks, consensus)
     changed = _changed(before, after)
     gone = before.where(np.isin(before.subject, changed))
     come = after.where(np.isin(after.subject, changed))
@@ -92,7 +105,15 @@ def match(
         restated_source=come.rows["source"],
         first_labelled_ms=predictions.time_ms[first],
         revisions=len(gone),
+        touched=_touched(predictions, all_before, all_after, before, after),
     )
+
+
+def _touched(predictions: Predictions, all_before: Records, all_after: Records, before: Records, after: Records) -> Touched:
+    """Those that have more records than before: records are added, never taken away."""
+    size = len(predictions)
+    more = np.bincount(all_after.subject, minlength=size) > np.bincount(all_before.subject, minlength=size)
+    return Touched(predictions, *(records.where(more[records.subject]) for records in (all_before, before, all_after, after)))
 
 
 Pairs = tuple[NDArray[np.intp], NDArray[np.intp]]
@@ -112,15 +133,13 @@ def _within(predictions: Predictions, records: Records, pairs: Pairs, horizon_ms
     return np.asarray((lag >= -early_ms) & (lag <= horizon_ms))
 
 
-def _effective(
-    predictions: Predictions, records: Records, ranks: NDArray[np.int64], horizon_ms: int, early_ms: int, consensus: Consensus
-) -> Records:
-    """The label that counts of each prediction that has one; subjects are rows of ``predictions``."""
+def _reaching(predictions: Predictions, records: Records, horizon_ms: int, early_ms: int) -> Records:
+    """The records that reach each prediction; subjects are rows of ``predictions``."""
     if not len(records):
         return NO_RECORDS
     pairs = _pairs(predictions, records)
     inside = _within(predictions, records, pairs, horizon_ms, early_ms)
-    return effective(records.where(pairs[1][inside]).of(pairs[0][inside]), ranks, consensus)
+    return records.where(pairs[1][inside]).of(pairs[0][inside])
 
 
 def _changed(before: Records, after: Records) -> NDArray[np.intp]:

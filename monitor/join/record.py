@@ -91,6 +91,11 @@ def _sorted(records: Records, ranks: NDArray[np.int64], *, by_annotator: bool) -
     return np.lexsort([*keys, *([rows["annotator"]] if by_annotator else []), records.subject])
 
 
+def sorted_by_annotator(records: Records, ranks: NDArray[np.int64]) -> NDArray[np.intp]:
+    """Order by subject and annotator, each annotator's records rising: the last is the winner."""
+    return _sorted(records, ranks, by_annotator=True)
+
+
 def _last_of(*keys: NDArray[np.generic]) -> NDArray[np.bool_]:
     """Where, in sorted rows, a group ends."""
     ends = np.zeros(len(keys[0]), np.bool_)

@@ -14,6 +14,7 @@ from monitor.clock import EventClock
 from monitor.join.inbox import Inbox
 from monitor.join.record import version_order
 from monitor.join.runs import Runs
+from monitor.outcome.annotations import AgreementLayout
 from monitor.outcome.combination import Combinations
 from monitor.outcome.layout import OutcomeLayout
 from monitor.outcome.panes import OutcomePanes
@@ -48,16 +49,22 @@ class VersionOutcomes:
     by_label: OutcomePanes  # organic labels
     audited: OutcomePanes  # by pane of the label
     reviewed: OutcomePanes
+    annotations: OutcomePanes  # agreement of annotators, by pane of the prediction
 
     @staticmethod
-    def empty(layout: OutcomeLayout, kept: int) -> VersionOutcomes:
-        """Before the first row."""
-        return VersionOutcomes(layout, *(OutcomePanes(kept) for _ in range(4)))
+    def empty(layout: OutcomeLayout, window: int) -> VersionOutcomes:
+        """Before the first row; ``window`` in panes. Of predictions the window before is kept too, to tell a trend."""
+        return VersionOutcomes(layout, OutcomePanes(window, 2 * window), *(OutcomePanes(window, window) for _ in range(4)))
 
     @property
     def views(self) -> dict[str, OutcomePanes]:
-        """The panes by name."""
+        """The outcomes by name."""
         return {"prediction": self.by_prediction, "label": self.by_label, "audit": self.audited, "review": self.reviewed}
+
+    @property
+    def panes(self) -> dict[str, OutcomePanes]:
+        """Everything that is counted by panes, by name."""
+        return {**self.views, "annotations": self.annotations}
 
 
 @dataclass(eq=False)
@@ -79,6 +86,7 @@ class LabelState:
     layouts: dict[str, OutcomeLayout] = field(default_factory=dict)  # of versions that have a reference
     fallback: OutcomeLayout = field(default_factory=lambda: OutcomeLayout("binary", ("0", "1")))  # of those without
     keeps_probabilities: bool = False
+    agreement: AgreementLayout | None = None  # None: labels name neither annotator nor confidence nor version
     versions: dict[str, VersionOutcomes] = field(default_factory=dict)
     annotators: dict[int, str] = field(default_factory=dict)  # hash -> name
     version_names: list[str] = field(default_factory=list)  # numbers in pending rows

@@ -22,7 +22,8 @@ _UNSUMMED_ROWS = 1 << 18  # additions held before they are summed: 4 MB
 class OutcomePanes:
     """Counts by pane number; panes before ``end_pane - kept`` are gone. What is added to them is dropped and counted."""
 
-    kept: int
+    window: int  # panes that ``total`` sums
+    kept: int  # panes that are kept, at least a window
     panes: dict[int, SparseCounts] = field(default_factory=dict)
     end_pane: int = 0
     too_old: int = 0  # weights added to panes that are gone
@@ -61,7 +62,7 @@ class OutcomePanes:
             self._packed.pop(number, None)
             if not len(self.panes[number]):
                 del self.panes[number]
-            if number < self.end_pane:
+            if self.end_pane - self.window <= number < self.end_pane:
                 inside.append(change)
         if self._total is not None:
             self._total = add([self._total, *inside])
@@ -72,22 +73,31 @@ class OutcomePanes:
         self.settle()
         if end_pane <= self.end_pane:
             return
-        old = [number for number in self.panes if number < end_pane - self.kept]
-        new = [number for number in self.panes if self.end_pane <= number < end_pane and number not in old]
         if self._total is not None:
-            was = [-self.panes[number] for number in old if number < self.end_pane]
-            self._total = add([self._total, *was, *(self.panes[number] for number in new)])
+            first, was_first = end_pane - self.window, self.end_pane - self.window
+            gone = [-counts for number, counts in self.panes.items() if was_first <= number < min(self.end_pane, first)]
+            come = [counts for number, counts in self.panes.items() if max(self.end_pane, first) <= number < end_pane]
+            self._total = add([self._total, *gone, *come])
+        old = [number for number in self.panes if number < end_pane - self.kept]
         for number in old:
             del self.panes[number]
             self._packed.pop(number, None)
         self.end_pane = end_pane
 
     def total(self) -> SparseCounts:
-        """The sum of the ``kept`` panes before ``end_pane``."""
+        """The sum of the ``window`` panes before ``end_pane``."""
         self.settle()
         if self._total is None:
-            self._total = add([counts for number, counts in sorted(self.panes.items()) if number < self.end_pane])
+            self._total = self._between(self.end_pane - self.window, self.end_pane)
         return self._total
+
+    def before(self) -> SparseCounts:
+        """The sum of the window before that of ``total``, as far as it is kept."""
+        self.settle()
+        return self._between(self.end_pane - 2 * self.window, self.end_pane - self.window)
+
+    def _between(self, first: int, end: int) -> SparseCounts:
+        return add([counts for number, counts in sorted(self.panes.items()) if first <= number < end])
 
     def packed(self) -> dict[int, tuple[bytes, int]]:
         """Bytes of each pane for the state, and how many times in a row they have been the same."""

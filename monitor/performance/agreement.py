@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.performance.annotations import MAX_RATERS, AgreementCounts
+from monitor.outcome.annotations import MAX_RATERS, AgreementCounts
 from monitor.performance.interval import Estimate, mean_of_positive, wilson
 from monitor.performance.variation import total_variation, variation_noise
 
@@ -103,8 +103,8 @@ class LabelQuality:
     cohen_pairs: tuple[tuple[int, int], ...]  # their numbers
     consensus_agreement: Estimate  # [A] share of an annotator's labels that are the consensus, of items with several
     disagreement: Estimate  # [G] share of items with several annotators on which they do not agree
-    flip_rate: Estimate  # [G] share of restated labels that came to another value
-    redefined_flip_rate: Estimate  # [G] the same where the label version changed
+    flip_rate: Estimate  # [G] share of labels that were restated to another value
+    redefined_flip_rate: Estimate  # [G] of the labels restated under another label version, those that came to another value
     confidence: Float64  # [cells + 1] shares; the last: none given
     definition_shift: Estimate  # [V - 1] total variation between a label version's classes and the one before that has labels
     definition_noise: Float64  # [V - 1] what it reaches by chance at the given quantile
@@ -112,16 +112,16 @@ class LabelQuality:
 
 def label_quality(counts: AgreementCounts, z: float, *, noise_quantile: float = 0.999, positions: Float64 | None = None) -> LabelQuality:
     """All of it; ``positions`` [C] of the values of a regression."""
-    restated = counts.revised.sum(axis=2)
+    redefined = counts.revised[:, 1]
     shares = counts.confidence / max(int(counts.confidence.sum()), 1)
     shift, noise = definition_shift(counts.definition, noise_quantile)
     pairs = tuple(itertools.combinations(range(counts.layout.paired), 2))
-    flips = wilson(counts.revised[:, :, 1], restated, z)
+    flips = wilson(redefined[:, 1], redefined.sum(axis=1), z)
     return LabelQuality(
         counts.segments, fleiss_kappa(counts.pairs, z), krippendorff_alpha(counts.pairs, z, positions), cohen_kappa(counts.two, z), pairs,
         wilson(counts.annotator[:, 0], counts.annotator.sum(axis=1), z),
         wilson(counts.items[:, 1], counts.items.sum(axis=1), z),
-        flips[:, 0], flips[:, 1], shares, shift, noise,
+        wilson(counts.revised[:, :, 1].sum(axis=1), counts.ratings, z), flips, shares, shift, noise,
     )  # fmt: skip
 
 

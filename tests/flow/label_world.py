@@ -139,4 +139,12 @@ def judged(evaluated: Sequence[LabelsEvaluated]) -> list[Any]:
                 arrays = (view.value, view.low, view.high, view.n, view.reference, view.metric_status, view.status, view.predictions)
                 found.append((each.event_ms, one.version, view.view, view.window, view.segments, [array.tobytes() for array in arrays]))
             found.append(one.reviewed.confusion.tobytes())
+            quality, cover = one.quality, one.coverage
+            assert quality is not None
+            for estimate in (quality.fleiss, quality.krippendorff, quality.disagreement, quality.flip_rate, quality.redefined_flip_rate):
+                found.append((estimate.value.tobytes(), estimate.n.tobytes()))
+            if cover is not None:
+                found.append((cover.share.value.tobytes(), cover.pending.tobytes(), cover.oldest_pending_ms.tobytes()))
+            found.append((one.shortages, one.modes.rows.tobytes(), one.modes.impact.tobytes(), one.modes.trend.tobytes()))
+        found.append(each.backlog)
     return found

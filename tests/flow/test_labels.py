@@ -92,3 +92,26 @@ def test_another_label_topic_is_a_rebuild_and_is_said(logs, tmp_path: Path):
     assert resumed.lost
     assert any("labels.topic was l and is other" in notice for notice in resumed.notices)
     assert other.models["m"].labels.offsets == {}
+
+
+def test_annotators_and_failure_modes_are_judged(logs, tmp_path):
+    state = label_world.fresh(tmp_path)
+    last = label_world.play(state, label_world.polls(*logs, np.random.default_rng(0), 5_000))[-1]
+    [first, *_] = last.verdicts
+    assert first.quality.fleiss.n > 20
+    assert abs(first.quality.fleiss.value) < 0.5, "labels of two annotators are drawn apart: little agreement beyond chance"
+    assert first.quality.flip_rate.n.max() > 10
+    assert state.backlog
+    assert all(mode.labelled > 0 for mode in first.modes.ranked(5))
+
+
+def test_the_backlog_survives_a_restart(logs, tmp_path):
+    checkpoint = Checkpoint(Store(tmp_path, 2), {"m": label_world.fresh(tmp_path)})
+    checkpoint.resume()
+    label_world.play(checkpoint.models["m"], label_world.polls(*logs, np.random.default_rng(0), 5_000))
+    checkpoint.commit({})
+    checkpoint.store.close()
+    again = Checkpoint(Store(tmp_path, 2), {"m": label_world.fresh(tmp_path)})
+    assert again.resume().notices == ()
+    again.store.close()
+    assert again.models["m"].backlog == checkpoint.models["m"].backlog != {}

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
+from monitor.outcome.annotations import AgreementCounts, AgreementLayout, Items, agreement_counts, annotation_codes
 from monitor.outcome.sparse import EMPTY, SparseCounts, add, sparse
 from monitor.performance import agreement
-from monitor.performance.annotations import AgreementCounts, AgreementLayout, Items, agreement_counts, annotation_codes
 
 Z = 1.96
 LAYOUT = AgreementLayout(values=5, annotators=10, label_versions=4)
@@ -192,7 +192,7 @@ def test_flip_rates_and_disagreement_come_by_segment() -> None:
     items = items_of([[(0, 1, 2, 1, 0.9), (1, 1, 1, 1, 0.97)], [(0, 3, 3, 0, np.nan), (1, 4, 0, 2, 1.0)], [(2, 0, 0, 1, 0.5)]], [0, 1, 2])
     quality = agreement.label_quality(counted(items), Z)
     assert quality.disagreement.value.tolist() == [0.5, 0.0, 1.0]
-    assert quality.flip_rate.value.tolist() == pytest.approx([1 / 3, 0.5, 0.0])
+    assert quality.flip_rate.value.tolist() == pytest.approx([2 / 5, 1 / 2, 1 / 3])
     assert quality.redefined_flip_rate.value.tolist() == pytest.approx([1.0, np.nan, 1.0], nan_ok=True)
     assert quality.confidence[[10, 18, 19, 20]].tolist() == [0.2, 0.2, 0.4, 0.2]
 

@@ -7,6 +7,7 @@ contribution is subtracted and the new one added, as with outcomes.
     pairs       [raters - 1, C, C]      of items with m = 2, 3, ... winners: ordered pairs of values of different annotators
     annotator   [annotators, 2]         winners that agree with the item's consensus, and that do not; items with 2 annotators or more
     two         [rater pairs, C, C]     value of the first annotator by that of the second, for the first few annotators
+    ratings     [1]                     winners: labels that hold, one for each annotator of an item
     items       [2]                     items with 2 annotators or more: all the same, not all the same
     revised     [2, C, C]               first label by winner of an annotator who restated: under one label version, under another
     confidence  [cells + 1]             confidence of the winners in equal parts of [0, 1], and without one
@@ -52,6 +53,7 @@ class AgreementLayout:
             "pairs": (MAX_RATERS - 1) * square,
             "annotator": self.annotators * 2,
             "two": self.paired * (self.paired - 1) // 2 * square,
+            "ratings": 1,
             "items": 2,
             "revised": 2 * square,
             "confidence": CONFIDENCE_CELLS + 1,
@@ -110,6 +112,7 @@ def annotation_codes(layout: AgreementLayout, items: Items) -> tuple[Int64, Int6
     shared = several[item]
     wrong = (value != items.consensus[item]).astype(np.int64)
     parts.append(("annotator", (annotator * 2 + wrong)[shared], item[shared]))
+    parts.append(("ratings", np.zeros(len(item), np.int64), item))
     parts += _two_by_two(layout, items, start, raters)
     same = np.maximum.reduceat(value, start) == np.minimum.reduceat(value, start) if len(start) else np.zeros(0, np.bool_)
     parts.append(("items", np.where(same, 0, 1)[several], np.flatnonzero(several)))
@@ -140,13 +143,14 @@ def _two_by_two(layout: AgreementLayout, items: Items, start: Int64, raters: Int
 
 @dataclass(frozen=True, eq=False)
 class AgreementCounts:
-    """Counts over some window. ``items`` and ``revised`` by segment, the rest of the whole traffic."""
+    """Counts over some window. ``ratings``, ``items`` and ``revised`` by segment, the rest of the whole traffic."""
 
     layout: AgreementLayout
     segments: tuple[str, ...]  # [G]
     pairs: Int64  # [MAX_RATERS - 1, C, C]
     annotator: Int64  # [annotators, 2] agreed with the consensus, did not
     two: Int64  # [rater pairs, C, C]
+    ratings: Int64  # [G] labels that hold
     items: Int64  # [G, 2] unanimous, not
     revised: Int64  # [G, 2, 2] restated under the same label version or another; to the same value or another
     flips: Int64  # [2, C, C] first value by winner
@@ -171,17 +175,19 @@ def agreement_counts(
         np.add.at(table, place[inside], counts.counts[inside])
         return table.reshape(shape)
 
-    items, revised = np.zeros((g, 2), np.int64), np.zeros((g, 2, 2), np.int64)
+    ratings, items, revised = np.zeros(g, np.int64), np.zeros((g, 2), np.int64), np.zeros((g, 2, 2), np.int64)
+    _, is_rating = block("ratings")
     in_items, is_item = block("items")
     in_revised, is_revised = block("revised")
     kind, first, winner = in_revised // (c * c), in_revised // c % c, in_revised % c
     for place in places:
         segment = place[combination]
+        np.add.at(ratings, segment[is_rating], counts.counts[is_rating])
         np.add.at(items, (segment[is_item], in_items[is_item]), counts.counts[is_item])
         changed = (first != winner).astype(np.int64)
         np.add.at(revised, (segment[is_revised], kind[is_revised], changed[is_revised]), counts.counts[is_revised])
     return AgreementCounts(
         layout, segments, whole("pairs", MAX_RATERS - 1, c, c), whole("annotator", layout.annotators, 2),
-        whole("two", layout.paired * (layout.paired - 1) // 2, c, c), items, revised, whole("revised", 2, c, c),
+        whole("two", layout.paired * (layout.paired - 1) // 2, c, c), ratings, items, revised, whole("revised", 2, c, c),
         whole("confidence", CONFIDENCE_CELLS + 1), whole("definition", layout.label_versions, c),
     )  # fmt: skip

@@ -1,0 +1,138 @@
+"""What the labels say of one model version at one evaluation: pure, from its counts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.config import SCORE
+from monitor.config.labels import Labels as LabelsConfig
+from monitor.evaluate.noise import normal_quantile
+from monitor.join.state import LabelState, VersionOutcomes
+from monitor.outcome.annotations import agreement_counts
+from monitor.outcome.counts import OutcomeCounts, outcome_counts
+from monitor.outcome.layout import OutcomeLayout
+from monitor.performance.agreement import LabelQuality, label_quality
+from monitor.performance.collect import Shortage, Wanted, shortages, wanted
+from monitor.performance.cost import cost_table
+from monitor.performance.delay import Coverage, coverage, pane_lags
+from monitor.performance.failure_modes import FailureModes, failure_modes
+from monitor.performance.representativeness import Representativeness, representativeness
+from monitor.performance.validation import Validation, validation
+from monitor.performance.verdict import Performance, PerformanceSettings, performance
+from monitor.reference.reference import Reference
+from monitor.state import ModelState
+from monitor.window import Window
+
+_Z = normal_quantile(0.975)
+_NOISE_QUANTILE = 0.999
+
+Places = NDArray[np.intp]
+
+
+@dataclass(frozen=True, eq=False)
+class LabelVerdicts:
+    """All about the labels of one version, in a window that ends at the evaluation. The same segments in every part."""
+
+    version: str
+    window: Window
+    by_prediction: Performance  # by time of the prediction, restated as labels come
+    by_label: Performance  # by time of the label
+    audited: Performance  # labels of the audit sample, by time of the label
+    reviewed: OutcomeCounts  # labels of the review queue, by time of the label: in none of the above
+    coverage: Coverage | None  # None: no pane of predictions
+    representativeness: Representativeness
+    wanted: Wanted | None  # labels to collect next; None for a regression
+    shortages: tuple[Shortage, ...]  # against the reference's labels, most missing first
+    quality: LabelQuality | None  # None: labels name neither annotator nor confidence nor version
+    modes: FailureModes
+
+
+def label_verdicts(model: ModelState, labels: LabelState, version: str, end_ms: int) -> LabelVerdicts:
+    """Judge a version's outcomes; ``end_ms``: event time up to which labels are applied."""
+    counted, config, reference = labels.versions[version], labels.config, model.references.get(version)
+    window = Window("labels", end_ms - config.window_ms, end_ms)
+    shown, places = _segments(model, labels, counted, reference)
+    prediction, label, audit, reviewed = (outcome_counts(counted.layout, panes.total(), shown, places) for panes in counted.views.values())
+    incomplete = not (model.complete and labels.complete)
+    known = _validation(reference, config, counted.layout)
+    of = partial(
+        performance,
+        settings=PerformanceSettings(config.min_labelled, costs=config.costs, with_kpi=config.kpi is not None),
+        model=model.config.name,
+        version=version,
+        window=window,
+        validation=known,
+        partial=incomplete,
+    )
+    of_classes = counted.layout.task != "regression"
+    return LabelVerdicts(
+        version=version,
+        window=window,
+        by_prediction=of(prediction, view="prediction_time"),
+        by_label=of(label, view="label_time"),
+        audited=of(audit, view="audit"),
+        reviewed=reviewed,
+        coverage=_coverage(counted, config, places, len(shown), end_ms),
+        representativeness=representativeness(
+            prediction, noise_quantile=_NOISE_QUANTILE, min_labelled=config.min_labelled, partial=incomplete
+        ),
+        wanted=wanted(prediction, config.interval_width, _Z) if of_classes else None,
+        shortages=() if known is None else tuple(shortages(label, known.counts, _Z)),
+        quality=_quality(labels, counted, shown, places),
+        modes=failure_modes(
+            prediction,
+            outcome_counts(counted.layout, counted.by_prediction.before(), shown, places),
+            None if known is None else known.counts,
+            cost_table(config.costs) if of_classes else None,
+            _Z,
+        ),
+    )
+
+
+def _segments(
+    model: ModelState, labels: LabelState, counted: VersionOutcomes, reference: Reference | None
+) -> tuple[tuple[str, ...], Places]:
+    """Segments shown, chosen by what is in the window: not by what was read beyond it."""
+    rows = np.zeros(len(labels.combinations), np.int64)
+    for panes in counted.views.values():
+        total = panes.total()
+        combination, cell = np.divmod(total.codes, counted.layout.cells)
+        are_rows = cell < counted.layout.first_sum
+        np.add.at(rows, combination[are_rows], total.counts[are_rows])
+    placed = frozenset[str]() if reference is None else frozenset(reference.table.segments)
+    segments = model.config.segments
+    return labels.combinations.segments(((), *segments.groupings), rows, placed, segments.max_segments)
+
+
+def _coverage(counted: VersionOutcomes, config: LabelsConfig, places: Places, segments: int, end_ms: int) -> Coverage | None:
+    end_pane = end_ms // config.pane_ms
+    panes = [
+        pane_lags(counted.layout, (number + 1) * config.pane_ms, counts, _rows_of(places), segments)
+        for number, counts in sorted(counted.by_prediction.settle().items())
+        if end_pane - config.window_ms // config.pane_ms <= number < end_pane
+    ]
+    return coverage(panes, end_ms, config.horizon_ms, _Z) if panes else None
+
+
+def _rows_of(places: Places) -> Sequence[Places]:
+    return list(places)
+
+
+def _quality(labels: LabelState, counted: VersionOutcomes, shown: tuple[str, ...], places: Places) -> LabelQuality | None:
+    if labels.agreement is None:
+        return None
+    counts = agreement_counts(labels.agreement, counted.annotations.total(), shown, _rows_of(places))
+    return label_quality(counts, _Z, noise_quantile=_NOISE_QUANTILE)
+
+
+def _validation(reference: Reference | None, config: LabelsConfig, layout: OutcomeLayout) -> Validation | None:
+    if reference is None or reference.labels is None:
+        return None
+    names = reference.layout.names
+    means = reference.bin_means[reference.layout.span(names.index(SCORE))] if SCORE in names else None
+    return validation(reference.labels, layout, config.class_indices, means)
