@@ -1,0 +1,1 @@
+"""Estimate without labels: what the model's error rate is while its labels are still on their way, with an interval."""

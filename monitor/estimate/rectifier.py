@@ -1,0 +1,178 @@
+"""The rectifier: how far the labels that came say that the error table is off at present.
+
+A prediction of segment g and cell s in pane t, labelled after lag l, is wrong with
+
+    log odds = logit e[g, s] + level[t] + stratum[j] + segment[g, t] + effect[l] - neutral[j]
+
+Level: what all predictions of a time have in common, by ``lookback``. Stratum: ranges of the score that hold equal information, apart by
+predicted class; shrunk by how much they differ at all. Segment: what a segment has beyond, again by ``lookback``. Effect of the lag:
+``lag``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.estimate.cohort import blocks_of, fractions, label_share, right_lags
+from monitor.estimate.counts import LabelledRows, PaneCounts, labelled_rows, total
+from monitor.estimate.fit import Fit
+from monitor.estimate.lag import LagEffect
+from monitor.estimate.tables import ErrorTable, expit, logit
+
+Float64 = NDArray[np.float64]
+Int64 = NDArray[np.int64]
+
+REFERENCE_ROWS = 20_000.0
+"""What the lags of a reference weigh at most, in labelled rows: production's own shall prevail in time."""
+
+_OLD_SD2 = 0.25  # variance of the level of a block before the look-back, in squared log odds
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How labels are used."""
+
+    lookback_rows: int = 80_000  # labelled predictions looked back at, at most
+    blocks: int = 48  # into which they are divided, at most: a change is placed to one of them
+    strata: int = 12  # ranges of the score
+    interval: float = 0.95  # level of the intervals
+
+
+@dataclass(frozen=True, eq=False)
+class ReferenceLags:
+    """Labelled rows of the reference by lag and cell of the score: what lags are like before production's labels tell."""
+
+    right: Int64  # [L, S]
+    wrong: Int64  # [L, S]
+
+
+@dataclass(frozen=True, eq=False)
+class Rectifier:
+    """What labels say: T panes, J strata, G segments, L lag bins."""
+
+    table: ErrorTable  # of the G segments
+    stratum_of: Int64  # [S, P] stratum by cell and predicted class
+    lag: LagEffect
+    fraction: Float64  # [T, L] how much of each lag bin each pane has been through
+    label_share: float  # of the predictions, in the end
+    level_path: Float64  # [T]
+    level_variance: float  # at present
+    failed: float  # how probable it is that the table does not hold at present
+    segment_path: Float64  # [G, T]
+    segment_variance: Float64  # [G]
+    segment_failed: Float64  # [G]
+    stratum: Float64  # [J]
+    stratum_variance: Float64  # [J]
+    current: Float64  # [T] how probable it is that a pane belongs to the current run
+    dispersion: float  # variance of blocks in units of what single rows explain, at least 1
+    labelled: Int64  # [G] rows looked back at
+    lookback: Float64  # [G] of them in the current run
+    weights: Float64  # [G, S] information of the labelled rows of the current run
+    stratum_weights: Float64  # [J] the same by stratum, sums to 1
+
+    def shift(self, pane: Int64, segment: Int64, stratum: Int64) -> Float64:
+        """[K] log odds beyond the table's of predictions of these panes."""
+        return np.asarray(self.level_path[pane] + self.segment_path[segment, pane] + self.current[pane] * self.stratum[stratum])
+
+    @property
+    def waiting(self) -> Float64:
+        """[T, L + 1] share of each lag bin that each pane has still ahead of it."""
+        return np.concatenate([1 - self.fraction, np.ones((len(self.fraction), 1))], axis=1)
+
+    def unlabelled(self) -> Float64:
+        """[T, J] log odds that predictions without label have beyond all of theirs: the sooner wrong ones are labelled, the fewer are left.
+
+        Predictions that will never have a label are as the rest.
+        """
+        share = self.label_share
+        right, wrong = (1 - share + share * (self.waiting @ shares.T) for shares in (self.lag.right, self.lag.wrong))
+        return np.asarray(np.log(np.maximum(wrong, 1e-12) / np.maximum(right, 1e-12)))
+
+
+def strata(table: ErrorTable, classes: int, ranges: int) -> Int64:
+    """[S, P] stratum of each cell and predicted class: ranges of neighbouring cells with equal information in the reference."""
+    pooled = expit(table.new_logit)
+    information = table.rows * pooled * (1 - pooled)
+    below = np.cumsum(information) - information / 2
+    place = np.minimum((below / max(float(information.sum()), 1e-12) * ranges).astype(np.int64), ranges - 1)
+    return np.asarray(place[:, None] * classes + np.arange(classes))
+
+
+def rectify(table: ErrorTable, counts: PaneCounts, settings: Settings, lags: ReferenceLags | None = None) -> Rectifier:
+    """What the labels in ``counts`` say of ``table``; ``lags``: what the reference knows of them."""
+    table = table.at(counts.segments)
+    rows = counts.labelled
+    classes = 1 + int(max(counts.predictions.predicted.max(initial=0), rows.predicted.max(initial=0)))
+    place = strata(table, classes, settings.strata)
+    stratum, j = place[rows.cell, rows.predicted], int(place.max()) + 1
+    block, older = blocks_of(counts.labelled_by_pane(), settings.lookback_rows, settings.blocks)
+    fraction = fractions(counts)
+    known, residual = _reference_lags(table, lags, place, j, counts.lags)
+    inside = block[rows.pane] >= older
+    recent = labelled_rows(rows, inside)
+    fit = Fit(
+        table, recent, block[recent.pane] - older, int(block.max()) + 1 - older, stratum[inside], fraction[recent.pane, recent.lag],
+        right_lags(counts, stratum, j, known), residual,
+    )  # fmt: skip
+    old = _old_levels(table, labelled_rows(rows, ~inside), block, older, stratum[~inside], fraction, fit.lag)
+    path = np.concatenate([old, fit.level.path[0]])
+    segment_path = np.concatenate([np.zeros((len(table.segments), older)), fit.segment_level.path], axis=1)
+    current = np.concatenate([np.zeros(older), fit.level.current[0]])
+    weight = fit.information * fit.current
+    by_stratum = total(fit.stratum, weight, j)
+    segments = len(table.segments)
+    return Rectifier(
+        table=table,
+        stratum_of=place,
+        lag=fit.lag,
+        fraction=fraction,
+        label_share=label_share(counts),
+        level_path=path[block],
+        level_variance=float(fit.level.variance[0]),
+        failed=float(fit.level.failed[0]),
+        segment_path=segment_path[:, block],
+        segment_variance=fit.segment_level.variance,
+        segment_failed=fit.segment_level.failed,
+        stratum=fit.stratum_shift,
+        stratum_variance=fit.stratum_variance,
+        current=current[block],
+        dispersion=fit.dispersion,
+        labelled=total(recent.segment, fit.n, segments).astype(np.int64),
+        lookback=total(recent.segment, fit.n * fit.current, segments),
+        weights=fit.by_cell(weight),
+        stratum_weights=by_stratum / max(float(by_stratum.sum()), 1e-9),
+    )
+
+
+def _reference_lags(table: ErrorTable, lags: ReferenceLags | None, place: Int64, strata_: int, bins: int) -> tuple[Float64 | None, Float64]:
+    """Rows [J, L, 2] by stratum, lag, right and wrong; [2, L] observed minus expected wrong ones, without effect, and their variance."""
+    if lags is None or not (lags.right.sum() + lags.wrong.sum()):
+        return None, np.zeros((2, bins))
+    if lags.right.shape[0] != bins:
+        raise ValueError(f"expected the reference's lags in {bins} bins, got {lags.right.shape[0]}: were they counted with other edges?")
+    n = (lags.right + lags.wrong).astype(np.float64)
+    scale = min(1.0, REFERENCE_ROWS / float(n.sum()))
+    p = expit(table.new_logit)
+    known = np.zeros((strata_, bins, 2))
+    # A cell's predicted class is not known here: its rows go to its first stratum, and the others follow all rows.
+    np.add.at(known, (place[:, 0],), scale * np.stack([lags.right.T, lags.wrong.T], axis=2))
+    return known, scale * np.stack([(lags.wrong - n * p).sum(axis=1), (n * p * (1 - p)).sum(axis=1)])
+
+
+def _old_levels(
+    table: ErrorTable, rows: LabelledRows, block: Int64, older: int, stratum: Int64, fraction: Float64, lag: LagEffect
+) -> Float64:
+    """[older] level of each block before the look-back, from its own labels: those predictions matter while some have no label."""
+    level = np.zeros(older)
+    if not older:
+        return level
+    place, n = block[rows.pane], (rows.right + rows.wrong).astype(np.float64)
+    base = logit(table.rate[rows.segment, rows.cell]) + lag.of(rows.lag, fraction[rows.pane, rows.lag]) - lag.neutral[stratum]
+    for _ in range(4):
+        p = expit(base + level[place])
+        score = total(place, rows.wrong - n * p, older) - level / _OLD_SD2
+        level = level + score / (total(place, n * p * (1 - p), older) + 1 / _OLD_SD2)
+    return level
