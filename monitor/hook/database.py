@@ -44,6 +44,8 @@ class Database:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+            for folder in (self.path.parent, self.path.parent.parent):  # what a power cut takes away was never a ledger
+                _sync(folder)
             self._lock = self.path.with_name(self.path.name + ".lock").open("w")
         except OSError as error:
             raise StateError(
@@ -122,3 +124,11 @@ class Database:
         if self._connection is None:
             raise StateError(f"{self.path}: the ledger is closed")
         return self._connection
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

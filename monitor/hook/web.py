@@ -19,6 +19,8 @@ from monitor.hook.target.config import ClientTls
 from monitor.hook.tls import tls_context
 from monitor.telemetry import reason_of
 
+_OWN = {"User-Agent": f"driftgauge/{monitor.__version__}", "Accept": "application/json", "Connection": "close"}
+
 
 class NotSentError(Exception):
     """The server has nothing of the request: it could not be reached."""
@@ -66,8 +68,10 @@ def call(
         except (OSError, http.client.HTTPException, UnicodeError) as error:
             raise NotSentError(reason_of(error)) from error
         try:
-            sent = {"User-Agent": f"driftgauge/{monitor.__version__}", "Accept": "application/json", "Connection": "close"} | dict(headers)
-            connection.request(method, path, body, sent)
+            given = {name.lower() for name in headers}
+            connection.request(
+                method, path, body, {name: value for name, value in _OWN.items() if name.lower() not in given} | dict(headers)
+            )
             response = connection.getresponse()
             content = response.read(max_bytes + 1)
         except (OSError, http.client.HTTPException, ValueError) as error:
@@ -80,7 +84,8 @@ def call(
 def _ended_after(connection: http.client.HTTPConnection, seconds: float) -> Iterator[None]:
     def end() -> None:
         with contextlib.suppress(OSError, AttributeError):
-            connection.sock.shutdown(socket.SHUT_RDWR)  # whoever waits for it fails at once
+            # Of the plain socket: TLS must not be taken apart while another thread reads from it.
+            socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)  # whoever waits for it fails at once
 
     timer = threading.Timer(seconds, end)
     timer.daemon = True

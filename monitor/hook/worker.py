@@ -187,7 +187,7 @@ class Worker:
             return NotTaken("repeated")
         if self._target.when_unsure == "ask":
             return self._target.find(json.loads(entry.request or "{}"), entry.key)
-        return Failed("unsure", entry.answer or "the hook ended before it had an answer", may_have_started=True)
+        return Failed("unsure", "the hook ended before it had an answer", may_have_started=True)
 
     def _record(self, entry: Entry, outcome: Outcome) -> None:
         now = self._clock_ms()

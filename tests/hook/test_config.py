@@ -66,6 +66,7 @@ def test_every_mistake_is_told_with_its_path_and_unknown_keys_with_the_nearest()
         ({"http": {**HTTP, "headers": {"Authorization": "x"}}}, "expected the name of a header that the request does not have anyway"),
         ({"http": {**HTTP, "headers": {"a b": "x"}}}, "expected the name of a header"),
         ({"http": {**HTTP, "headers": {"X-A": "x"}, "secret_headers": {"x-a": {"env": "A"}}}}, "expected each header only once"),
+        ({"http": {**HTTP, "headers": {"idempotency-key": "x"}}}, "expected each header only once"),
         ({"http": {**HTTP, "bearer_token": ENV, "secret_headers": {"Authorization": ENV}}}, "expected one of bearer_token"),
         ({"http": {**HTTP, "bearer_token": "s3cret"}}, "start.http.bearer_token: expected"),
         ({"http": {**HTTP, "when_unsure": "ask"}}, "expected lookup exactly with `when_unsure: ask`"),

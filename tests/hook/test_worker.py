@@ -10,7 +10,7 @@ import pytest
 
 from monitor.hook import events
 from monitor.hook.ledger import Ledger
-from tests.expose.client import fetch
+from tests.expose.client import fetch, write_certificate
 from tests.hook.world import DAY_MS, Clock, alert, config_of, http_start, notification, running, serving, stepped
 from tests.prometheus import wait_for
 
@@ -288,6 +288,39 @@ class TestWithoutAClearAnswer:
         ended.set()
         thread.join(10)
         listener.close()
+
+
+class TestHttps:
+    @pytest.fixture
+    def certificate(self, tmp_path):
+        write_certificate(tmp_path, "pipeline")
+        return tmp_path
+
+    def test_target_and_monitor_by_a_certificate_of_ones_own(self, certificate):
+        with serving(certificate=certificate) as target, serving(known(), certificate=certificate) as monitor:
+            tls = {"ca_file": "cert.pem"}
+            access = {"url": monitor.url, "tls": tls}
+            with running(config_of(certificate, http_start(target.url, tls=tls), monitor=access)) as hook:
+                hook.send(alert("t-1"))
+                assert hook.until("t-1", "started")["evidence"].endswith("bytes")
+                assert len(target.posts()) == 1
+
+    def test_a_certificate_that_is_not_trusted_gets_nothing(self, certificate):
+        with serving(certificate=certificate) as target, running(config_of(certificate, http_start(target.url))) as hook:
+            hook.send(alert("t-1"))
+            wait_for("attempts", lambda: hook.metric("attempts_failed_total", reason="not_reached") >= 1)
+            assert target.requests == []
+
+    def test_an_answer_that_never_comes_is_ended_by_the_timeout(self, certificate):
+        import threading
+
+        ended = threading.Event()
+        with serving(lambda _: (ended.wait(20), (200, {}))[1], certificate=certificate) as target:
+            config = config_of(certificate, http_start(target.url, tls={"ca_file": "cert.pem"}, timeout="500ms"))
+            with running(config) as hook:
+                hook.send(alert("t-1"))
+                assert hook.until("t-1", "failed")["reason"] == "unsure"
+            ended.set()
 
 
 class TestPolicyOverRestarts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -82,7 +83,8 @@ class Api:
 
 
 @contextlib.contextmanager
-def serving(respond: Respond = lambda _: (200, {})) -> Iterator[Api]:
+def serving(respond: Respond = lambda _: (200, {}), *, certificate: Path | None = None) -> Iterator[Api]:
+    """The API as long as the block lasts; with HTTPS when there is a folder with a certificate."""
     api = Api("", respond)
 
     class Recorder(BaseHTTPRequestHandler):
@@ -110,7 +112,11 @@ def serving(respond: Respond = lambda _: (200, {})) -> Iterator[Api]:
             """Clients that are killed reset their connections."""
 
     server = Server(("127.0.0.1", 0), Recorder)
-    api.url = f"http://127.0.0.1:{server.server_address[1]}"
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    api.url = f"{'http' if certificate is None else 'https'}://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:

@@ -89,7 +89,7 @@ class Lookup(Section):
 
 
 class HttpTarget(Section):
-    """An HTTP POST with a JSON body. Redirects are not followed."""
+    """An HTTP POST with a JSON body. Redirects are not followed, and no proxy is used."""
 
     url: Address = Field(description="Address; ${} after the host.")
     body: Tree = Field(description="JSON body; ${} in its texts.")
@@ -120,7 +120,7 @@ class HttpTarget(Section):
             own = name.lower() in _OWN_HEADERS - ({"authorization"} if name in self.secret_headers else set())
             if not _TOKEN.fullmatch(name) or own:
                 raise ValueError(f"headers: expected the name of a header that the request does not have anyway, got {name!r}")
-        given = [name.lower() for name in (*self.headers, *self.secret_headers)]
+        given = [name.lower() for name in (*self.headers, *self.secret_headers, self.idempotency_header or "")]
         if len(set(given)) != len(given):
             raise ValueError("headers, secret_headers: expected each header only once")
         if sum((self.bearer_token is not None, self.basic_auth is not None, self.login is not None, "authorization" in given)) > 1:

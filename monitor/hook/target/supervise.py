@@ -45,6 +45,8 @@ def supervise(folder: Path) -> None:
             return
         spec = json.loads((folder / "spec.json").read_bytes())
         _write(folder / "begun", b"")
+        for above in (folder.parent, folder.parent.parent):  # a mark in a folder that a power cut takes away is no mark
+            _sync(above)
         result = _run(folder, spec)
         _write(folder / "result.tmp", json.dumps(result).encode())
         (folder / "result.tmp").rename(folder / "result.json")
