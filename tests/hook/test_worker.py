@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import json
 import time
+from urllib.parse import quote
 
 import pytest
 
@@ -45,6 +46,19 @@ def test_a_trigger_starts_once_with_its_evidence_and_its_id(tmp_path):
             assert hook.metric("triggers_started_total", reason="accepted") == 1
             assert hook.metric("evidence_total", evidence="fetched") == 1
             assert hook.metric("last_start_timestamp_seconds") == pytest.approx(time.time(), abs=60)
+
+
+def test_what_an_alert_says_stays_a_value_wherever_it_stands(tmp_path):
+    hostile = 'a/../b?c=d&e#f "g" ä\u2028{"h": 1}'
+    with serving() as target:
+        start = http_start(f"{target.url}/run/${{reason}}", headers={"X-Reason": "<${reason}>"})
+        with running(config_of(tmp_path, start)) as hook:
+            hook.send(alert("t-1", reason=hostile))
+            hook.until("t-1", "started")
+    [sent] = target.requests
+    assert sent.path == "/run/" + quote(hostile.replace("\u2028", " "), safe="")
+    assert sent.headers["x-reason"] == f"<{hostile}>".replace("\u2028", " ")
+    assert sent.json["reason"] == hostile.replace("\u2028", " ")
 
 
 def test_repeats_replays_and_a_restart_start_nothing_again(tmp_path):
@@ -225,6 +239,7 @@ class TestWithoutAClearAnswer:
             hook.send(alert("t-1"))
             shown = hook.until("t-1", "failed")
             assert (shown["reason"], shown["may_have_started"]) == ("unsure", True)
+            assert shown["answer"].startswith("no_answer: " if answer[0] == 0 else f"server_error: {answer[0]}")
             assert len(target.posts()) == 1
 
     def test_repeat_sends_the_same_request_and_takes_already_there_for_an_answer(self, tmp_path):
