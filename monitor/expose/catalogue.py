@@ -4,8 +4,9 @@ The exposition, docs/metrics.md, the alert rules and the dashboards are checked 
 prefix ``driftgauge_``, a base unit where there is one (``_seconds``, ``_bytes``, ``_ratio`` from 0 to 1), and
 ``_total`` if and only if it is a counter.
 
-Four groups. ``drift``: what is concluded about the models, rendered once per evaluation. ``retraining``: what is decided.
-``pipeline``: what the monitor did and how far it is. ``process``: the operating system's view of the process.
+Five groups. ``drift``: what is concluded about the models, rendered once per evaluation. ``performance``: what labels
+say. ``retraining``: what is decided. ``pipeline``: what the monitor did and how far it is. ``process``: the operating
+system's view of the process.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from types import MappingProxyType
 from typing import Literal
 
 Type = Literal["gauge", "counter", "histogram"]
-Group = Literal["drift", "retraining", "pipeline", "process"]
+Group = Literal["drift", "performance", "retraining", "pipeline", "process"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,11 @@ LABELS: Mapping[str, str] = MappingProxyType({
     "statistic": "Statistic of the verdict, such as `psi`.",
     "kind": "What is counted apart; see the metric.",
     "status": "`stable`, `drifted`, `insufficient_data`, `partial`, `no_reference` or `not_applicable`.",
+    "view": "`prediction_time`: restated as labels come; `label_time`; `audit`: labels of the audit sample, by label time.",
+    "metric": "Metric of performance, such as `recall`.",
+    "class": "Class that the metric is about, or the probability of a quantile; empty for metrics of neither.",
+    "probability": "Probability of the quantile: `0.5` is the median.",
+    "age": "Age of the predictions, such as `1d`.",
     "outcome": "`matched`, `revised`, `vote`, `duplicate`, `late`, `late_arrival` or `orphan`; see the outcomes.",
     "reason": "Why: a row or message was not counted, or retraining is required; a bounded set.",
     "trigger_id": "Id of the trigger; the same wherever the same log is read.",
@@ -59,6 +65,10 @@ _SEGMENT = (*_WINDOW, "segment")
 _SIGNAL = (*_SEGMENT, "signal")
 _PARTITION = ("model", "topic", "partition")
 _RIVER = (*_VERSION, "segment", "signal", "detector")
+_VIEW = (*_VERSION, "view")
+_OUTCOME = (*_VIEW, "segment")
+_METRIC = (*_OUTCOME, "metric", "class")
+_LABELLING = (*_VERSION, "segment")
 _S = "seconds"
 
 
@@ -72,6 +82,10 @@ def _drift(name: str, unit: str, labels: tuple[str, ...], help_text: str) -> Met
 
 def _decided(name: str, unit: str, labels: tuple[str, ...], help_text: str) -> Metric:
     return _gauge(f"retrain_{name}", unit, labels, help_text, "retraining")
+
+
+def _outcome(name: str, unit: str, labels: tuple[str, ...], help_text: str) -> Metric:
+    return _gauge(name, unit, labels, help_text, "performance")
 
 
 def _counter(name: str, unit: str, labels: tuple[str, ...], help_text: str) -> Metric:
@@ -113,6 +127,27 @@ CATALOGUE: tuple[Metric, ...] = (
     _decided("hold", "boolean", ("model",), "1 while an operator holds triggers back."),
     _decided("last_trigger_timestamp_seconds", _S, ("model",), "Event time of the newest trigger. Absent before the first."),
     Metric("driftgauge_retrain_triggers_total", "counter", "triggers", ("model", "reason"), "Triggers.", "retraining"),
+    # What labels say, in windows of their own.
+    _outcome("performance_window_end_timestamp_seconds", _S, _VERSION, "End of the judged window, in label time."),
+    _outcome("performance_status", "segments", (*_VIEW, "status"), "Segments by conclusion; `drifted`: worse than in the reference."),
+    _outcome("performance_labelled_rows", "rows", _OUTCOME, "Labelled predictions in the window."),
+    _outcome("performance_worse", "boolean", _OUTCOME, "1 while a metric is worse than in the reference, 0 while none is, else absent."),
+    _outcome("performance", "", _METRIC, "Value of the metric. Absent where undefined."),
+    _outcome("performance_low", "", _METRIC, "Lower end of the 95 % interval."),
+    _outcome("performance_high", "", _METRIC, "Upper end of the 95 % interval."),
+    _outcome("performance_reference", "", _METRIC, "The same segment's value in the reference's validation."),
+    _outcome("performance_rows", "rows", _METRIC, "Rows that the value rests on."),
+    _outcome("label_rate_ratio", "ratio", (*_OUTCOME, "class"), "Share of the labels that are the class."),
+    _outcome("label_rate_reference_ratio", "ratio", (*_OUTCOME, "class"), "Share of the reference's labels that are the class."),
+    _outcome("label_rate_shifted", "boolean", _OUTCOME, "1 while the labels are others than the reference's, 0 while alike, else absent."),
+    _outcome("label_coverage_ratio", "ratio", _LABELLING, "Share of the window's predictions that have a label."),
+    _outcome("label_coverage_at_age_ratio", "ratio", (*_LABELLING, "age"), "Share of predictions labelled by that age, of `ALL`."),
+    _outcome("labels_expected", "labels", _LABELLING, "Labels still to come for the window's predictions, if they come as they did."),
+    _outcome("label_delay_seconds", _S, (*_LABELLING, "probability"), "Delay after the prediction of the labels that came in the window."),
+    _outcome("label_selection_ratio", "ratio", _LABELLING, "Share of labelled predictions whose scores are not those of all predictions."),
+    _outcome("label_selection_biased", "boolean", _LABELLING, "1 while that share is more than chance, 0 while not, else absent."),
+    _outcome("label_coverage_uneven", "boolean", _LABELLING, "1 while the segment is labelled more or less than all traffic, else 0."),
+    _outcome("labels_wanted", "labels", (*_LABELLING, "class"), "Labels of predictions of the class to collect for the wanted interval."),
     # Identity.
     _gauge("build_info", "", ("version",), "Constant 1; the version of driftgauge."),
     _gauge("model_info", "", (*_VERSION, "reference", "dataset"), "Constant 1; reference of a model version."),

@@ -16,6 +16,14 @@ _GROUPS = {
         "`driftgauge_series_left_out` says how many are missing. A statistic that is undefined has no series, never a zero or a NaN; "
         "a segment that vanishes takes its series with it. Noise floors and worst bins are in `/api/v1/verdicts`.",
     ),
+    "performance": (
+        "Performance and labels",
+        "What labels say, of models that have them. Rendered with the drift series, once per evaluation, and under the same "
+        "cap: segments by conclusion always, then segments and metrics that are worse than in the reference, the whole traffic,"
+        " and the rest by their distance from the reference. What is unknown has no series. Intervals are at 95 %; whether a "
+        "metric counts as worse is judged more strictly, for all metrics of a segment together. Everything a conclusion rests "
+        "on is in `/api/v1/performance`.",
+    ),
     "retraining": (
         "Retraining",
         "What is decided under `retraining` of a model. `driftgauge_retrain_required` stays 1 from one scrape to the next until somebody "

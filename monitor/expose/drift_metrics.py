@@ -1,4 +1,4 @@
-"""Drift series as text of Prometheus' exposition format 0.0.4, fast enough for 100,000 of them.
+"""Series of drift and of performance as text of Prometheus' exposition format 0.0.4, fast enough for 100,000 of them.
 
 Format: https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format
 
@@ -17,14 +17,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.evaluate.verdict import Verdicts
+from monitor.expose.block import Block
 from monitor.expose.catalogue import CATALOGUE, Metric
-from monitor.expose.drift_series import Block, blocks
+from monitor.expose.drift_series import blocks
+from monitor.expose.performance_series import performance_blocks
 from monitor.expose.snapshot import RiverAlarms
+from monitor.labels import LabelsEvaluated
 
 
 @dataclass(frozen=True, slots=True)
 class DriftPage:
-    """The drift metrics of one evaluation: the text, and the same compressed in a form that more can be appended to."""
+    """What was concluded, of the newest evaluations: the text, and the same compressed in a form that more can be appended to."""
 
     text: bytes
     deflated: bytes  # raw deflate blocks, flushed to a byte boundary and not ended
@@ -32,9 +35,14 @@ class DriftPage:
     left_out: int
 
 
-def drift_page(verdicts: Sequence[Verdicts], max_series: int, alarms: Sequence[tuple[str, RiverAlarms]] = ()) -> DriftPage:
-    """Render the series of verdicts and alarms, at most ``max_series`` of them; the most urgent ones when there are more."""
-    candidates = list(blocks(verdicts, alarms))
+def drift_page(
+    verdicts: Sequence[Verdicts],
+    max_series: int,
+    alarms: Sequence[tuple[str, RiverAlarms]] = (),
+    labels: Sequence[LabelsEvaluated] = (),
+) -> DriftPage:
+    """Render the series of verdicts, alarms and labels, at most ``max_series`` of them; the most urgent ones when there are more."""
+    candidates = [*blocks(verdicts, alarms), *performance_blocks(labels)]
     total = sum(len(block.values) for block in candidates)
     kept = most_urgent(candidates, max_series) if total > max_series else candidates
     exposed = sum(len(block.values) for block in kept)

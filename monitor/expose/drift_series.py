@@ -1,14 +1,9 @@
-"""Verdicts as blocks of series: which there are, their labels, values and urgency. All arrays, nothing per series.
-
-Urgency decides what stays when there are more series than may be exposed, highest first: counts per window and
-thresholds, always; a drifted segment's own series; drifted statistics; the whole traffic; the other segments' own
-series; the other statistics, each by value / threshold.
-"""
+"""Verdicts as blocks of series: which there are, their labels, values and urgency. All arrays, nothing per series."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,61 +12,13 @@ from numpy.typing import NDArray
 from monitor.config.model import RESERVED
 from monitor.evaluate.cells import DISTANCES, applicable, rate_counts, rows_counted
 from monitor.evaluate.verdict import Status, Verdicts
-from monitor.expose.catalogue import METRICS, Metric
+from monitor.expose.block import ALARMED, ALWAYS, CLOSE, DRIFTED, EMPTY, OWN, WHOLE, Block, Text, block_of, escape, label_text, texts
+from monitor.expose.catalogue import METRICS
 from monitor.expose.findings import DRIFTED_FROM, conclude, is_quality, share_urgencies, urgencies
 from monitor.expose.snapshot import RiverAlarms
 from monitor.segment import ALL
 
 Float64 = NDArray[np.float64]
-Text = NDArray[np.object_]  # of bytes
-
-# Added to value / threshold, which is brought to [0, 1).
-_OWN = 1.0  # a segment's own series
-_WHOLE = 2.0  # the whole traffic
-_DRIFTED = 3.0  # so that [3, 4) are drifted statistics and [4, 5) drifted segments' own series
-_ALARMED = 3.5  # among the drifted statistics
-_ALWAYS = np.inf
-_EMPTY = np.array([b""], object)
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Block:
-    """Series of one family that differ in two parts of their labels.
-
-    Series i reads ``start + heads[cells[i] // len(tails)] + tails[cells[i] % len(tails)]`` and then its value.
-    """
-
-    metric: Metric
-    start: bytes  # family, opening brace and first labels
-    heads: Text
-    tails: Text  # ends with the closing brace and a space
-    cells: NDArray[np.intp]  # [n] rising
-    values: Float64 | NDArray[np.int64]  # [n] finite
-    urgency: Float64  # [n]
-
-    def only(self, mask: NDArray[np.bool_]) -> Block:
-        """The series where ``mask`` [n] is true."""
-        return replace(self, cells=self.cells[mask], values=self.values[mask], urgency=self.urgency[mask])
-
-
-def escape(value: str) -> str:
-    """A label value as the exposition format writes it.
-
-    >>> escape('a"b\\\\c\\nd')
-    'a\\\\"b\\\\\\\\c\\\\nd'
-    """
-    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-
-
-def _text(parts: Iterator[str] | Sequence[str]) -> Text:
-    encoded = [part.encode("utf-8", "replace") for part in parts]  # a lone surrogate has no UTF-8
-    out = np.empty(len(encoded), object)
-    out[:] = encoded
-    return out
-
-
-def _labels(names: Sequence[str], values: Sequence[str]) -> str:
-    return ",".join(f'{name}="{escape(value)}"' for name, value in zip(names, values, strict=True))
 
 
 def blocks(verdicts: Sequence[Verdicts], alarms: Sequence[tuple[str, RiverAlarms]] = ()) -> Iterator[Block]:
@@ -86,11 +33,11 @@ def _river(alarms: Sequence[tuple[str, RiverAlarms]]) -> Iterator[Block]:
     counts = np.array([alarm.alarms for _, alarm in alarms], np.int64)
     last_ms = [alarm.last_alarm_event_ms for _, alarm in alarms]
     seconds = np.array([np.nan if time_ms is None else time_ms / 1000 for time_ms in last_ms], np.float64)
-    urgent = np.where(counts > 0, _ALARMED, 0.0)
+    urgent = np.where(counts > 0, ALARMED, 0.0)
     for name, values in (("driftgauge_river_drift_total", counts), ("driftgauge_river_last_drift_timestamp_seconds", seconds)):
         metric = METRICS[name]
-        heads = [_labels(metric.labels, (model, a.version, a.segment, a.signal, a.detector)) for model, a in alarms]
-        yield _block(metric, f"{name}{{".encode(), _text(heads), _CLOSE, values, urgent)
+        heads = [label_text(metric.labels, (model, a.version, a.segment, a.signal, a.detector)) for model, a in alarms]
+        yield block_of(metric, f"{name}{{".encode(), texts(heads), CLOSE, values, urgent)
 
 
 def _thresholds(verdicts: Sequence[Verdicts]) -> Iterator[Block]:
@@ -101,25 +48,15 @@ def _thresholds(verdicts: Sequence[Verdicts]) -> Iterator[Block]:
             models.add(one.model)
             metric = METRICS["driftgauge_segment_share_threshold"]
             start = f'{metric.name}{{model="{escape(one.model)}"'.encode()
-            yield _block(metric, start, _EMPTY, _CLOSE, np.array([one.share.threshold]), np.array([_ALWAYS]))
+            yield block_of(metric, start, EMPTY, CLOSE, np.array([one.share.threshold]), np.array([ALWAYS]))
         metric = METRICS["driftgauge_drift_threshold"]
         keys = [(one.model, signal, statistic) for signal in one.signals for statistic in one.statistics]
         new = np.array([key not in seen for key in keys], bool)
         seen.update(keys)
         used = (one.status != Status.NOT_APPLICABLE).any(axis=0).ravel()
         start = f'{metric.name}{{model="{escape(one.model)}"'.encode()
-        tails = _text([f",{_labels(('signal', 'statistic'), key[1:])}}} " for key in keys])
-        yield _block(metric, start, _EMPTY, tails, np.where(new & used, one.threshold.ravel(), np.nan), np.full(len(keys), _ALWAYS))
-
-
-_CLOSE = np.array([b"} "], object)
-
-
-def _block(metric: Metric, start: bytes, heads: Text, tails: Text, values: NDArray[Any], urgent: Float64) -> Block:
-    """A block of the finite ones among ``values`` [heads x tails]."""
-    flat = values.ravel()
-    cells = np.flatnonzero(np.isfinite(flat))
-    return Block(metric, start, heads, tails, cells, flat[cells], np.broadcast_to(urgent, values.shape).ravel()[cells])
+        tails = texts([f",{label_text(('signal', 'statistic'), key[1:])}}} " for key in keys])
+        yield block_of(metric, start, EMPTY, tails, np.where(new & used, one.threshold.ravel(), np.nan), np.full(len(keys), ALWAYS))
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -132,29 +69,29 @@ class _Page:
 
     def block(self, name: str, tails: Text, values: NDArray[Any], urgent: Float64, heads: Text | None = None) -> Block:
         metric = METRICS[name]
-        start = f"{name}{{{_labels(('model', 'version', 'window'), (self.of.model, self.of.version, self.of.window.name))}"
-        return _block(metric, start.encode("utf-8", "replace"), self.segments if heads is None else heads, tails, values, urgent)
+        start = f"{name}{{{label_text(('model', 'version', 'window'), (self.of.model, self.of.version, self.of.window.name))}"
+        return block_of(metric, start.encode("utf-8", "replace"), self.segments if heads is None else heads, tails, values, urgent)
 
 
 def _raised(urgent: Float64) -> Float64:
-    urgent[urgent >= DRIFTED_FROM] += _DRIFTED - DRIFTED_FROM
+    urgent[urgent >= DRIFTED_FROM] += DRIFTED - DRIFTED_FROM
     return urgent
 
 
 def _of_window(one: Verdicts) -> Iterator[Block]:
     page = _Page(
         one,
-        _text([f',segment="{escape(segment)}"' for segment in one.segments]),
-        _text([f',signal="{escape(signal)}"}} ' for signal in one.signals]),
+        texts([f',segment="{escape(segment)}"' for segment in one.segments]),
+        texts([f',signal="{escape(signal)}"}} ' for signal in one.signals]),
     )
     urgent = _raised(urgencies(one))  # [S, F, K]
-    urgent += _WHOLE * (np.array(one.segments) == ALL)[:, None, None]
+    urgent += WHOLE * (np.array(one.segments) == ALL)[:, None, None]
     of_signal = urgent.max(axis=2, initial=0.0)  # [S, F]
     of_segment = np.maximum(of_signal.max(axis=1, initial=0.0), _raised(share_urgencies(one)))
     yield from _counts(page)
     rows = rows_counted(one.table.layout, one.table.counts)  # [F, S]
-    yield from _segments(page, of_segment + _OWN, rows.max(axis=0, initial=0))
-    tails = _text([f",{_labels(('signal', 'statistic'), (signal, name))}}} " for signal in one.signals for name in one.statistics])
+    yield from _segments(page, of_segment + OWN, rows.max(axis=0, initial=0))
+    tails = texts([f",{label_text(('signal', 'statistic'), (signal, name))}}} " for signal in one.signals for name in one.statistics])
     yield page.block("driftgauge_drift_statistic", tails, one.value.reshape(len(one.segments), -1), urgent.reshape(len(one.segments), -1))
     yield from _details(page, of_signal)
     yield from _quality(page, urgent, of_signal, rows)
@@ -162,18 +99,18 @@ def _of_window(one: Verdicts) -> Iterator[Block]:
 
 def _counts(page: _Page) -> Iterator[Block]:
     one = page.of
-    tails = _text([f',status="{status.label}"}} ' for status in Status])
+    tails = texts([f',status="{status.label}"}} ' for status in Status])
     of_signal = conclude(one.status, axis=2)
     for name, statuses in (("segment_status", conclude(of_signal, axis=1)), ("signal_segments", of_signal)):
         counts = np.bincount(statuses.ravel(), minlength=len(Status))
-        yield page.block(f"driftgauge_{name}", tails, counts, np.full(len(Status), _ALWAYS), _EMPTY)
+        yield page.block(f"driftgauge_{name}", tails, counts, np.full(len(Status), ALWAYS), EMPTY)
     end = np.array([one.window.end_ms / 1000])
-    yield page.block("driftgauge_window_end_timestamp_seconds", _CLOSE, end, np.array([_ALWAYS]), _EMPTY)
+    yield page.block("driftgauge_window_end_timestamp_seconds", CLOSE, end, np.array([ALWAYS]), EMPTY)
 
 
 def _segments(page: _Page, urgent: Float64, rows: NDArray[np.int64]) -> Iterator[Block]:
     one = page.of
-    yield page.block("driftgauge_window_rows", _CLOSE, rows, urgent)
+    yield page.block("driftgauge_window_rows", CLOSE, rows, urgent)
     quality = np.array([is_quality(name) for name in one.statistics], bool)
     prediction = np.array([name in RESERVED for name in one.signals], bool)
     kinds = {
@@ -186,14 +123,14 @@ def _segments(page: _Page, urgent: Float64, rows: NDArray[np.int64]) -> Iterator
         status = one.status[:, signals][:, :, statistics]
         judged = ((status == Status.DRIFTED) | (status == Status.STABLE)).any(axis=(1, 2))
         drifted[:, column] = np.where(judged, (status == Status.DRIFTED).any(axis=2).sum(axis=1), np.nan)
-    tails = _text([f',kind="{kind}"}} ' for kind in kinds])
+    tails = texts([f',kind="{kind}"}} ' for kind in kinds])
     yield page.block("driftgauge_signals_drifted", tails, drifted, urgent[:, None])
     share = one.share
-    yield page.block("driftgauge_segment_share_ratio", _CLOSE, share.share, urgent)
+    yield page.block("driftgauge_segment_share_ratio", CLOSE, share.share, urgent)
     known = np.where(share.status != Status.NO_REFERENCE, share.reference_share, np.nan)
-    yield page.block("driftgauge_segment_reference_share_ratio", _CLOSE, known, urgent)
+    yield page.block("driftgauge_segment_reference_share_ratio", CLOSE, known, urgent)
     judged = (share.status == Status.DRIFTED) | (share.status == Status.STABLE)
-    yield page.block("driftgauge_segment_share_drifted", _CLOSE, np.where(judged, share.status == Status.DRIFTED, np.nan), urgent)
+    yield page.block("driftgauge_segment_share_drifted", CLOSE, np.where(judged, share.status == Status.DRIFTED, np.nan), urgent)
 
 
 def _details(page: _Page, of_signal: Float64) -> Iterator[Block]:

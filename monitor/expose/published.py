@@ -10,6 +10,7 @@ from monitor.evaluate.verdict import Verdicts
 from monitor.expose.drift_metrics import DriftPage, drift_page, gzip_joined
 from monitor.expose.self_metrics import SelfMetrics
 from monitor.expose.snapshot import RiverAlarms, Snapshot
+from monitor.labels import LabelsEvaluated
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class MetricsPage:
 @dataclass(frozen=True, slots=True)
 class _Rendered:
     verdicts: tuple[Verdicts, ...]
+    labels: tuple[LabelsEvaluated, ...]
     river: tuple[tuple[RiverAlarms, ...], ...]
     page: DriftPage
     crc: int
@@ -32,6 +34,7 @@ class _Rendered:
         # By identity: comparing arrays would cost more than rendering them.
         return (
             self.verdicts is snapshot.verdicts
+            and self.labels is snapshot.labels
             and len(river) == len(self.river)
             and all(a is b for a, b in zip(river, self.river, strict=True))
         )
@@ -57,14 +60,14 @@ class Published:
         self._snapshot = snapshot
 
     def metrics(self) -> MetricsPage:
-        """The page of /metrics: drift series rendered once per evaluation, the process's own at each call."""
+        """The page of /metrics: drift and performance rendered once per evaluation, the process's own at each call."""
         snapshot = self._snapshot
         with self._rendering:
             rendered = self._rendered
             if rendered is None or not rendered.is_of(snapshot):
                 alarms = [(model.name, alarm) for model in snapshot.models for alarm in model.river]
-                page = drift_page(snapshot.verdicts, self._max_series, alarms)
+                page = drift_page(snapshot.verdicts, self._max_series, alarms, snapshot.labels)
                 river = tuple(model.river for model in snapshot.models)
-                rendered = self._rendered = _Rendered(snapshot.verdicts, river, page, zlib.crc32(page.text))
+                rendered = self._rendered = _Rendered(snapshot.verdicts, snapshot.labels, river, page, zlib.crc32(page.text))
         own = self._self_metrics.render(snapshot)
         return MetricsPage(rendered.page.text + own, gzip_joined(rendered.page, rendered.crc, own))

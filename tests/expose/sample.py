@@ -26,6 +26,7 @@ from monitor.profile.table import TAIL_SCALE, CountTable
 from monitor.reference.reference import Reference
 from monitor.segment import segment_key
 from tests.decide.make import control, labels, measured, play, policy
+from tests.expose import outcomes
 
 NOW_MS = 1_364_860_800_000  # 2013-04-02 00:00 UTC
 HOUR_MS = 3_600_000
@@ -170,7 +171,16 @@ def running(*, drifted: bool = True) -> Snapshot:
         memory=Memory(3_400_000, 18_300_000, 7_500_000), retraining=decided(), labels=labels_view(),
     )  # fmt: skip
     verdicts = (window_verdicts("short", 1_800, drifted=drifted, seed=1), window_verdicts("long", 26_000, drifted=drifted, seed=2))
-    return Snapshot(NOW_MS + 300_000, NOW_MS - 2 * HOUR_MS, "0.1.0", Phase.RUNNING, (model,), verdicts, committed_ms=NOW_MS + 296_000)
+    return Snapshot(
+        NOW_MS + 300_000,
+        NOW_MS - 2 * HOUR_MS,
+        "0.1.0",
+        Phase.RUNNING,
+        (model,),
+        verdicts,
+        (outcomes.flights(),),
+        committed_ms=NOW_MS + 296_000,
+    )
 
 
 def starting() -> Snapshot:

@@ -7,12 +7,13 @@ from dataclasses import replace
 from monitor.expose.published import MetricsPage, Published
 from monitor.expose.self_metrics import SelfMetrics
 from monitor.expose.snapshot import RiverAlarms
+from tests.expose import outcomes
 from tests.expose.exposition import series
 from tests.expose.sample import running
 from tests.expose.small import small
 
 ROWS = "driftgauge_window_rows"
-BASE = replace(running(), verdicts=(small(),))
+BASE = replace(running(), verdicts=(small(),), labels=())
 
 
 def test_drift_series_are_rendered_once_per_evaluation_and_the_rest_at_each_scrape() -> None:
@@ -36,6 +37,13 @@ def test_new_alarms_are_shown_although_the_verdicts_are_the_same() -> None:
     model = replace(BASE.models[0], river=(RiverAlarms("v1", "ALL", "age", "river.drift.ADWIN", 1, 0),))
     published.publish(replace(BASE, models=(model,)))
     assert b"driftgauge_river_drift_total{" in published.metrics().text
+
+
+def test_new_labels_are_shown_although_the_verdicts_are_the_same() -> None:
+    published = Published(replace(BASE, labels=()), SelfMetrics(), 100_000)
+    assert b"driftgauge_performance{" not in published.metrics().text
+    published.publish(replace(published.snapshot, labels=(outcomes.flights(),)))
+    assert b"driftgauge_performance{" in published.metrics().text
 
 
 def test_both_forms_of_a_scrape_hold_the_same_text() -> None:
