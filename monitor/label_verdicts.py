@@ -21,6 +21,7 @@ from monitor.performance.collect import Shortage, Wanted, shortages, wanted
 from monitor.performance.cost import cost_table
 from monitor.performance.delay import Coverage, coverage, pane_lags
 from monitor.performance.failure_modes import FailureModes, failure_modes
+from monitor.performance.regression import value_places
 from monitor.performance.representativeness import Representativeness, representativeness
 from monitor.performance.validation import Validation, validation
 from monitor.performance.verdict import Performance, PerformanceSettings, performance
@@ -127,7 +128,12 @@ def _quality(labels: LabelState, counted: VersionOutcomes, shown: tuple[str, ...
     if labels.agreement is None:
         return None
     counts = agreement_counts(labels.agreement, counted.annotations.total(), shown, _rows_of(places))
-    return label_quality(counts, _Z, noise_quantile=_NOISE_QUANTILE)
+    return label_quality(counts, _Z, ranks=labels.ranks, noise_quantile=_NOISE_QUANTILE, positions=_positions(counted.layout))
+
+
+def _positions(layout: OutcomeLayout) -> NDArray[np.float64] | None:
+    """Numbers that the values of a regression's labels stand for."""
+    return value_places(layout, None) if layout.task == "regression" else None
 
 
 def _validation(reference: Reference | None, config: LabelsConfig, layout: OutcomeLayout) -> Validation | None:

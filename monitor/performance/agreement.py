@@ -73,7 +73,8 @@ def fleiss_kappa(pairs: Int64, z: float) -> Estimate:
 def krippendorff_alpha(pairs: Int64, z: float, positions: Float64 | None = None) -> Estimate:
     """One number from ``AgreementCounts.pairs``; ``positions`` [C] of the values for the interval scale, None: nominal."""
     c = pairs.shape[1]
-    distance = 1.0 - np.eye(c) if positions is None else (positions[:, None] - positions[None, :]) ** 2
+    # A value without a position (a cell for faults) is never a label's.
+    distance = 1.0 - np.eye(c) if positions is None else np.nan_to_num(positions[:, None] - positions[None, :]) ** 2
     coincidence = (pairs / (_RATERS - 1)[:, None, None]).sum(axis=0)  # [C, C], each item weighs its number of ratings
     by_value = coincidence.sum(axis=1)
     ratings = float(by_value.sum())
@@ -106,22 +107,26 @@ class LabelQuality:
     flip_rate: Estimate  # [G] share of labels that were restated to another value
     redefined_flip_rate: Estimate  # [G] of the labels restated under another label version, those that came to another value
     confidence: Float64  # [cells + 1] shares; the last: none given
+    definition_order: Int64  # [V] numbers of the label versions, the oldest definition first
     definition_shift: Estimate  # [V - 1] total variation between a label version's classes and the one before that has labels
     definition_noise: Float64  # [V - 1] what it reaches by chance at the given quantile
 
 
-def label_quality(counts: AgreementCounts, z: float, *, noise_quantile: float = 0.999, positions: Float64 | None = None) -> LabelQuality:
-    """All of it; ``positions`` [C] of the values of a regression."""
+def label_quality(
+    counts: AgreementCounts, z: float, *, ranks: Int64 | None = None, noise_quantile: float = 0.999, positions: Float64 | None = None
+) -> LabelQuality:
+    """All of it. ``ranks`` [known label versions]: their order, by number when None; ``positions`` [C] of a regression's values."""
+    order = np.arange(len(counts.definition)) if ranks is None else np.argsort(ranks[: len(counts.definition)], kind="stable")
     redefined = counts.revised[:, 1]
     shares = counts.confidence / max(int(counts.confidence.sum()), 1)
-    shift, noise = definition_shift(counts.definition, noise_quantile)
+    shift, noise = definition_shift(counts.definition[order], noise_quantile)
     pairs = tuple(itertools.combinations(range(counts.layout.paired), 2))
     flips = wilson(redefined[:, 1], redefined.sum(axis=1), z)
     return LabelQuality(
         counts.segments, fleiss_kappa(counts.pairs, z), krippendorff_alpha(counts.pairs, z, positions), cohen_kappa(counts.two, z), pairs,
         wilson(counts.annotator[:, 0], counts.annotator.sum(axis=1), z),
         wilson(counts.items[:, 1], counts.items.sum(axis=1), z),
-        wilson(counts.revised[:, :, 1].sum(axis=1), counts.ratings, z), flips, shares, shift, noise,
+        wilson(counts.revised[:, :, 1].sum(axis=1), counts.ratings, z), flips, shares, order, shift, noise,
     )  # fmt: skip
 
 

@@ -2,7 +2,8 @@
 
     open ──assign──▶ assigned ──plan_fix──▶ fixed_by a version ──evidence──▶ closed ──evidence──▶ reopened ──▶ as open
 
-Evidence opens a mode when its rate lies above the reference's (or above 0, without one) by the whole interval. It closes it
+Evidence opens a mode when its rate lies above the reference's (or above 0, without one) beyond what chance makes of any of all modes
+(``Mode.certain``): thousands are looked at, every pane. It closes it
 
     by another version   whose interval lies wholly below that of the version the mode was last seen in
     by the same version  whose interval lies wholly below the one at its opening, and no longer above the reference
@@ -86,7 +87,7 @@ def advance(backlog: Backlog, modes: FailureModes, version: str, now_ms: int, *,
         if mode is not None and mode.labelled >= min_labelled:
             after[id_] = _moved(state, mode, version, now_ms)
     for mode in modes.ranked(limit):
-        if mode.id not in after and mode.labelled >= min_labelled and mode.excess_low > 0:
+        if mode.id not in after and mode.labelled >= min_labelled and mode.certain:
             interval = (mode.low, mode.high)
             after[mode.id] = ModeState(mode.key, ModeStatus.OPEN, now_ms, now_ms, version, interval, interval)
     if len(after) <= limit:
@@ -100,7 +101,7 @@ def _moved(state: ModeState, mode: Mode, version: str, now_ms: int) -> ModeState
     if state.status is ModeStatus.CLOSED:
         # The version that failed may still serve beside the one that does not: that it fails is known.
         known = version == state.version != state.closed_by
-        if not known and state.closed is not None and mode.low > state.closed[1] and above:
+        if not known and state.closed is not None and mode.low > state.closed[1] and mode.certain:
             return replace(
                 state, status=ModeStatus.REOPENED, changed_ms=now_ms, version=version, opened=interval, seen=interval, fix_version=None,
                 closed=None, closed_by=None,

@@ -17,6 +17,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.evaluate.noise import normal_quantile
 from monitor.outcome.counts import OutcomeCounts
 from monitor.outcome.layout import RESIDUAL_EDGES, OutcomeLayout
 from monitor.performance.interval import Estimate, difference, wilson
@@ -66,6 +67,7 @@ class Mode:
     reference_rate: float  # NaN without a reference: then all of it counts as excess
     excess_low: float  # interval of rate - reference rate
     excess_high: float
+    certain: bool  # above the reference beyond what chance makes of any of all modes
     impact: float
     trend: Trend
 
@@ -86,6 +88,7 @@ class FailureModes:
     rate: Estimate  # [G, E]
     reference_rate: Float64  # [G, E]
     excess: Estimate  # [G, E] rate - reference rate
+    certain: NDArray[np.bool_]  # [G, E] excess above 0 at ``noise_quantile`` for all modes together
     impact: Float64  # [G, E] in the unit of the costs; below 0 where it fails less than the reference
     trend: NDArray[np.uint8]  # [G, E] ``Trend``
 
@@ -117,34 +120,47 @@ class FailureModes:
         return Mode(
             (self.segments[g], *self.errors[e]), int(self.rows[g, e]), int(self.labelled[g]),
             float(rate.value), float(rate.low), float(rate.high), float(self.reference_rate[g, e]),
-            float(excess.low), float(excess.high), float(self.impact[g, e]), Trend(int(self.trend[g, e])),
+            float(excess.low), float(excess.high), bool(self.certain[g, e]), float(self.impact[g, e]), Trend(int(self.trend[g, e])),
         )  # fmt: skip
 
 
 def failure_modes(
-    now: OutcomeCounts, before: OutcomeCounts | None, reference: OutcomeCounts | None, costs: Float64 | None, z: float
+    now: OutcomeCounts,
+    before: OutcomeCounts | None,
+    reference: OutcomeCounts | None,
+    costs: Float64 | None,
+    z: float,
+    *,
+    noise_quantile: float = 0.999,
 ) -> FailureModes:
     """All modes of a window; ``before``: an earlier one, for the trend; ``reference``: as ``validation.validation`` gives it.
 
-    ``costs`` [P, T] as ``cost.cost_table`` gives them; without them each error costs 1.
+    ``costs`` [P, T] as ``cost.cost_table`` gives them; without them each error costs 1. There are many modes: with all of them at the
+    reference's rates, any of them is ``certain`` with probability 1 - ``noise_quantile`` (Bonferroni).
     """
-    errors, table = _errors(now)
-    rows, labelled = table, _judged(now)
-    rate = wilson(rows, np.broadcast_to(labelled[:, None], rows.shape), z)
-    accepted = _rates(now.segments, reference, z, rows.shape, fall_back=True)
-    known = ~np.isnan(accepted.value)
-    excess = difference(rate, accepted)
-    bare = (np.where(known, getattr(excess, end), getattr(rate, end)) for end in ("value", "low", "high"))
-    value, low, high = bare
+    errors, rows = _errors(now)
+    labelled = _judged(now)
+    rate, accepted, excess = _excess(now, reference, rows, z)
+    strict = normal_quantile(1 - (1 - noise_quantile) / max(rows.size, 1))
     earlier = _rates(now.segments, before, z, rows.shape, fall_back=False)
     moved = difference(rate, earlier)
     trend = np.full(rows.shape, Trend.UNKNOWN, np.uint8)
     with np.errstate(invalid="ignore"):
+        certain = _excess(now, reference, rows, strict)[2].low > 0
         trend[~np.isnan(moved.value)] = Trend.STEADY
         trend[moved.low > 0], trend[moved.high < 0] = Trend.RISING, Trend.FALLING
     each = np.ones(len(errors)) if costs is None or now.layout.task == "regression" else _extra_costs(now.layout, costs)
-    impact = np.nan_to_num(value) * labelled[:, None] * each
-    return FailureModes(now.segments, errors, rows, labelled, rate, accepted.value, Estimate(value, low, high, rate.n), impact, trend)
+    impact = np.nan_to_num(excess.value) * labelled[:, None] * each
+    return FailureModes(now.segments, errors, rows, labelled, rate, accepted.value, excess, certain, impact, trend)
+
+
+def _excess(now: OutcomeCounts, reference: OutcomeCounts | None, rows: Int64, z: float) -> tuple[Estimate, Estimate, Estimate]:
+    """[G, E] the rate, the reference's, and their difference: the rate itself where there is no reference."""
+    rate = wilson(rows, np.broadcast_to(_judged(now)[:, None], rows.shape), z)
+    accepted = _rates(now.segments, reference, z, rows.shape, fall_back=True)
+    known, beyond = ~np.isnan(accepted.value), difference(rate, accepted)
+    value, low, high = (np.where(known, getattr(beyond, end), getattr(rate, end)) for end in ("value", "low", "high"))
+    return rate, accepted, Estimate(value, low, high, rate.n)
 
 
 def _places(layout: OutcomeLayout) -> list[tuple[int, int]]:

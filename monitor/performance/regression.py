@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.outcome.counts import OutcomeCounts
-from monitor.outcome.layout import LARGEST_TERM, RESIDUAL_EDGES, SUM_SCALE
+from monitor.outcome.layout import LARGEST_TERM, RESIDUAL_EDGES, SUM_SCALE, OutcomeLayout
 from monitor.performance.interval import Estimate, mean, mean_of_positive
 from monitor.performance.quantile import quantile
 from monitor.profile.layout import FAULT_CELLS
@@ -99,7 +99,7 @@ def r2(counts: OutcomeCounts, z: float, means: Float64 | None = None) -> Estimat
     unexplained = counts.sum_of("squared_error") / divisor
 
     table = counts.by_score[:, FAULT_CELLS:].astype(np.float64)
-    place = _places(counts, means) / scale
+    place = value_places(counts.layout, means)[FAULT_CELLS:] / scale
     error = np.concatenate([[_EDGES[0]], (_EDGES[:-1] + _EDGES[1:]) / 2, [_EDGES[-1]]])
     squares = np.concatenate([[_EDGES[0] ** 2], _even_moment(2), [_EDGES[-1] ** 2]])
     # Errors are not even within a cell; what that makes of their squares is known in all.
@@ -120,16 +120,14 @@ def r2(counts: OutcomeCounts, z: float, means: Float64 | None = None) -> Estimat
     return estimate.where(known)
 
 
-def _places(counts: OutcomeCounts, means: Float64 | None) -> Float64:
-    """[S - faults] the prediction that each value cell of the score stands for."""
-    edges = counts.layout.score_edges
-    if not len(edges):
-        return np.full(counts.layout.score_cells - FAULT_CELLS, np.nan)
-    middle = np.concatenate([edges[:1], (edges[:-1] + edges[1:]) / 2, edges[-1:]])
-    if means is None:
-        return middle
-    own = means[FAULT_CELLS:]
-    return np.where(np.isnan(own), middle, own)
+def value_places(layout: OutcomeLayout, means: Float64 | None) -> Float64:
+    """[S] the number that each score cell stands for: the reference's mean, else its middle, else its only edge; fault cells NaN."""
+    edges, values = layout.score_edges, layout.score_cells - FAULT_CELLS
+    middle = np.full(values, np.nan)
+    if len(edges):
+        middle = np.concatenate([edges[:1], (edges[:-1] + edges[1:]) / 2, edges[-1:]])
+    places = np.concatenate([np.full(FAULT_CELLS, np.nan), middle])
+    return places if means is None else np.where(np.isnan(means) | np.isnan(places), places, means)
 
 
 def error_quantile(counts: OutcomeCounts, probability: float, z: float) -> Estimate:

@@ -59,6 +59,9 @@ def test_krippendorffs_own_example() -> None:
     pairs = counted(krippendorffs_example()).pairs
     assert float(agreement.krippendorff_alpha(pairs, Z).value) == pytest.approx(0.743, abs=5e-4)
     assert float(agreement.krippendorff_alpha(pairs, Z, np.arange(1.0, 6.0)).value) == pytest.approx(0.849, abs=5e-4)
+    gap = np.array([1.0, 2.0, 3.0, 4.0, 5.0, np.nan])  # a cell that no label is in
+    wider = np.pad(pairs, ((0, 0), (0, 1), (0, 1)))
+    assert float(agreement.krippendorff_alpha(wider, Z, gap).value) == pytest.approx(0.849, abs=5e-4)
     assert agreement.items_by_raters(pairs).tolist() == [1, 2, 8, 0, 0, 0, 0]  # one unit has a single value
 
 
@@ -210,6 +213,15 @@ def test_a_changed_definition_shifts_classes_beyond_noise_and_chance_does_not() 
     assert shift.low[2] > 0
     quiet = [agreement.definition_shift(random.multinomial([400, 900], same), 0.95) for _ in range(1000)]
     assert np.mean([found.value[0] > floor[0] for found, floor in quiet]) <= 0.08
+
+
+def test_definitions_are_compared_in_the_order_of_label_versions_not_in_that_of_their_numbers() -> None:
+    given = [(0, 0)] * 50 + [(1, 1)] * 50 + [(0, 2)] * 50  # value and number: 2 came between 0 and 1
+    counts = counted(items_of([plain({0: value}) for value, _ in given], definition=[number for _, number in given]))
+    quality = agreement.label_quality(counts, Z, ranks=np.array([0, 2, 1]))
+    assert quality.definition_order.tolist() == [0, 2, 1]
+    assert quality.definition_shift.value.tolist() == [0.0, 1.0]
+    assert agreement.label_quality(counts, Z).definition_shift.value[:2].tolist() == [1.0, 1.0]
 
 
 def test_ratings_out_of_order_are_refused() -> None:

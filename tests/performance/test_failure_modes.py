@@ -101,6 +101,20 @@ def test_modes_of_each_task_are_the_errors_it_can_make() -> None:
     assert regression.mode(("nowhere", "", "over")) is None
 
 
+def test_among_many_modes_chance_makes_none_certain() -> None:
+    """4,000 modes at the reference's own rates: at one interval each about a hundred lie above, and none is certain."""
+    random = np.random.default_rng(8)
+    rows, reference = (binary_rows(random, 2000 * 60, segments=2000) for _ in range(2))
+    reference.segment[:] = 0
+    found = evidence(rows.counts(), None, reference.counts())
+    above = found.excess.low[1:] > 0
+    assert above.sum() > 40
+    assert not found.certain[1:].any()
+    seen = evidence(rows_with(random, 0.5).counts(), None, rows_with(random, 0.1, 20_000).counts()).mode(MISSED)
+    assert seen is not None
+    assert seen.certain
+
+
 def test_rows_of_a_mode_can_be_named() -> None:
     rows = rows_with(np.random.default_rng(5), 0.5, 500)
     keys = np.array([f"s{k}" for k in rows.segment])

@@ -49,6 +49,13 @@ def test_quantiles_within_a_cell_are_interpolated() -> None:
     assert regression.absolute_error_quantile(counts, 0.25, Z).value[0] == pytest.approx(0.15 * SCALE)
 
 
+def test_score_cells_stand_for_the_references_mean_or_their_middle() -> None:
+    layout = OutcomeLayout("regression", (), SignalBins("score", "numeric", edges=(0.0, 10.0, 30.0)))
+    assert regression.value_places(layout, None) == pytest.approx([np.nan] * 3 + [0.0, 5.0, 20.0, 30.0], nan_ok=True)
+    means = np.array([9.0, np.nan, np.nan, -4.0, np.nan, 22.0, 41.0])
+    assert regression.value_places(layout, means) == pytest.approx([np.nan] * 3 + [-4.0, 5.0, 22.0, 41.0], nan_ok=True)
+
+
 def test_negative_errors_fold_onto_positive_ones() -> None:
     error = np.concatenate([np.full(10, -1.5), np.full(10, 2.5)])
     counts = Rows(LAYOUT, error, np.zeros(20, int), np.zeros(20)).counts()
