@@ -57,6 +57,26 @@ def test_all_segments_at_once_are_each_by_itself(make, settings: PerformanceSett
     assert (every.metric_status[4] == Status.INSUFFICIENT_DATA).all()
 
 
+BLOCKS = ("predictions", "confusion", "by_score", "right_wrong", "by_lag", "sums")
+
+
+@pytest.mark.parametrize("make", [binary_rows, multiclass_rows, regression_rows])
+def test_counts_of_parts_add_up_to_the_performance_of_all_rows(make) -> None:
+    whole = make(np.random.default_rng(18), 2000, segments=2)
+    counts = []
+    for part in (np.arange(2000) < 700, np.arange(2000) >= 700):
+        probabilities = None if whole.probabilities is None else whole.probabilities[part]
+        counts.append(
+            Rows(whole.layout, whole.score[part], whole.predicted[part], whole.truth[part], whole.segment[part], probabilities).counts()
+        )
+    one, two = counts
+    by_class = None if one.by_class is None or two.by_class is None else one.by_class + two.by_class
+    total = replace(one, **{name: getattr(one, name) + getattr(two, name) for name in BLOCKS}, by_class=by_class)
+    found, expected = judged(total, settings=PerformanceSettings()), judged(whole.counts(), settings=PerformanceSettings())
+    for name in ("value", "low", "high", "n", "status"):
+        assert getattr(found, name).tolist() == getattr(expected, name).tolist()
+
+
 def test_every_interval_holds_its_value() -> None:
     for make, settings in (
         (binary_rows, SETTINGS),
