@@ -14,6 +14,7 @@ from monitor.expose.api import status_json, verdicts_json
 from monitor.expose.auth import allowed, challenges
 from monitor.expose.health import is_alive, is_ready
 from monitor.expose.page import status_page
+from monitor.expose.performance_json import labels_json, performance_json
 from monitor.expose.published import Published
 from monitor.expose.query import BadParameterError, Query, parse_query
 from monitor.expose.style import STYLE_HASH
@@ -108,6 +109,14 @@ def _verdicts(published: Published, query: Query, _now_ms: int) -> Response:
     return Response(200, JSON, verdicts_json(published.snapshot, query))
 
 
+def _performance(published: Published, query: Query, _now_ms: int) -> Response:
+    return Response(200, JSON, performance_json(published.snapshot, query))
+
+
+def _labels(published: Published, query: Query, _now_ms: int) -> Response:
+    return Response(200, JSON, labels_json(published.snapshot, query))
+
+
 def _status(published: Published, _query: Query, now_ms: int) -> Response:
     return Response(200, JSON, status_json(published.snapshot, now_ms))
 
@@ -134,6 +143,8 @@ _ROUTES: Mapping[str, Callable[[Published, Query, int], Response]] = {
     "/readyz": _readyz,
     "/api/v1/verdicts": _verdicts,
     "/api/v1/status": _status,
+    "/api/v1/performance": _performance,
+    "/api/v1/labels": _labels,
     "/api/v1/triggers": _triggers,
 }
 _ONE_TRIGGER = "/api/v1/triggers/"

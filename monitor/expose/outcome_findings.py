@@ -12,6 +12,7 @@ from monitor.evaluate.noise import normal_quantile
 from monitor.evaluate.verdict import Status
 from monitor.expose.block import DRIFTED, WHOLE
 from monitor.label_verdicts import LabelVerdicts
+from monitor.outcome.layout import LAG_EDGES_MS
 from monitor.performance.delay import lag_quantile
 from monitor.performance.interval import Estimate
 from monitor.performance.metric import METRICS
@@ -30,6 +31,12 @@ def delay_quantiles(one: LabelVerdicts) -> dict[float, Estimate]:
     """``DELAY_QUANTILES`` [G] each, in ms, of the delay of the labels that came in the window."""
     lags = one.by_label.counts.by_lag.sum(axis=2)
     return {probability: lag_quantile(lags, probability, normal_quantile(0.975)) for probability in DELAY_QUANTILES}
+
+
+def delays_by_lag(one: LabelVerdicts, segment: int) -> tuple[list[float | None], list[float | None], list[int]]:
+    """Ends in seconds (None: open) and labels of each bin of the delay of the labels that came in the window."""
+    edges = [edge / 1000 for edge in LAG_EDGES_MS]
+    return [None, *edges], [*edges, None], one.by_label.counts.by_lag[segment].sum(axis=1).tolist()
 
 
 def views(one: LabelVerdicts) -> list[Performance]:

@@ -16,7 +16,17 @@ from monitor.telemetry import Telemetry
 from tests.expose.sample import running
 
 Start = Callable[..., HttpServer]
-PATHS = ["/", "/metrics", "/healthz", "/readyz", "/api/v1/verdicts", "/api/v1/status", "/api/v1/triggers"]
+PATHS = [
+    "/",
+    "/metrics",
+    "/healthz",
+    "/readyz",
+    "/api/v1/verdicts",
+    "/api/v1/status",
+    "/api/v1/performance",
+    "/api/v1/labels",
+    "/api/v1/triggers",
+]
 
 
 class Log:

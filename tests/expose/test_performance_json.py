@@ -1,0 +1,142 @@
+"""The JSON of performance and of labels: everything known, nothing made up, the worst first, every page once."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from monitor.evaluate.verdict import Status
+from monitor.expose.performance_json import labels_json, performance_json
+from monitor.expose.query import BadParameterError, parse_query
+from monitor.expose.snapshot import ModelView, Snapshot
+from monitor.performance.metric import METRICS
+from tests.expose import outcomes
+
+FLIGHTS = outcomes.flights()
+ONE = FLIGHTS.verdicts[0]
+SNAPSHOT = Snapshot(outcomes.NOW_MS, 0, "1", models=(ModelView("flights", "t"), ModelView("other", "u")), labels=(FLIGHTS,))
+
+
+def ask(text: str, snapshot: Snapshot = SNAPSHOT) -> dict[str, Any]:
+    answer: dict[str, Any] = json.loads(performance_json(snapshot, parse_query(text)))
+    return answer
+
+
+def labels(text: str, snapshot: Snapshot = SNAPSHOT) -> list[dict[str, Any]]:
+    answer: list[dict[str, Any]] = json.loads(labels_json(snapshot, parse_query(text)))["labels"]
+    return answer
+
+
+def test_a_metric_comes_with_all_its_evidence() -> None:
+    item = ask("segment=origin%3DJFK&metric=recall&class=1&view=prediction_time")["metrics"]
+    assert len(item) == 1
+    view = ONE.by_prediction
+    g, m = view.segments.index("origin=JFK"), view.column("recall", "1")
+    assert item[0] == {
+        "model": "flights", "version": "2013-02", "view": "prediction_time",
+        "window_start": "2013-03-12T00:00:00.000Z", "window_end": "2013-04-02T00:00:00.000Z",
+        "segment": "origin=JFK", "metric": "recall", "class": "1", "status": "drifted", "better": "higher",
+        "value": view.value[g, m], "low": view.low[g, m], "high": view.high[g, m], "reference": view.reference[g, m], "n": view.n[g, m],
+        "segment_status": "drifted", "labelled": view.labelled[g], "predictions": view.predictions[g],
+        "coverage": view.labelled[g] / view.predictions[g],
+    }  # fmt: skip
+    assert item[0]["value"] < item[0]["low"] + 0.1 < item[0]["reference"]
+
+
+def test_the_worse_come_first_and_what_cannot_be_judged_last() -> None:
+    few = replace(SNAPSHOT, labels=(outcomes.evaluated(rows=2_500),))
+    found = ask("limit=1000&view=prediction_time", few)["metrics"]
+    order = [{"drifted": 0, "stable": 1}.get(item["status"], 2) for item in found]
+    assert set(order) == {0, 1, 2}
+    firsts = [item["segment"] for item in found if item["status"] == "drifted"]
+    assert firsts[0] == "ALL"
+    assert [place for place in order if place == 2] == order[order.index(2) :]
+
+
+def test_pages_cut_the_list_and_together_are_all_of_it() -> None:
+    everything = ask("limit=1000&segment=ALL")
+    assert everything["next_offset"] is None
+    collected: list[Any] = []
+    offset: int | None = 0
+    while offset is not None:
+        page = ask(f"limit=7&segment=ALL&offset={offset}")
+        collected += page["metrics"]
+        offset = page["next_offset"]
+    assert collected == everything["metrics"]
+    assert len(collected) == everything["total"] == 3 * len(ONE.by_label.metrics)
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("view=audit", {("view", "audit")}),
+        ("status=drifted", {("status", "drifted")}),
+        ("metric=brier&metric=ece", {("metric", "brier"), ("metric", "ece")}),
+        ("segment=carrier%3DEV&segment=ALL", {("segment", "carrier=EV"), ("segment", "ALL")}),
+        ("class=0", {("class", "0")}),
+    ],
+)
+def test_each_filter_leaves_what_was_asked_for(query: str, expected: set[tuple[str, str]]) -> None:
+    name = query.split("=", maxsplit=1)[0]
+    assert {(name, item[name]) for item in ask(f"{query}&limit=1000")["metrics"]} == expected
+
+
+def test_another_model_or_version_has_nothing() -> None:
+    assert ask("model=other")["total"] == ask("version=none")["total"] == 0
+    assert labels("model=other") == labels("segment=nowhere") == []
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("model=none", "model: expected one of flights, other, got 'none'"),
+        ("view=both", "view: expected one of prediction_time, label_time, audit, got 'both'"),
+        ("metric=auc", f"metric: expected one of {', '.join(METRICS)}, got 'auc'"),
+        ("status=worse", f"status: expected one of {', '.join(status.label for status in Status)}, got 'worse'"),
+        ("limit=0", "limit: expected a whole number from 1 to 1000, got '0'"),
+        ("signal=x", "signal: expected one of the parameters model, version, view, segment, metric, class, status, limit, offset, got"),
+    ],
+)
+def test_a_bad_parameter_is_refused_with_what_was_expected(query: str, message: str) -> None:
+    with pytest.raises(BadParameterError) as caught:
+        ask(query)
+    assert str(caught.value).startswith(message)
+
+
+def test_unknown_is_null_and_never_a_number() -> None:
+    bare = replace(SNAPSHOT, labels=(outcomes.evaluated(known=False),))
+    found = ask("limit=1000&segment=ALL", bare)["metrics"]
+    assert {item["reference"] for item in found} == {None}
+    assert {item["status"] for item in found} <= {"no_reference", "not_applicable", "insufficient_data"}
+    undefined = [item for item in ask("limit=1000&status=not_applicable")["metrics"] if item["value"] is not None]
+    assert undefined == []
+
+
+def test_labels_tell_delay_coverage_and_what_to_collect() -> None:
+    (item,) = labels("")
+    assert item["segment"] == "ALL"
+    assert item["labelled"] + item["pending"] <= item["predictions"]
+    assert sum(bin_["labels"] for bin_ in item["delays"]) == ONE.by_label.labelled[ONE.by_label.segments.index("ALL")]
+    assert [bin_["from_seconds"] for bin_ in item["delays"][1:]] == [bin_["to_seconds"] for bin_ in item["delays"][:-1]]
+    shares = [age["value"] for age in item["coverage_by_age"]]
+    assert shares == sorted(shares)
+    assert item["coverage_by_age"][-1]["age_seconds"] <= outcomes.DAYS * 86_400
+    assert 0 < item["expected"] < item["pending"]
+    assert item["wanted"]["interval_width"] == 0.05
+    ranked = [each["labels"] for each in item["wanted"]["most_wanted"]]
+    assert ranked == sorted(ranked, reverse=True)
+    assert ranked[0] > 0
+
+
+def test_labels_of_a_named_segment_and_its_failure_modes() -> None:
+    (item,) = labels("segment=origin%3DJFK")
+    assert item["segment"] == "origin=JFK"
+    kinds = {(mode["predicted"], mode["kind"], mode["status"]) for mode in item["failure_modes"]}
+    assert ("0", "false_negative", "open") in kinds
+    regression = replace(SNAPSHOT, labels=(outcomes.evaluated(outcomes.REGRESSION),))
+    assert labels("", regression)[0]["wanted"] is None
+    assert np.isfinite(labels("", regression)[0]["delay_seconds"]["0.5"]["value"])
