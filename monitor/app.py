@@ -18,7 +18,7 @@ from dataclasses import replace
 from typing import Any
 
 import monitor
-from monitor import events
+from monitor import events, label_events
 from monitor.batch import RawBatch
 from monitor.changes import drift_changes, total_changes
 from monitor.checkpoint.checkpoint import Checkpoint
@@ -161,7 +161,7 @@ class Monitor:
         seconds = (self.clock_ms() - started_ms) / 1000 / max(len(evaluated), 1)
         for evaluation in evaluated:
             if isinstance(evaluation, LabelsEvaluated):
-                self.telemetry.emit(events.LabelsEvaluated(model.config.name, evaluation.event_ms, seconds, len(evaluation.verdicts)))
+                self.telemetry.emit(label_events.LabelsEvaluated(model.config.name, evaluation.event_ms, seconds, len(evaluation.verdicts)))
                 continue
             drifted = sum(int(verdicts.drifted().any(axis=2).sum()) for verdicts in evaluation.verdicts)
             judged = sum(verdicts.n_now.size for verdicts in evaluation.verdicts)
@@ -241,7 +241,7 @@ class Monitor:
         """Everything was read that is this process's to read: save, and go on showing what was found unless told to end."""
         self._commit()
         if elsewhere := source.assignment().elsewhere:
-            self.telemetry.emit(events.PartitionsElsewhere(elsewhere))
+            self.telemetry.emit(events.PartitionsShared(elsewhere))
         self.telemetry.emit(events.SourceFinished(int(sum(model.ledger[0] for model in self._models))))
         self.snapshot = replace(self.snapshot, phase=Phase.FINISHED, taken_ms=self.clock_ms())
         self.published.publish(self.snapshot)

@@ -129,7 +129,7 @@ class SourceFailed(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class PartitionsElsewhere(Event):
+class PartitionsShared(Event):
     """Reading ended while other members of the group own partitions: what they hold was not read here."""
 
     level: ClassVar[int] = logging.WARNING
@@ -189,16 +189,6 @@ class SegmentsFolded(Event):
     level: ClassVar[int] = logging.WARNING
     model: str
     rows: int
-
-
-@dataclass(frozen=True, slots=True)
-class LabelsEvaluated(Event):
-    """Outcomes of all versions of one model were summed up to a pane's end."""
-
-    model: str
-    event_time_ms: int
-    duration_seconds: float
-    versions: int
 
 
 @dataclass(frozen=True, slots=True)

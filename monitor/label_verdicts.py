@@ -60,7 +60,9 @@ def label_verdicts(model: ModelState, labels: LabelState, version: str, end_ms: 
     shown, places = _segments(model, labels, counted, reference)
     prediction, label, audit, reviewed = (outcome_counts(counted.layout, panes.total(), shown, places) for panes in counted.views.values())
     incomplete = not (model.complete and labels.complete)
-    known = _validation(reference, config, counted.layout)
+    if version not in model.validations:
+        model.validations[version] = _validation(reference, config, counted.layout)
+    known = model.validations[version]
     of = partial(
         performance,
         settings=PerformanceSettings(config.min_labelled, costs=config.costs, with_kpi=config.kpi is not None),

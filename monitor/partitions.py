@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from monitor import events
+from monitor import events, label_events
 from monitor.pipeline import Step, advance
-from monitor.source.base import Gap, Lag, Source, TopicPartition
+from monitor.source.base import Assignment, Gap, Lag, Source, TopicPartition
 from monitor.state import ModelState
 from monitor.stream import Stream
 from monitor.telemetry import Telemetry
@@ -58,12 +58,29 @@ class Partitions:
 
     def own(self, source: Source) -> None:
         """Tell the models which partitions they see, where that changed."""
-        assignment = source.assignment()
+        assignment, changed = source.assignment(), False
         for topic, stream in self.streams.items():
             owned = frozenset(p for t, p in self.owned if t == topic)
             complete = len(owned) == assignment.partitions.get(topic, -1)
             if owned != stream.clock.owned or complete != stream.reading.complete:
                 advance(stream.model, stream.owned(owned, complete))
+                changed = True
+        if changed:
+            self._tell_of_labels(assignment)
+
+    def _tell_of_labels(self, assignment: Assignment) -> None:
+        """Say whether labels meet their predictions here: one process has to read all of both."""
+        for topic, stream in self.streams.items():
+            labels = stream.labels
+            if labels is None or not self.owned:
+                continue
+            model, predictions = stream.model, stream.model.config.predictions.topic
+            here, of = len(model.clock.owned), assignment.partitions.get(predictions, 0)
+            labels_here, of_labels = len(labels.clock.owned), assignment.partitions.get(topic, 0)
+            if here < of or labels_here < of_labels:
+                self.telemetry.emit(label_events.LabelsSeparated(model.config.name, here, of, labels_here, of_labels))
+            else:
+                self.telemetry.emit(label_events.LabelsJoined(model.config.name, of, of_labels, of == of_labels))
 
     def heard_from(self, partition: TopicPartition, now_ms: int) -> None:
         """A message came."""

@@ -25,6 +25,7 @@ from monitor.outcome.cells import row_dtype
 from monitor.outcome.combination import Combinations
 from monitor.outcome.layout import OutcomeLayout
 from monitor.performance.backlog import Backlog
+from monitor.performance.validation import Validation
 from monitor.profile.bare import bare_layout
 from monitor.profile.bins import Binning
 from monitor.profile.grouping import Base, plan
@@ -122,6 +123,7 @@ class ModelState:
     idle_exclusions: int = 0  # how often a silent partition was left out of the horizon
     labels: LabelState | None = None  # the join, where labels are configured
     backlog: Backlog = field(default_factory=dict)  # failure modes by id
+    validations: dict[str, Validation | None] = field(default_factory=dict)  # what the references' labels say, by version
     class_index: Float64 | None = None  # [codes + 1] class index of each code of the predicted class
 
     @property

@@ -13,12 +13,17 @@ from typing import Any, get_type_hints
 
 import pytest
 
-from monitor import events
+from monitor import events, label_events
 from monitor.config.types import Secret
 from monitor.errors import SourceError
 from monitor.telemetry import MAX_TEXT, Telemetry, configure_logging, reason_of
 
-EVENTS = [kind for _, kind in inspect.getmembers(events, inspect.isclass) if issubclass(kind, events.Event) and kind is not events.Event]
+EVENTS = [
+    kind
+    for module in (events, label_events)
+    for _, kind in inspect.getmembers(module, inspect.isclass)
+    if issubclass(kind, events.Event) and kind is not events.Event
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,7 +128,7 @@ def test_reading_to_the_end_ends_at_the_end_of_what_is_owned_and_says_what_is_el
     assert state.offsets[0] == len(rows)
     said = [record.getMessage() for record in caplog.records]
     assert said.index("SourceFinished") > 0
-    elsewhere = [r.driftgauge_fields for r in caplog.records if r.getMessage() == "PartitionsElsewhere"]
+    elsewhere = [r.driftgauge_fields for r in caplog.records if r.getMessage() == "PartitionsShared"]
     assert elsewhere == ([{"partitions": 3}] if partitions == 5 else [])
 
 

@@ -12,7 +12,7 @@ in ALL. Where errors of both kinds share more cells, predictions do not follow t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,7 @@ class Validation:
 
     counts: OutcomeCounts
     score_means: Float64 | None  # [S] mean score in each score cell, NaN where there was none; None when unknown
+    columns: dict[Any, Any] = field(default_factory=dict)  # metrics computed of it before, by what they were asked with
 
 
 def validation(

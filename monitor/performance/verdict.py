@@ -131,7 +131,10 @@ def _changed(
         return np.zeros(shape, np.bool_), np.full(shape, np.nan)
     z = normal_quantile(1 - (1 - settings.noise_quantile) / shape[1] / 2)
     now = _columns(counts, settings, validation, z).estimate
-    before = _columns(validation.counts, settings, validation, z)
+    asked = (z, settings.costs, settings.with_kpi)
+    if asked not in validation.columns:  # the reference stays the same from evaluation to evaluation
+        validation.columns[asked] = _columns(validation.counts, settings, validation, z)
+    before: Columns = validation.columns[asked]
     place = {key: column for column, key in enumerate(zip(before.names, before.classes, strict=True))}
     columns = np.array([place.get(key, -1) for key in zip(found.names, found.classes, strict=True)])
     rows = {segment: row for row, segment in enumerate(validation.counts.segments)}

@@ -13,7 +13,7 @@ from monitor.app import Monitor
 from monitor.config import load_config
 from monitor.expose.self_metrics import SelfMetrics
 from monitor.telemetry import Telemetry
-from tests.flow import world
+from tests.flow import label_world
 
 
 def main(config_path: str, step: str, at_commit: str) -> None:
@@ -26,7 +26,7 @@ def main(config_path: str, step: str, at_commit: str) -> None:
         if name == step and commits == int(at_commit):
             os.kill(os.getpid(), signal.SIGKILL)
 
-    job = Monitor(config, {"m": [world.reference()]}, SelfMetrics(), Telemetry(), lambda: time.time_ns() // 1_000_000, die)
+    job = Monitor(config, {"m": [label_world.reference()]}, SelfMetrics(), Telemetry(), lambda: time.time_ns() // 1_000_000, die)
     job.run(threading.Event(), until_end=True)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ from monitor.config import ModelConfig
 from monitor.decode import Decoder, LabelDecoder
 from monitor.labels import LabelsEvaluated, LabelsOwned
 from monitor.pipeline import Owned, advance
+from monitor.profile.layout import Layout, SignalBins
+from monitor.profile.table import CountTable
+from monitor.reference.reference import Reference
 from monitor.state import ModelState, new_model_state
 from tests.flow import world
 from tests.flow.world import MINUTE, Message
@@ -37,6 +41,24 @@ BAD = (
 def model_config(**changes: Any) -> ModelConfig:
     """The model of the small world, with labels."""
     return world.model_config(**{"predictions": PREDICTIONS, "labels": {**SECTION, **changes}})
+
+
+def reference() -> Reference:
+    """The small world's reference, with the predicted class."""
+    plain = world.reference()
+    layout = Layout((*plain.layout.signals, SignalBins("predicted_class", "categorical", categories=("0", "1"))))
+    counts = np.zeros((len(plain.table.segments), layout.cells), np.int64)
+    counts[:, : plain.layout.cells] = plain.table.counts
+    counts[:, plain.layout.cells + 3 : plain.layout.cells + 5] = 600
+    tails = np.zeros((len(counts), len(layout.signals), 2), np.int64)
+    means = np.concatenate([plain.bin_means, np.full(layout.cells - plain.layout.cells, np.nan)])
+    return replace(
+        plain,
+        table=CountTable(layout, plain.table.segments, counts, tails),
+        bin_means=means,
+        means=np.append(plain.means, np.nan),
+        stds=np.append(plain.stds, np.nan),
+    )
 
 
 def log(predictions: Sequence[Sequence[Message]], seed: int, partitions: int = 2) -> list[list[Message]]:
@@ -81,7 +103,7 @@ def raw(messages: Sequence[Message]) -> RawBatch:
 
 def fresh(folder: Path, config: ModelConfig | None = None, partitions: int = 3, label_partitions: int = 2) -> ModelState:
     """A state that owns all partitions of both topics."""
-    state = new_model_state(config or model_config(), [world.reference()], folder)
+    state = new_model_state(config or model_config(), [reference()], folder)
     advance(state, Owned(frozenset(range(partitions)), complete=True))
     advance(state, LabelsOwned(frozenset(range(label_partitions)), complete=True))
     return state

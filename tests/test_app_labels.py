@@ -1,0 +1,105 @@
+"""The main job with labels, on the real broker, as the process that users run."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import uuid
+
+import numpy as np
+import pytest
+import yaml
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import NewTopic
+
+from monitor.checkpoint.checkpoint import Checkpoint
+from monitor.checkpoint.store import Store
+from monitor.config import load_config
+from monitor.reference.format import with_fingerprint, write_reference
+from tests.flow import label_world, world
+from tests.test_app import ROOT
+
+pytestmark = pytest.mark.broker
+
+
+@pytest.fixture(scope="module")
+def logs():
+    predictions = world.log(31, partitions=3, minutes=60)
+    return predictions, label_world.log(predictions, 32)
+
+
+@pytest.fixture(scope="module")
+def topics(broker, logs):
+    """Predictions, labels and dead letters."""
+    name = f"labelled-{uuid.uuid4().hex[:8]}"
+    admin = KafkaAdminClient(bootstrap_servers=broker.bootstrap)
+    kept = {"retention.ms": "-1"}
+    parts = [(name, 3), (f"{name}-labels", 2), (f"{name}-rejected", 1)]
+    admin.create_topics([NewTopic(topic, partitions, 1, topic_configs=kept) for topic, partitions in parts])
+    admin.close()
+    producer = KafkaProducer(bootstrap_servers=broker.bootstrap, linger_ms=20)
+    for topic, log in zip((name, f"{name}-labels"), logs, strict=True):
+        for message in (message for messages in log for message in messages):
+            when = world.START + 24 * 60 * world.MINUTE
+            producer.send(topic, message.value, key=b"k", partition=message.partition, timestamp_ms=when)
+    producer.flush()
+    producer.close()
+    return name
+
+
+@pytest.fixture(scope="module", params=["kafka-python", "librdkafka"])
+def done(request, broker, topics, tmp_path_factory):
+    """A whole run: its folder and its log."""
+    folder = tmp_path_factory.mktemp(request.param)
+    write_reference(with_fingerprint(label_world.reference()), folder / "reference.json.gz")
+    model = {**world.CONFIG["models"][0], "references": ["reference.json.gz"]}
+    model["predictions"] = {**label_world.PREDICTIONS, "topic": topics}
+    model["labels"] = {**label_world.SECTION, "topic": f"{topics}-labels", "dead_letter_topic": f"{topics}-rejected"}
+    source = {"client": request.param, "brokers": [broker.bootstrap], "group": f"g-{uuid.uuid4().hex[:8]}", "poll_timeout": "200ms"}
+    tree = {"source": source, "models": [model], "http": {"port": 0}, "state": {"directory": "state"}}
+    (folder / "config.yaml").write_text(yaml.safe_dump(tree))
+    command = [sys.executable, "-m", "monitor", "run", "-c", str(folder / "config.yaml"), "--until-end"]
+    environment = {"DRIFTGAUGE_LOG_FORMAT": "json", "PATH": "/usr/bin:/bin"}
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=150, check=False, env=environment)
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    return folder, [json.loads(line) for line in ended.stderr.splitlines() if line.startswith("{")]
+
+
+def test_both_topics_end_in_the_state_of_a_pure_replay(done, logs, tmp_path):
+    folder, _ = done
+    config = load_config(folder / "config.yaml").models[0]
+    expected = label_world.fresh(tmp_path, config)
+    label_world.play(expected, label_world.polls(*logs, np.random.default_rng(0), 5_000))
+    checkpoint = Checkpoint(Store(folder / "state", 3), {"m": label_world.fresh(folder / "state", config)})
+    assert checkpoint.resume().notices == ()
+    checkpoint.store.close()
+    assert label_world.facts(checkpoint.models["m"]) == label_world.facts(expected)
+
+
+def test_how_labels_meet_their_predictions_is_said_at_the_start(done):
+    _, events = done
+    [joined] = [event for event in events if event["event"] == "LabelsJoined"]
+    assert (joined["partitions"], joined["label_partitions"], joined["co_partitioned"]) == (3, 2, False)
+
+
+def test_labels_that_cannot_be_used_are_kept_with_the_reason(done, broker, topics, logs):
+    consumer = KafkaConsumer(bootstrap_servers=broker.bootstrap)
+    place = TopicPartition(f"{topics}-rejected", 0)
+    consumer.assign([place])
+    consumer.seek_to_beginning(place)
+    end = consumer.end_offsets([place])[place]
+    letters = []
+    while consumer.position(place) < end:
+        for record in consumer.poll(1_000).get(place, ()):
+            headers = {name: value.decode() for name, value in record.headers}
+            letters.append((headers["driftgauge-topic"], headers["driftgauge-partition"], headers["driftgauge-offset"], record.value))
+    consumer.close()
+    bad = {
+        (f"{topics}-labels", str(m.partition), str(m.offset), m.value)
+        for messages in logs[1]
+        for m in messages
+        if m.value is not None and m.value in label_world.BAD
+    }
+    assert len(bad) > 10
+    assert set(letters) == bad
