@@ -113,6 +113,7 @@ class DriftCondition(Where):
 
     min_effect: float = Field(0.0, ge=0, allow_inf_nan=False, description="Smallest effect that counts, in the detector's unit.")
     clear_effect: float = Field(0.0, ge=0, allow_inf_nan=False, description="An alarm whose effect fell below this is over.")
+    hold_ms: Duration = Field(duration("1d"), alias="hold", description="How long an alarm counts unless it is raised again.")
 
     @model_validator(mode="after")
     def _good_side(self) -> Self:
@@ -211,6 +212,13 @@ class Retraining(Section):
     persistence: Persistence = Field(
         default_factory=lambda: Persistence.model_validate({"evaluations": 2, "of": 3}),
         description="How long a condition must hold; two evaluations of three when absent.",
+    )
+    max_evidence_age_ms: Duration = Field(
+        duration("2d"), alias="max_evidence_age", description="What was last judged longer ago is no reason for a trigger any more."
+    )
+    view: Literal["label_time", "prediction_time", "audit"] = Field(
+        "label_time",
+        description="Which view of performance is judged: labels by their own time, predictions by theirs, or the audit sample.",
     )
     cooldown_ms: Duration = Field(duration("7d"), alias="cooldown", description="After a trigger, none for this long, whatever holds.")
     at_most: int = Field(2, ge=1, le=50, description="Most triggers ...")

@@ -1,13 +1,14 @@
-"""Facts: everything that a decision about one model version may rest on, as of one evaluation.
+"""Facts: everything that a decision about one model version may rest on.
 
-Unknown is None, never zero and never an empty tuple: ``alarms=()`` says that the detectors are quiet, ``alarms=None`` that
-there are none. A condition over what is None is unknown; it never triggers, and that is said.
+They have two sides, because predictions and labels move on clocks of their own: what is known of the windows (``as_of_windows``), and
+what is known of the labels (``as_of_labels``). Unknown is None, never zero and never an empty tuple: ``data_alarms=()`` says that the
+detectors are quiet, None that there are none. A condition over what is None is unknown; it never triggers, and that is said.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import IntEnum, StrEnum
+from enum import IntEnum
 
 from msgspec import Struct
 
@@ -26,13 +27,6 @@ class Measured(Struct, frozen=True):
     since_ms: int | None = None  # event time of the oldest row in it
 
 
-class AlarmKind(StrEnum):
-    """What an alarm is about."""
-
-    DATA = "data"  # inputs and scores
-    CONCEPT = "concept"  # errors and labels: the relation of inputs and truth
-
-
 class AlarmLevel(IntEnum):
     """How sure a detector is."""
 
@@ -42,15 +36,15 @@ class AlarmLevel(IntEnum):
 
 
 class Alarm(Struct, frozen=True):
-    """What a sequential detector says about one stream now."""
+    """The newest that a sequential detector said about one stream."""
 
-    kind: AlarmKind
     signal: str
     segment: str
     level: AlarmLevel
     start_ms: int  # estimated event time of the change
     effect: float | None  # estimated size, in the detector's unit
     n: int | None = None  # events of the stream since the change
+    time_ms: int | None = None  # when it was raised; None: it is raised now
 
 
 class LabelledRows(Struct, frozen=True):
@@ -61,26 +55,46 @@ class LabelledRows(Struct, frozen=True):
     rows: int
 
 
+NEVER = -(1 << 62)
+"""An event time before all others: of a side of which nothing is known yet."""
+
+
 class Facts(Struct, frozen=True):
-    """One evaluation of one model version."""
+    """What is known of one model version when it is decided about."""
 
     model: str
     version: str
-    event_ms: int  # what was evaluated ends here
+    event_ms: int  # of the decision
+    as_of_windows: int | None = None  # event time of the windows' evaluation; the decision's own when absent
+    as_of_labels: int | None = None  # event time of the labels' evaluation; the decision's own when absent
+    # Of the windows.
     rows: int = 0  # predictions in the longest window
     shares: Mapping[str, float] | None = None  # share of traffic per segment; ALL is 1
+    data_alarms: tuple[Alarm, ...] | None = None  # on inputs and scores
+    estimated_loss: tuple[Measured, ...] | None = None  # by how much worse than in the reference; positive is worse
+    reference: str | None = None  # fingerprint
+    dataset: str | None = None  # version of the data set of the reference
+    # Of the labels.
     performance: tuple[Measured, ...] | None = None
     cost: tuple[Measured, ...] | None = None  # expected cost per prediction
-    alarms: tuple[Alarm, ...] | None = None
-    estimated_loss: tuple[Measured, ...] | None = None  # by how much worse than in the reference; positive is worse
+    concept_alarms: tuple[Alarm, ...] | None = None  # on errors and labels
     label_quality: Mapping[str, float] | None = None  # measures by name
     labelled: tuple[LabelledRows, ...] | None = None  # in order, not overlapping
+    failure_modes: tuple[tuple[Scalar, ...], ...] | None = None  # the worst first; passed on as they are
+    # Of the process.
     partial: bool = False  # this process does not see all partitions
     rebuilding: bool = False  # lost state has not caught up
     controls_unread: bool = False  # decisions of operators may be waiting unread
-    reference: str | None = None  # fingerprint
-    dataset: str | None = None  # version of the data set of the reference
-    failure_modes: tuple[tuple[Scalar, ...], ...] | None = None  # the worst first; passed on as they are
+
+    @property
+    def windows_ms(self) -> int:
+        """Event time of what is known of the windows."""
+        return self.event_ms if self.as_of_windows is None else self.as_of_windows
+
+    @property
+    def labels_ms(self) -> int:
+        """Event time of what is known of the labels."""
+        return self.event_ms if self.as_of_labels is None else self.as_of_labels
 
 
 def labelled_since(facts: Facts, start_ms: int) -> int | None:

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from monitor.config.retraining import Persistence
 from monitor.decide.control import Accept, Ack, Assign, Control, Hold, Rebaseline, Release, SwitchReference, Withdraw
 from monitor.decide.facts import Facts
-from monitor.decide.reading import DRIFTS, Reading, Readings, Vote
+from monitor.decide.reading import DRIFTS, Reading, Readings, Reason, Vote
 from monitor.decide.state import MAX_ACCEPTED, MAX_REMEMBERED, Accepted, Baseline, Phase, PolicyState, Trigger
 from monitor.decide.transition import Change, Transition
 
@@ -103,21 +103,24 @@ def expire(state: PolicyState, event_ms: int) -> PolicyState:
     return replace(state, hold=hold, accepted=accepted)
 
 
-def settle(state: PolicyState, facts: Facts, readings: Readings, persistence: Persistence) -> PolicyState:
-    """Without the acceptances of a drift that is over, for as long as it takes a condition to be over: the next drift is another one."""
-    settled = tuple(_settled(each, facts, readings) for each in state.accepted)
+def settle(state: PolicyState, facts: Facts, readings: Readings, news: frozenset[Reason], persistence: Persistence) -> PolicyState:
+    """Without the acceptances of a drift that is over, for as long as it takes a condition to be over: the next drift is another one.
+
+    ``news``: the reasons of which something was not known before.
+    """
+    settled = tuple(_settled(each, facts, readings, news) for each in state.accepted)
     return replace(state, accepted=tuple(each for each in settled if not _is_over(each, facts.event_ms, persistence)))
 
 
-def _settled(each: Accepted, facts: Facts, readings: Readings) -> Accepted:
+def _settled(each: Accepted, facts: Facts, readings: Readings, news: frozenset[Reason]) -> Accepted:
     if each.control.until_ms is not None:
         return each
     mine = [reading for reading in readings.known.values() if matches(each.control, facts.version, reading)]
     held = {reading.reason for reading in mine if reading.vote != Vote.CLEAR}
     if held:
         return Accepted(each.control, tuple(sorted({*each.reasons, *held})))
-    clear = {reading.reason for reading in mine} | (DRIFTS if readings.silent_is_clear else frozenset())
-    if not each.reasons or not clear.issuperset(each.reasons):
+    clear = {reading.reason for reading in mine} | readings.silent_is_clear
+    if not clear.issuperset(each.reasons) or news.isdisjoint(each.reasons):
         return each  # what it is about has not come yet, or is not known now
     return replace(each, clear=each.clear + 1, clear_since_ms=facts.event_ms if each.clear_since_ms is None else each.clear_since_ms)
 

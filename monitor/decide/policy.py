@@ -20,9 +20,9 @@ from monitor.config.retraining import Persistence, Retraining
 from monitor.decide import override
 from monitor.decide.control import Control
 from monitor.decide.evidence import evidence, since
-from monitor.decide.facts import Facts
+from monitor.decide.facts import NEVER, Facts
 from monitor.decide.gate import Gate, Withheld, shut
-from monitor.decide.reading import DRIFTS, Readings, Reason, Vote, key_of, read
+from monitor.decide.reading import OF_LABELS, Readings, Reason, Vote, as_of, key_of, read
 from monitor.decide.state import MAX_REMEMBERED, MAX_TRIGGERS, MAX_WATCHES, Phase, PolicyState, Trigger, VersionPolicy
 from monitor.decide.transition import Change, Transition
 from monitor.decide.trigger_id import trigger_ids
@@ -33,20 +33,23 @@ Step = tuple[PolicyState, tuple[Transition, ...]]
 
 _ORDER = tuple(Reason)
 _OPEN = (Phase.REQUIRED, Phase.ACKNOWLEDGED)
-_NOT_CURRENT = Withheld(Gate.NOT_CURRENT, "what persisted is not beyond its limit, or not known, in this evaluation")
+_NOT_CURRENT = Withheld(Gate.NOT_CURRENT, "what persisted is not beyond its limit in what is known now, or that is old")
 
 
 def step(state: PolicyState, given: Facts | Control, policy: Retraining) -> Step:
-    """One input in, the next state and what changed out. Facts that are not newer than the version's last change nothing."""
+    """One input in, the next state and what changed out. Facts with nothing newer about the version than the last change nothing."""
     if not isinstance(given, Facts):
         return override.apply(state, given)
-    before = state.versions.get(given.version, VersionPolicy(event_ms=given.event_ms - 1))
-    if given.event_ms <= before.event_ms:
+    before = state.versions.get(given.version, VersionPolicy(NEVER, NEVER, NEVER))
+    news = frozenset(reason for reason in Reason if as_of(given, reason) > (before.labels_ms if reason in OF_LABELS else before.windows_ms))
+    if not news:
         return state, ()
+    event_ms = max(given.event_ms, before.event_ms)
+    given = replace(given, event_ms=event_ms, as_of_windows=given.windows_ms, as_of_labels=given.labels_ms)
     state, superseded = _seen(override.expire(state, given.event_ms), given, policy)
     readings = read(given, policy)
-    state = override.settle(state, given, readings, policy.persistence)
-    watches = _watches(state, before.watches, given, readings, policy)
+    state = override.settle(state, given, readings, news, policy.persistence)
+    watches = _watches(state, before.watches, given, readings, news, policy)
     state = replace(state, event_ms=max(given.event_ms, state.event_ms or given.event_ms))
     state, now, changes = _judged(state, before, given, readings, watches, policy)
     return replace(state, versions={**state.versions, given.version: now}), (*superseded, *changes)
@@ -82,20 +85,24 @@ def _supersede(state: PolicyState, triggers: Iterable[Trigger], ended_by: str, e
     return state, tuple(changes)
 
 
-def _watches(state: PolicyState, before: Sequence[Watch], facts: Facts, readings: Readings, policy: Retraining) -> tuple[Watch, ...]:
-    """The watches after this evaluation's votes."""
+def _watches(
+    state: PolicyState, before: Sequence[Watch], facts: Facts, readings: Readings, news: frozenset[Reason], policy: Retraining
+) -> tuple[Watch, ...]:
+    """The watches after the votes of what is new."""
     old = {key_of(watch.latest): watch for watch in before}
     after: list[Watch | None] = []
     for key in dict.fromkeys([*old, *readings.known]):
-        watch, reading = old.get(key), readings.known.get(key)
-        persistence = readings.persistence.get(key)
-        if reading is None and watch is not None:
-            if key[0] in DRIFTS and readings.silent_is_clear:
-                reading = replace(watch.latest, vote=Vote.CLEAR, value=None, n=None)
-            elif facts.event_ms - watch.event_ms <= policy.cooldown_ms:  # longer ago, what was known means nothing any more
-                after.append(None if override.is_overruled(state, facts.version, watch.latest) else watch)
-        if reading is not None and not override.is_overruled(state, facts.version, reading):
-            after.append(vote(watch, reading, facts.event_ms, persistence or _drift_persistence(key[0], policy)))
+        watch, reading, reason = old.get(key), readings.known.get(key), key[0]
+        if reading is None and watch is not None and reason in readings.silent_is_clear:
+            reading = replace(watch.latest, vote=Vote.CLEAR, value=None, n=None)
+        about = reading if reading is not None else watch.latest if watch is not None else None
+        if about is None or override.is_overruled(state, facts.version, about):
+            continue
+        if reading is not None and reason in news:
+            persistence = readings.persistence.get(key) or _drift_persistence(reason, policy)
+            after.append(vote(watch, reading, as_of(facts, reason), persistence))
+        elif watch is not None and facts.event_ms - watch.event_ms <= policy.cooldown_ms:  # longer ago, it means nothing any more
+            after.append(watch)
     kept = [watch for watch in after if watch is not None]
     if len(kept) > MAX_WATCHES:
         kept.sort(key=lambda watch: (not watch.active, watch.began_ms, key_of(watch.latest)))
@@ -111,9 +118,10 @@ def _judged(
     state: PolicyState, before: VersionPolicy, facts: Facts, readings: Readings, watches: tuple[Watch, ...], policy: Retraining
 ) -> tuple[PolicyState, VersionPolicy, tuple[Transition, ...]]:
     """The version's phase, and the trigger if it comes to one."""
-    now = VersionPolicy(facts.event_ms, Phase.QUIET, (), readings.unknown[:MAX_REMEMBERED], watches)
+    times = facts.event_ms, facts.windows_ms, facts.labels_ms
+    now = VersionPolicy(*times, Phase.QUIET, (), readings.unknown[:MAX_REMEMBERED], watches)
     active = [watch for watch in watches if watch.active]
-    asking = [watch for watch in active if watch.event_ms == facts.event_ms and watch.latest.vote == Vote.OVER]
+    asking = [watch for watch in active if _is_current(watch, facts, policy)]
     withheld: tuple[Withheld, ...] = (_NOT_CURRENT,) if active and not asking else ()
     if asking:
         reason = min((watch.latest.reason for watch in asking), key=_ORDER.index)
@@ -126,6 +134,12 @@ def _judged(
         return state, replace(now, phase=last.phase), ()
     now = replace(now, phase=Phase.WITHHELD if withheld else Phase.PENDING if watches else Phase.QUIET, withheld=withheld)
     return state, now, tuple(_changes(facts, before, now))
+
+
+def _is_current(watch: Watch, facts: Facts, policy: Retraining) -> bool:
+    """Whether a watch is beyond its limit in the newest that is known, and that is not old."""
+    newest = watch.event_ms == as_of(facts, watch.latest.reason) and watch.latest.vote == Vote.OVER
+    return newest and facts.event_ms - watch.event_ms <= policy.max_evidence_age_ms
 
 
 def _changes(facts: Facts, before: VersionPolicy, now: VersionPolicy) -> Iterable[Transition]:

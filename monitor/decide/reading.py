@@ -11,7 +11,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from monitor.config.retraining import CostCeiling, DriftCondition, EstimatedLoss, PerformanceLimit, Persistence, Retraining, Where
-from monitor.decide.facts import AlarmKind, AlarmLevel, Facts, Measured
+from monitor.decide.facts import Alarm, AlarmLevel, Facts, Measured
 from monitor.segment import ALL
 
 
@@ -65,6 +65,9 @@ Key = tuple[Reason, str, str]
 DRIFTS = frozenset({Reason.CONCEPT_DRIFT, Reason.DATA_DRIFT})
 """Reasons that rest on alarms."""
 
+OF_LABELS = frozenset({Reason.PERFORMANCE, Reason.COST, Reason.CONCEPT_DRIFT})
+"""Reasons that rest on labels; the others rest on windows."""
+
 
 @dataclass(frozen=True, slots=True)
 class Readings:
@@ -73,7 +76,7 @@ class Readings:
     known: Mapping[Key, Reading]
     unknown: tuple[Unknown, ...]
     persistence: Mapping[Key, Persistence]  # of what is known
-    silent_is_clear: bool  # there are detectors: a stream of which they say nothing is quiet
+    silent_is_clear: frozenset[Reason]  # there are detectors: a stream of which they say nothing is quiet
 
 
 def key_of(reading: Reading | Unknown) -> Key:
@@ -92,7 +95,14 @@ def read(facts: Facts, policy: Retraining) -> Readings:
             unknown.setdefault(key, reading)
         elif key not in known:
             known[key], persistence[key] = reading, where.persistence or policy.persistence
-    return Readings(known, tuple(unknown.values()), persistence, facts.alarms is not None)
+    alarms = {Reason.CONCEPT_DRIFT: facts.concept_alarms, Reason.DATA_DRIFT: facts.data_alarms}
+    silent = frozenset(reason for reason, found in alarms.items() if found is not None)
+    return Readings(known, tuple(unknown.values()), persistence, silent)
+
+
+def as_of(facts: Facts, reason: Reason) -> int:
+    """Event time of what is known about a reason."""
+    return facts.labels_ms if reason in OF_LABELS else facts.windows_ms
 
 
 class _Level(NamedTuple):
@@ -117,14 +127,13 @@ def _conditions(facts: Facts, policy: Retraining) -> Iterator[tuple[Reading | Un
     if policy.cost is not None:
         yield from _each(policy.cost, _measured(facts, Reason.COST, facts.cost, "cost", _level(policy.cost)))
     if policy.concept_drift is not None:
-        found = _alarmed(facts, Reason.CONCEPT_DRIFT, AlarmKind.CONCEPT, policy.concept_drift, ())
+        found = _alarmed(facts, Reason.CONCEPT_DRIFT, facts.concept_alarms, policy.concept_drift, ())
         yield from _each(policy.concept_drift, found)
     for loss in policy.estimated_loss:
         yield from _each(loss, _measured(facts, Reason.ESTIMATED_LOSS, facts.estimated_loss, loss.metric, _level(loss)))
     if policy.data_drift is not None:
-        yield from _each(
-            policy.data_drift, _alarmed(facts, Reason.DATA_DRIFT, AlarmKind.DATA, policy.data_drift, policy.data_drift.features)
-        )
+        found = _alarmed(facts, Reason.DATA_DRIFT, facts.data_alarms, policy.data_drift, policy.data_drift.features)
+        yield from _each(policy.data_drift, found)
 
 
 def _each(where: Where, readings: Iterator[Reading | Unknown]) -> Iterator[tuple[Reading | Unknown, Where]]:
@@ -169,17 +178,18 @@ def _vote(each: Measured, level: _Level) -> Vote:
 
 
 def _alarmed(
-    facts: Facts, reason: Reason, kind: AlarmKind, condition: DriftCondition, features: Sequence[str]
+    facts: Facts, reason: Reason, alarms: Sequence[Alarm] | None, condition: DriftCondition, features: Sequence[str]
 ) -> Iterator[Reading | Unknown]:
-    if facts.alarms is None:
+    if alarms is None:
         yield Unknown(reason, "", "", "there are no detectors")
         return
-    for alarm in facts.alarms:
-        if alarm.kind is not kind or not (alarm.signal in features or _is_watched(condition, alarm.segment, facts)):
+    for alarm in alarms:
+        if not (alarm.signal in features or _is_watched(condition, alarm.segment, facts)):
             continue
         effect = None if alarm.effect is None or not math.isfinite(alarm.effect) else alarm.effect
+        over = alarm.time_ms is not None and as_of(facts, reason) - alarm.time_ms > condition.hold_ms
         yield Reading(
-            reason, alarm.signal, alarm.segment, _alarm_vote(alarm.level, effect, condition), effect, None, None,
+            reason, alarm.signal, alarm.segment, Vote.CLEAR if over else _alarm_vote(alarm.level, effect, condition), effect, None, None,
             condition.min_effect, condition.clear_effect, alarm.n, alarm.start_ms, share_of(facts, alarm.segment),
         )  # fmt: skip
 

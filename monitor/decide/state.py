@@ -50,7 +50,9 @@ class Trigger(Struct, frozen=True):
 class VersionPolicy(Struct, frozen=True):
     """One model version."""
 
-    event_ms: int  # of the last evaluation
+    event_ms: int  # of the last decision
+    windows_ms: int  # of the windows it rested on
+    labels_ms: int  # of the labels it rested on
     phase: Phase = Phase.QUIET
     withheld: tuple[Withheld, ...] = ()
     unknown: tuple[Unknown, ...] = ()
@@ -76,7 +78,7 @@ class Baseline(Struct, frozen=True):
 class PolicyState(Struct, frozen=True):
     """One model."""
 
-    event_ms: int | None = None  # of the last evaluation of any version
+    event_ms: int | None = None  # of the last decision about any version
     versions: dict[str, VersionPolicy] = field(default_factory=dict)
     first_seen_ms: dict[str, int] = field(default_factory=dict)  # event time at which a version had enough rows
     triggers: tuple[Trigger, ...] = ()  # oldest first

@@ -6,12 +6,17 @@ import hashlib
 from collections.abc import Iterable
 from typing import Any
 
+import hypothesis
+
 from monitor.config.retraining import Retraining
 from monitor.decide.control import KINDS, Control, kind_of
-from monitor.decide.facts import Alarm, AlarmKind, AlarmLevel, Facts, LabelledRows, Measured
+from monitor.decide.facts import Alarm, AlarmLevel, Facts, LabelledRows, Measured
 from monitor.decide.policy import step
 from monitor.decide.state import PolicyState
 from monitor.decide.transition import Change, Transition
+
+PATIENT = hypothesis.settings(deadline=None)
+"""On a busy machine no example has a time limit."""
 
 HOUR = 3_600_000
 DAY = 24 * HOUR
@@ -42,7 +47,7 @@ def measured(value: float, name: str = "recall", segment: str = "ALL", half: flo
 def alarm(
     signal: str = "x", segment: str = "ALL", level: AlarmLevel = AlarmLevel.TRIGGER, effect: float | None = 0.5, **more: Any
 ) -> Alarm:
-    return Alarm(more.pop("kind", AlarmKind.DATA), signal, segment, level, more.pop("start_ms", MONDAY), effect, **more)
+    return Alarm(signal, segment, level, more.pop("start_ms", MONDAY), effect, **more)
 
 
 def facts(event_ms: int, vote: str | None = None, **more: Any) -> Facts:

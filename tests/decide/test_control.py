@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.decide.control import KINDS, MAX_BYTES, ControlError, control_message, control_schema, kind_of, parse_control
-from tests.decide.make import control
+from tests.decide.make import PATIENT, control
 
 EVERY = {
     "hold": {"until_ms": 5},
@@ -83,6 +83,7 @@ def test_a_refusal_says_what_was_expected_and_where(message, said):
     assert len(str(refused.value)) < 400
 
 
+@PATIENT
 @given(st.binary(max_size=200) | st.recursive(st.none() | st.integers() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)))
 def test_whatever_else_stands_in_the_topic_is_refused_and_breaks_nothing(value):
     message = value if isinstance(value, bytes) else json.dumps(value).encode()

@@ -60,17 +60,17 @@ def test_a_configured_training_window_reaches_back_that_far():
 
 def test_an_alarm_says_when_the_change_began():
     settings = policy(data_drift={"features": ["x"]}, persistence={"evaluations": 1})
-    found = bundle([facts(MONDAY, alarms=(alarm(start_ms=MONDAY - DAY, effect=-0.4, n=812),))], settings)
+    found = bundle([facts(MONDAY, data_alarms=(alarm(start_ms=MONDAY - DAY, effect=-0.4, n=812),))], settings)
     assert (found.since_ms, found.moved[0].value, found.moved[0].n) == (MONDAY - DAY, -0.4, 812)
     # A detector may be ahead of the evaluation; the data to train on is not.
-    found = bundle([facts(MONDAY, alarms=(alarm(start_ms=MONDAY + DAY),))], settings)
+    found = bundle([facts(MONDAY, data_alarms=(alarm(start_ms=MONDAY + DAY),))], settings)
     assert (found.train.start_ms, found.train.end_ms) == (MONDAY, MONDAY)
 
 
 def test_the_data_to_train_on_begins_with_what_the_trigger_is_about():
     """An input that drifted a month before performance fell is told, and is no reason to train on a month of good data."""
     settings = policy(data_drift={"features": ["x"]}, persistence={"evaluations": 1})
-    found = bundle([facts(MONDAY, "o", alarms=(alarm(start_ms=MONDAY - 30 * DAY),))], settings)
+    found = bundle([facts(MONDAY, "o", data_alarms=(alarm(start_ms=MONDAY - 30 * DAY),))], settings)
     assert (found.since_ms, found.train.start_ms) == (MONDAY, MONDAY)
     assert [each.since_ms for each in found.moved] == [MONDAY, MONDAY - 30 * DAY]
 

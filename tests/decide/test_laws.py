@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from monitor.config.retraining import Retraining
 from monitor.decide.control import Control
-from monitor.decide.facts import AlarmKind, AlarmLevel, Facts
+from monitor.decide.facts import Alarm, AlarmLevel, Facts
 from monitor.decide.policy import step
 from monitor.decide.state import Phase, PolicyState, pack_policy, unpack_policy
 from monitor.decide.transition import Change
-from tests.decide.make import HOUR, MONDAY, alarm, control, facts, labels, measured, play, policy, required
+from tests.decide.make import HOUR, MONDAY, PATIENT, alarm, control, facts, labels, measured, play, policy, required
 
 EVERY = 4 * HOUR
 ROWS = 600
@@ -54,26 +54,27 @@ def situation(draw: random.Random, event_ms: int) -> Facts:
     def fine() -> bool:
         return draw.random() < 0.9
 
-    alarms = {
-        (kind, signal, segment): alarm(
-            signal,
-            segment,
-            draw.choice(list(AlarmLevel)),
-            draw.choice([None, 0.05, 0.15, -0.5, float("nan")]),
-            kind=kind,
-            start_ms=event_ms - draw.randrange(20) * EVERY,
-        )
-        for kind, signal, segment in (
-            (draw.choice(list(AlarmKind)), draw.choice("xy"), draw.choice(["ALL", "s=1", "s=2"])) for _ in range(draw.randrange(3))
-        )
-    }
+    def alarms() -> tuple[Alarm, ...]:
+        found = {
+            (signal, segment): alarm(
+                signal,
+                segment,
+                draw.choice(list(AlarmLevel)),
+                draw.choice([None, 0.05, 0.15, -0.5, float("nan")]),
+                start_ms=event_ms - draw.randrange(20) * EVERY,
+            )
+            for signal, segment in ((draw.choice("xy"), draw.choice(["ALL", "s=1", "s=2"])) for _ in range(draw.randrange(3)))
+        }
+        return tuple(found.values())
+
     return facts(
         event_ms,
         draw.choice("ooooo.cc ") if fine() else None,
         version=draw.choice("1112"),
         rows=draw.choice([50, 500]),
         shares={"s=1": 0.3, "s=2": 0.1},
-        alarms=tuple(alarms.values()) if fine() else None,
+        data_alarms=alarms() if fine() else None,
+        concept_alarms=alarms() if fine() else None,
         cost=(measured(draw.choice([0.5, 0.9, 2.0]), "cost"),) if fine() else None,
         label_quality={"conflict_ratio": 0.01 if fine() else 0.5} if fine() else None,
         labelled=labels(*[ROWS] * 400, start_ms=MONDAY - 100 * EVERY, every_ms=EVERY) if fine() else labels(3),
@@ -104,6 +105,7 @@ def times(said) -> list[int]:
     return [each.event_ms for each in required(said)]
 
 
+@PATIENT
 @given(inputs(), policies)
 def test_the_cooldown_holds_and_never_more_than_so_many_in_a_period(log, settings):
     found = times(play(log, settings)[1])
@@ -117,6 +119,7 @@ def is_quiet(event_ms: int, settings: Retraining) -> bool:
     return settings.quiet_hours is not None and (at.hour >= 18 or at.hour < 6 or at.weekday() >= 5)
 
 
+@PATIENT
 @given(inputs(), policies)
 def test_no_trigger_while_anything_stands_in_the_way(log, settings):
     state = PolicyState()
@@ -137,6 +140,7 @@ def test_no_trigger_while_anything_stands_in_the_way(log, settings):
             assert each.label_quality == {"conflict_ratio": 0.01}
 
 
+@PATIENT
 @given(inputs(), policies)
 def test_a_trigger_is_about_something_that_is_beyond_its_limit_now(log, settings):
     state = PolicyState()
@@ -149,12 +153,12 @@ def test_a_trigger_is_about_something_that_is_beyond_its_limit_now(log, settings
                 elif moved.reason == "cost":
                     assert each.cost[0].low > 1.0
                 else:
-                    now = [
-                        a for a in each.alarms if (a.signal, a.segment) == (moved.signal, moved.segment) and a.kind.value in moved.reason
-                    ]
+                    found = each.concept_alarms if moved.reason == "concept_drift" else each.data_alarms
+                    now = [a for a in found if (a.signal, a.segment) == (moved.signal, moved.segment)]
                     assert [a.level for a in now] == [AlarmLevel.TRIGGER]
 
 
+@PATIENT
 @given(inputs(), policies, st.data())
 def test_the_same_triggers_under_the_same_ids_however_the_input_is_cut_and_repeated(log, settings, data):
     """A restart at any place goes on from the saved state, and may be given again what it was given before."""
@@ -172,6 +176,7 @@ def test_the_same_triggers_under_the_same_ids_however_the_input_is_cut_and_repea
     assert again == state
 
 
+@PATIENT
 @given(inputs(), policies, st.data())
 def test_an_acknowledgement_ends_the_requirement_whenever_it_is_read(log, settings, data):
     state, said = play(log, settings)
@@ -186,6 +191,7 @@ def test_an_acknowledgement_ends_the_requirement_whenever_it_is_read(log, settin
     assert [t.id for t in acked.triggers] == [t.id for t in state.triggers], "nothing else depends on it"
 
 
+@PATIENT
 @given(inputs(), policies)
 def test_a_control_applied_twice_changes_nothing(log, settings):
     once, said = play(log, settings)
@@ -195,6 +201,7 @@ def test_a_control_applied_twice_changes_nothing(log, settings):
     assert heard == said
 
 
+@PATIENT
 @given(inputs(), policies)
 def test_at_most_one_trigger_of_a_version_is_open_and_phases_agree_with_it(log, settings):
     state = PolicyState()
@@ -207,6 +214,7 @@ def test_at_most_one_trigger_of_a_version_is_open_and_phases_agree_with_it(log, 
             assert (version.phase is Phase.WITHHELD) == bool(version.withheld)
 
 
+@PATIENT
 @given(inputs(), policies, st.integers(0, 30))
 def test_a_log_read_from_the_middle_leads_to_the_same_name_for_the_same_episode(log, settings, place):
     """What was lost before the middle may cost a trigger or delay it, but an episode that began later has the same names."""
@@ -224,6 +232,7 @@ def test_a_log_read_from_the_middle_leads_to_the_same_name_for_the_same_episode(
     assert len(set(names)) == len(whole.keys() | part.keys())
 
 
+@PATIENT
 @given(inputs(), policies)
 def test_flapping_between_the_levels_changes_nothing(log, settings):
     """After it holds, a value that moves between its levels and beyond them neither ends an episode nor begins another."""
@@ -245,7 +254,7 @@ def test_the_inputs_of_these_laws_do_lead_to_triggers():
     seen = {"triggers": 0, "several": 0, "withheld": 0}
 
     @given(inputs(), policies)
-    @settings(max_examples=150, derandomize=True, database=None)
+    @settings(max_examples=150, derandomize=True, database=None, deadline=None)
     def look(log, configured):
         _, said = play(log, configured)
         seen["triggers"] += bool(required(said))
@@ -253,4 +262,4 @@ def test_the_inputs_of_these_laws_do_lead_to_triggers():
         seen["withheld"] += any(each.change is Change.WITHHELD for each in said)
 
     look()
-    assert min(seen.values()) >= 30, seen
+    assert min(seen.values()) >= 20, seen

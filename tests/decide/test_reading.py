@@ -6,9 +6,9 @@ import math
 
 import pytest
 
-from monitor.decide.facts import AlarmKind, AlarmLevel
+from monitor.decide.facts import AlarmLevel
 from monitor.decide.reading import Reason, Vote, read
-from tests.decide.make import MONDAY, alarm, facts, measured, policy
+from tests.decide.make import HOUR, MONDAY, alarm, facts, measured, policy
 
 
 def vote_of(settings, **given) -> Vote:
@@ -62,11 +62,28 @@ def test_cost_and_estimated_loss_are_too_high_above_their_level():
 )
 def test_levels_of_an_alarm(level, effect, vote):
     settings = policy(performance=[], concept_drift={"min_effect": 0.2, "clear_effect": 0.1})
-    assert vote_of(settings, alarms=(alarm(level=level, effect=effect, kind=AlarmKind.CONCEPT),)) is vote
+    assert vote_of(settings, concept_alarms=(alarm(level=level, effect=effect),)) is vote
 
 
 def test_any_alarm_counts_where_no_effect_is_asked_for():
-    assert vote_of(policy(performance=[], concept_drift={}), alarms=(alarm(effect=None, kind=AlarmKind.CONCEPT),)) is Vote.OVER
+    assert vote_of(policy(performance=[], concept_drift={}), concept_alarms=(alarm(effect=None),)) is Vote.OVER
+
+
+def test_an_alarm_counts_for_as_long_as_it_is_held():
+    settings = policy(performance=[], concept_drift={"hold": "6h"})
+    for hours, vote in ((0, Vote.OVER), (6, Vote.OVER), (7, Vote.CLEAR)):
+        assert vote_of(settings, concept_alarms=(alarm(time_ms=MONDAY - hours * HOUR),)) is vote
+
+
+def test_alarms_on_inputs_and_on_errors_are_told_apart():
+    both = policy(performance=[], concept_drift={}, data_drift={"features": ["x"]})
+    found = read(facts(MONDAY, concept_alarms=(alarm(),), data_alarms=()), both)
+    assert [key[0] for key in found.known] == [Reason.CONCEPT_DRIFT]
+    assert found.silent_is_clear == {Reason.CONCEPT_DRIFT, Reason.DATA_DRIFT}
+    found = read(facts(MONDAY, data_alarms=(alarm(),)), both)
+    assert [key[0] for key in found.known] == [Reason.DATA_DRIFT]
+    assert [each.reason for each in found.unknown] == [Reason.CONCEPT_DRIFT]
+    assert found.silent_is_clear == {Reason.DATA_DRIFT}
 
 
 @pytest.mark.parametrize("value", [measured(math.nan), measured(0.5, half=math.inf), measured(0.5, n=0)])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from monitor.config.retraining import Persistence
 from monitor.decide.reading import Reading, Reason, Vote
 from monitor.decide.watch import vote
-from tests.decide.make import HOUR
+from tests.decide.make import HOUR, PATIENT
 
 VOTES = {"o": Vote.OVER, ".": Vote.BETWEEN, "c": Vote.CLEAR}
 
@@ -95,6 +95,7 @@ persistences = st.one_of(
 )
 
 
+@PATIENT
 @given(persistences, st.text("o.c ", max_size=40), st.text(".o ", max_size=40))
 def test_once_active_it_stays_so_until_something_is_clear(persistence, before, after):
     states, watch = watched(before + "oooooo" + after, persistence)
@@ -102,11 +103,13 @@ def test_once_active_it_stays_so_until_something_is_clear(persistence, before, a
     assert len(watch.votes) <= persistence.window
 
 
+@PATIENT
 @given(persistences, st.text(".c ", max_size=40))
 def test_nothing_begins_below_the_limit(persistence, votes):
     assert set(watched(votes, persistence)[0]) <= {"-"}
 
 
+@PATIENT
 @given(persistences, st.text("o.c ", max_size=60))
 def test_it_becomes_active_only_on_a_vote_beyond_the_limit_and_ends_only_on_a_clear_one(persistence, votes):
     states, _ = watched(votes, persistence)

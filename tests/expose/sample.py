@@ -134,7 +134,7 @@ def decided() -> RetrainingView:
         log.append(Facts(
             "flights", "2013-02", NOW_MS - day * DAY_MS, rows=26_000, shares={"origin=JFK": 0.33},
             performance=(measured(0.74, n=9_000), measured(low, segment="origin=JFK", n=3_000)),
-            cost=(measured(1.4, "cost", n=9_000),) if day < 3 else None, alarms=None if day > 1 else (),
+            cost=(measured(1.4, "cost", n=9_000),) if day < 3 else None, data_alarms=None if day > 1 else (),
             labelled=labels(*[850] * 40, start_ms=NOW_MS - 40 * DAY_MS, every_ms=DAY_MS), label_quality={"conflict_ratio": 0.012},
             reference=reference().fingerprint, dataset=reference().dataset_version,
             failure_modes=(("f1", "origin=JFK and wind_speed missing", 0.31, 411),),

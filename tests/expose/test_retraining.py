@@ -234,7 +234,7 @@ def test_hostile_names_stay_text(text: str) -> None:
         poor = (Measured("recall", f"s={text}", 0.5, 0.4, 0.6, 9),)
         more = {
             "shares": {f"s={text}": 0.5},
-            "alarms": (alarm(segment=text),),
+            "data_alarms": (alarm(segment=text),),
             "reference": text,
             "dataset": text,
             "failure_modes": ((text,),),
