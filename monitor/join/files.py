@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from monitor.join.run import Layout, Run, UInt64, due, merged
+from monitor.join.run import Layout, Run, due, merged_parts
 from monitor.join.run_file import SUFFIX, RunFile, open_run, write_run
 from monitor.join.sieve import Sieve
 from monitor.join.sizes import Sizes
@@ -46,21 +46,20 @@ class Files:
         """Rows by bucket."""
         return Counter({bucket: sum(map(len, files)) for bucket, files in self.by_bucket.items()})
 
-    def write(self, bucket: int, run: Run) -> RunFile:
-        """Write a run whose records are as in a file. Raises ``StateError``."""
+    def write(self, bucket: int, parts: Iterable[Run], rows: int) -> RunFile:
+        """Write a run whose records are as in a file; it is none of these yet. Raises ``StateError``."""
         self._number += 1
-        return write_run(self.directory, f"{self._stem}-{self._number:010}{SUFFIX}", run, self.layout, bucket, self.bucket_ms)
+        return write_run(self.directory, f"{self._stem}-{self._number:010}{SUFFIX}", parts, rows, self.layout, bucket, self.bucket_ms)
 
-    def add(self, file: RunFile, low: UInt64) -> None:
-        """From now on ``file`` is one of these; ``low`` are its hashes, from memory if they are there."""
+    def add(self, file: RunFile) -> None:
+        """From now on ``file`` is one of these."""
         self.by_bucket.setdefault(file.bucket, []).append(file)
-        self.sieve.add(file, low)
+        self.sieve.add(file, file.low)
+        file.release()
 
     def open(self, name: str, length: int, checksum: int) -> None:
         """Map and add a file of a saved state. Raises ``ValueError`` for rows of another payload."""
-        file = open_run(self.directory, name, self.layout, length, checksum)
-        self.add(file, file.low)
-        file.release()
+        self.add(open_run(self.directory, name, self.layout, length, checksum))
 
     def drop(self, bucket: int) -> None:
         """Forget a bucket. Its files go when no epoch names them."""
@@ -95,9 +94,10 @@ class Files:
             left -= rows
             if left < 0:
                 break
-            run = merged(small)
-            file = self.write(bucket, run)
+            for each in small:
+                each.expect()
+            file = self.write(bucket, merged_parts(small), rows)
             self.by_bucket[bucket] = [each for each in self.by_bucket[bucket] if each not in small]
             for each in small:
                 self._forget(each)
-            self.add(file, run.low)
+            self.add(file)

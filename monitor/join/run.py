@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -108,6 +108,17 @@ def merged(runs: Sequence[Run]) -> Run:
     order = np.argsort(low)
     records = np.concatenate([as_bytes(run.records) for run in runs])
     return Run(low.take(order), records.take(order).view(runs[0].records.dtype))
+
+
+def merged_parts(runs: Sequence[Run], part_rows: int = 1 << 16) -> Iterator[Run]:
+    """The same in parts of about so many rows, whose hashes ascend: quicker, as they fit the processor's cache, and small."""
+    count = -(-sum(map(len, runs)) // part_rows)
+    # Hashes are spread evenly, so equal ranges of them hold about as many rows.
+    bounds = np.array([number * 2**64 // count for number in range(1, count)], np.uint64)
+    starts = [np.concatenate([[0], np.searchsorted(run.low, bounds), [len(run)]]) for run in runs]
+    for number in range(count):
+        slices = [slice(start[number], start[number + 1]) for start in starts]
+        yield merged([Run(run.low[part], run.records[part]) for run, part in zip(runs, slices, strict=True)])
 
 
 def chosen(run: Run, keep: NDArray[np.bool_]) -> Run:

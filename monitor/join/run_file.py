@@ -1,15 +1,17 @@
 """A run of one bucket as a file: written once, fsynced, then mapped and never changed.
 
-0      magic, length of the header, header (msgpack: rows, bucket, width of the buckets, the payload's dtype)
-4096   first words of the hashes, ascending
-...    records, from the next multiple of 4096
+    0      magic, length of the header, header (msgpack: rows, bucket, width of the buckets, the payload's dtype)
+    4096   records
+    ...    first words of the hashes, ascending, from the next multiple of 4096
+
+Records come first, so that a merge can write them as it goes: the first words are all that it keeps in memory.
 """
 
 from __future__ import annotations
 
 import mmap
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +20,7 @@ from typing import Any
 import crc32c
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from monitor.errors import StateError
 from monitor.join.run import Int64, Layout, Places, Records, Run, UInt64
@@ -73,6 +76,10 @@ class RunFile(Run):
         found = np.flatnonzero((hit | at_fence) & (start < len(self)))
         return found, start.take(found)
 
+    def expect(self) -> None:
+        """All of it will be read."""
+        self.mapped.madvise(mmap.MADV_WILLNEED)
+
     def touch(self, places: int) -> int:
         """Note that so many places were looked at; returns how many bytes more may be resident."""
         before, self.touched = self.touched, min(self.length, self.touched + places * _AROUND)
@@ -89,17 +96,20 @@ def dtype_text(payload: np.dtype[np.void]) -> str:
     return repr(payload.descr)
 
 
-def write_run(directory: Path, name: str, run: Run, layout: Layout, bucket: int, bucket_ms: int) -> RunFile:
-    """Write and fsync a run whose records are ``layout.in_file``, and map it. Raises ``StateError`` when it cannot be written."""
-    head = msgspec.msgpack.encode(_Head(len(run), bucket, bucket_ms, dtype_text(layout.payload)))
+def write_run(directory: Path, name: str, parts: Iterable[Run], rows: int, layout: Layout, bucket: int, bucket_ms: int) -> RunFile:
+    """Write, fsync and map a run of so many ``rows``, in parts whose hashes ascend and whose records are ``layout.in_file``.
+
+    Raises ``StateError`` when it cannot be written.
+    """
+    head = msgspec.msgpack.encode(_Head(rows, bucket, bucket_ms, dtype_text(layout.payload)))
     path = directory / name
     checksum = length = 0
     try:
         with path.open("xb") as file:
-            for part in _parts(head, run):
-                file.write(part)
-                checksum = crc32c.crc32c(part, checksum)
-                length += len(part)
+            for piece in _whole(_pieces(head, parts)):
+                file.write(piece)
+                checksum = crc32c.crc32c(piece, checksum)
+                length += len(piece)
             file.flush()
             os.fsync(file.fileno())
         return open_run(directory, name, layout, length, checksum)
@@ -109,14 +119,35 @@ def write_run(directory: Path, name: str, run: Run, layout: Layout, bucket: int,
         raise StateError(f"{path}: rows could not be saved: {error}; free space or give the state another folder") from error
 
 
-def _parts(head: bytes, run: Run) -> Iterator[memoryview]:
-    first = _MAGIC + len(head).to_bytes(4, "little") + head
-    for part in (first.ljust(_PAGE, b"\0"), run.low, run.records):
-        # A view of bytes: crc32c and files take any buffer, but count it in bytes only when it is one of bytes.
-        view = memoryview(part if isinstance(part, bytes) else np.ascontiguousarray(part).view(np.uint8).data)
-        yield view
-        if part is not run.records and len(view) % _PAGE:
-            yield memoryview(bytes(-len(view) % _PAGE))
+def _pieces(head: bytes, parts: Iterable[Run]) -> Iterator[memoryview]:
+    yield memoryview((_MAGIC + len(head).to_bytes(4, "little") + head).ljust(_PAGE, b"\0"))
+    low, length = [], 0
+    for part in parts:
+        low.append(part.low)
+        yield (piece := _bytes_of(part.records))
+        length += len(piece)
+    yield memoryview(bytes(-length % _PAGE))
+    length = 0
+    for words in low:
+        yield (piece := _bytes_of(words))
+        length += len(piece)
+    yield memoryview(bytes(-length % _PAGE))
+
+
+def _whole(pieces: Iterable[memoryview]) -> Iterator[memoryview]:
+    """The same bytes in multiples of 2 MB: the page cache can then keep them in large pages, and one fault maps one of those."""
+    held = bytearray()
+    for piece in pieces:
+        held += piece
+        if whole := len(held) // _AROUND * _AROUND:
+            yield memoryview(held)[:whole]
+            held = held[whole:]
+    yield memoryview(held)
+
+
+def _bytes_of(array: NDArray[Any]) -> memoryview:
+    # Of bytes: files and crc32c take any buffer, but its length is that in bytes only if its items are.
+    return np.ascontiguousarray(array).view(np.uint8).data
 
 
 def open_run(directory: Path, name: str, layout: Layout, length: int, checksum: int) -> RunFile:
@@ -127,10 +158,13 @@ def open_run(directory: Path, name: str, layout: Layout, length: int, checksum: 
     head = _head(name, mapped)
     if head.payload != dtype_text(layout.payload):
         raise ValueError(f"{name}: expected rows of {dtype_text(layout.payload)}, got {head.payload}")
-    blocks = np.frombuffer(mapped, "<u8", -(-head.rows // _BLOCK) * _BLOCK, _PAGE).reshape(-1, _BLOCK)
+    records: Any = np.frombuffer(mapped, layout.in_file, head.rows, _PAGE)
+    start = _PAGE + -(-records.nbytes // _PAGE) * _PAGE
+    blocks = np.frombuffer(mapped, "<u8", -(-head.rows // _BLOCK) * _BLOCK, start).reshape(-1, _BLOCK)
     low = blocks.reshape(-1)[: head.rows]
-    records: Any = np.frombuffer(mapped, layout.in_file, head.rows, _PAGE + -(-low.nbytes // _PAGE) * _PAGE)
-    return RunFile(low, records, name, head.bucket, head.bucket_ms, length, checksum, mapped, blocks, blocks[:, 0].copy())
+    run = RunFile(low, records, name, head.bucket, head.bucket_ms, length, checksum, mapped, blocks, blocks[:, 0].copy())
+    run.release()  # the fences stood on every page
+    return run
 
 
 def _head(name: str, mapped: mmap.mmap) -> _Head:

@@ -180,14 +180,15 @@ class Runs:
             if count >= (self.sizes.full if bucket == newest else self.sizes.enough) or left > self.sizes.memory:
                 full.append(bucket)
                 left -= count
-        written: list[tuple[RunFile, UInt64]] = []
+        written = []
         try:
             for bucket, run in self._memory.split(full):
-                written.append((self.files.write(bucket, self._layout.filed(run, bucket * self.bucket_ms)), run.low))
+                filed = self._layout.filed(run, bucket * self.bucket_ms)
+                written.append(self.files.write(bucket, [filed], len(filed)))
         finally:
-            self._memory.drop({file.bucket for file, _ in written})
-            for file, low in written:
-                self.files.add(file, low)
+            self._memory.drop({file.bucket for file in written})
+            for file in written:
+                self.files.add(file)
 
     def committed(self) -> None:
         """What ``flush`` returned is in a commit."""

@@ -14,4 +14,4 @@ class Sizes:
     memory: int = 1 << 19  # of all buckets together: then the largest become files
     largest: int = 1 << 20  # of one run; to merge more at once would pause the process for long
     files: int = 8  # of the newest bucket: so many small ones are merged
-    resident: int = 128 << 20  # bytes of mapped pages
+    resident: int = 64 << 20  # bytes of mapped pages

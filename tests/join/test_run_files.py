@@ -122,6 +122,25 @@ def test_files_of_merged_and_dropped_runs_go_once_no_epoch_names_them(tmp_path):
     assert reopened(tmp_path)[0].rows() == 0
 
 
+def test_a_commit_writes_only_what_is_new(tmp_path):
+    store = Store(tmp_path, 2)
+    store.open()
+    runs = committing.new_runs(tmp_path)
+    hashes, times, rows = committing.batch(1)
+    written = []
+    for part in (slice(0, 8), slice(8, 8), slice(8, 16)):
+        runs.put(hashes[part], times[part], rows[part])
+        flushed = runs.flush()
+        assert flushed.blobs.keys() <= flushed.named
+        store.commit({}, {}, flushed.blobs, flushed.named, flushed.files)
+        runs.committed()
+        written.append([len(blob) for blob in flushed.blobs.values()])
+    store.close()
+    row = 16 + 8 + committing.PAYLOAD.itemsize
+    assert written == [[8 * row], [], [8 * row]]
+    assert not list(tmp_path.glob("*.rows"))
+
+
 def test_two_runs_share_a_folder(tmp_path):
     names = ("m/pending", "m:pending", "m/records")
     every = [Runs(committing.PAYLOAD, committing.BUCKET_MS, tmp_path, name, 10**9, Sizes(full=10)) for name in names]
