@@ -9,6 +9,8 @@ from monitor.expose.health import Condition, health
 from monitor.expose.markup import Html, el, join
 from monitor.expose.page_details import drill_down
 from monitor.expose.page_findings import conclusions, findings, share_findings
+from monitor.expose.page_labels import labels
+from monitor.expose.page_performance import performance
 from monitor.expose.page_retraining import retraining
 from monitor.expose.page_tables import ledger, partitions, references, segments, tiles
 from monitor.expose.query import BadParameterError, Query, check_names, one_of, whole
@@ -103,12 +105,14 @@ def _model(snapshot: Snapshot, model: ModelView, now_ms: int, *, alone: bool) ->
         el("h1", model.name if alone else el("a", model.name, href=f"/?{_model_query(model)}"), el("small", f"topic {model.topic}")),
         tiles(model, verdicts, now_ms),
         retraining(model, now_ms),
+        performance(snapshot, model),
         findings(model, verdicts),
         share_findings(model, verdicts),
         conclusions(verdicts),
         segments(model, verdicts),
         el("div", ledger(model), references(model), class_="two"),
         partitions(model),
+        labels(snapshot, model),
     )
 
 

@@ -9,6 +9,7 @@ from monitor.evaluate.worst import worst_bins
 from monitor.expose.findings import shares
 from monitor.expose.markup import Html, el, join, table
 from monitor.expose.page_findings import STATISTIC_NAMES, link, pair_cells, size_of, window_name
+from monitor.expose.page_performance import performance_of
 from monitor.expose.pairs import Comparison, Pair, worst_pairs
 from monitor.expose.snapshot import ModelView, Snapshot
 from monitor.expose.svg import histogram
@@ -29,11 +30,14 @@ def drill_down(snapshot: Snapshot, model: ModelView, segment: str | None, signal
     else:
         crumbs.append(el("span", title))
     head = join(el("p", *crumbs, class_="crumbs"), el("h1", title, el("small", model.name)))
+    labelled = performance_of(snapshot, model, segment) if segment is not None and signal is None else None
+    if not pairs and labelled is not None:
+        return join(head, labelled)
     if not pairs:
         return join(head, el("div", el("b", "Nothing known"), "No verdict has this segment and signal.", class_="card empty"))
     if segment is not None and signal is not None:
         return join(head, [_comparison(one) for pair in pairs for one in pair.windows])
-    return join(head, _pairs(model, pairs, total, len({one.version for one in verdicts}) > 1, by_signal=segment is not None))
+    return join(head, labelled, _pairs(model, pairs, total, len({one.version for one in verdicts}) > 1, by_signal=segment is not None))
 
 
 def _pairs(model: ModelView, pairs: Sequence[Pair], total: int, versions: bool, *, by_signal: bool) -> Html:

@@ -10,7 +10,7 @@ from monitor.evaluate.verdict import Status, Verdicts
 from monitor.expose.findings import conclude, segment_rows, urgencies
 from monitor.expose.markup import Html, el, join, table
 from monitor.expose.page_findings import link, window_name
-from monitor.expose.snapshot import ModelView
+from monitor.expose.snapshot import LabelsView, ModelView
 from monitor.expose.svg import parts
 from monitor.expose.text import clock, count, percent, size, span
 
@@ -93,24 +93,36 @@ def ledger(model: ModelView) -> Html:
         ("rejected", "rejected", of.rejected_messages, _reasons({reason.label: n for reason, n in of.rejected.items()})),
         ("tombstones", "without a value", of.tombstones, ""),
     ]
-    total = max(of.messages, 1)
+    extra = [
+        f"{count(of.offsets_lost)} offsets were gone from the log before they could be read. " if of.offsets_lost else "",
+        f"{count(of.ids_evicted)} ids were forgotten before their time. " if of.ids_evicted else "",
+    ]
+    return account(entries, of.messages, of.unaccounted, "Rows", below=el("p", *extra, class_="small soft"))
+
+
+def account(
+    entries: Sequence[tuple[str, str, int, str]],
+    messages: int,
+    unaccounted: int,
+    title: str,
+    *,
+    level: str = "h2",
+    below: Html | None = None,
+) -> Html:
+    """Where messages went: kind (a class), name, how many and why of each entry; the title says whether they are all of them."""
+    total = max(messages, 1)
     bar = parts([(name, f"k-{key}", n / total) for key, name, n, _ in entries], "Where the messages went")
     rows: list[tuple[Html | str, ...]] = [
         (join(_square(f"k-{key}"), name, el("div", why, class_="small soft") if why else None), count(n), percent(n / total))
         for key, name, n, why in entries
     ]
-    rows.append((el("b", "received"), el("b", count(of.messages)), ""))
+    rows.append((el("b", "received"), el("b", count(messages)), ""))
     adds_up = None
-    if of.messages and of.unaccounted == 0:
+    if messages and unaccounted == 0:
         adds_up = el("span", "adds up", class_="badge good")
-    elif of.messages:
-        adds_up = el("span", f"{count(of.unaccounted)} unaccounted for", class_="badge bad")
-    extra = [
-        f"{count(of.offsets_lost)} offsets were gone from the log before they could be read. " if of.offsets_lost else "",
-        f"{count(of.ids_evicted)} ids were forgotten before their time. " if of.ids_evicted else "",
-    ]
-    content = el("div", bar, table(("Messages", "", ""), rows, numeric=(1, 2)), el("p", *extra, class_="small soft"))
-    return el("section", el("h2", "Rows ", adds_up), content)
+    elif messages:
+        adds_up = el("span", f"{count(unaccounted)} unaccounted for", class_="badge bad")
+    return el("section", el(level, f"{title} ", adds_up), el("div", bar, table(("Messages", "", ""), rows, numeric=(1, 2)), below))
 
 
 def _reasons(counts: object) -> str:
@@ -145,7 +157,7 @@ def references(model: ModelView) -> Html:
     return el("section", el("h2", "Reference and memory"), table(("", ""), rows))
 
 
-def partitions(model: ModelView) -> Html | None:
+def partitions(model: ModelView | LabelsView, title: str = "Partitions") -> Html | None:
     """How far the reading is, the partitions with the largest lag first."""
     if not model.partitions:
         return None
@@ -160,4 +172,4 @@ def partitions(model: ModelView) -> Html | None:
     hidden = len(order) - len(rows)
     caption = f"{hidden} more partitions are not shown." if hidden > 0 else None
     head = ("Partition", "Next offset", "Lag", "Newest event", "")
-    return join(el("h2", "Partitions", el("small", owned)), table(head, rows, numeric=(0, 1, 2), caption=caption))
+    return join(el("h2", title, el("small", owned)), table(head, rows, numeric=(0, 1, 2), caption=caption))

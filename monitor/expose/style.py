@@ -30,6 +30,8 @@ header.top nav{display:flex;gap:18px;margin-left:auto;font-size:14px}
 h1{font-size:22px;line-height:1.25;font-weight:650;letter-spacing:-.015em;margin:0}
 h2{font-size:16px;font-weight:650;letter-spacing:-.005em;margin:36px 0 12px}
 h2 small,h1 small{font-weight:400;color:var(--soft);font-size:14px;letter-spacing:0;margin-left:8px}
+h3{font-size:14px;font-weight:600;margin:22px 0 10px}h3 small{font-weight:400;color:var(--soft);margin-left:8px}
+.stack>*+.scroll,.stack>.card+.scroll{margin-top:12px}
 p{margin:0 0 12px}.soft{color:var(--soft)}.small{font-size:13px}
 .state{display:flex;gap:14px;align-items:baseline;margin:28px 0 20px;flex-wrap:wrap}
 .badge{display:inline-block;padding:1px 9px;border-radius:10px;font-size:13px;font-weight:550;white-space:nowrap;
@@ -58,6 +60,8 @@ min-width:150px;max-width:240px}.light{font-weight:400}
 .key{display:block;min-width:130px;overflow-wrap:break-word}.nowrap{white-space:nowrap}
 .mono{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace;font-size:13px}
 .hist{display:block;max-width:100%;overflow:visible}.hist.large{width:100%;height:auto;overflow:hidden}
+.hist.chart{width:100%;max-width:480px;height:auto;margin:0 auto 6px}.chart text{font-size:10px}
+.dot-value{fill:var(--ink)}
 .hist text{font-size:12px;fill:var(--soft)}
 .below{margin-top:14px}@media (min-width:900px){.two.below{grid-template-columns:3fr 2fr}}
 .hist .now{fill:var(--now);opacity:.75}.hist .bad{fill:var(--bad);opacity:.85}

@@ -24,7 +24,7 @@ from monitor.expose.snapshot import Ledger, ModelView, Phase, Snapshot, VersionV
 from tests.expose.sample import NOW_MS, SEGMENTS, blind, reference, running, starting, window_verdicts
 from tests.expose.small import small, with_segments
 
-VOID = {"meta", "rect", "line", "path"}
+VOID = {"meta", "rect", "line", "path", "circle"}
 RUNNING = running()
 AT_MS = RUNNING.taken_ms + 1000
 
