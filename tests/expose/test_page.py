@@ -158,7 +158,7 @@ def test_what_cannot_be_judged_is_never_called_no_drift(status: Status, words: s
 
 
 def test_rows_that_do_not_add_up_are_shown_as_unaccounted_for() -> None:
-    model = replace(RUNNING.models[0], ledger=Ledger(messages=10, rows_counted=7, rows_duplicate=1))
+    model = replace(RUNNING.models[0], ledger=Ledger(messages=10, rows_counted=7, rows_duplicate=1), labels=None)
     text = page(replace(RUNNING, models=(model,))).text
     assert "2 unaccounted for" in text
     assert "adds up" not in text

@@ -12,7 +12,7 @@ from monitor.evaluate.verdict import Status
 from monitor.expose.page import status_page
 from monitor.expose.snapshot import LabelsView, Snapshot
 from monitor.expose.svg_outcome import bar_chart, interval_bar
-from monitor.expose.text import number
+from monitor.expose.text import count, number
 from monitor.labels import LabelsEvaluated
 from tests.expose import outcomes
 from tests.expose.sample import labels_view, running
@@ -42,7 +42,7 @@ def test_key_metrics_stand_with_interval_reference_and_rows() -> None:
     assert "Recall of 1" in text
     assert "Recall of 0" not in text.split("Segments")[0]  # the positive class is the one to look at
     assert "worse than validated" in text
-    assert f"{view.labelled[g]:,}".replace(",", "\u202f") in text
+    assert count(int(view.labelled[g])) in text
 
 
 def test_the_worst_segments_come_first_with_what_changed_most() -> None:
@@ -94,10 +94,10 @@ def test_delay_coverage_and_what_to_collect_are_told() -> None:
     assert "50% within 1" in text
     assert ONE.coverage is not None
     pending = int(ONE.coverage.pending[ONE.by_prediction.segments.index("ALL")])
-    assert f"{pending:,}".replace(",", "\u202f") in text
+    assert count(pending) in text
     assert ONE.wanted is not None
     segment, of, wanted = ONE.wanted.ranked()[0]
-    assert f"{segment} {of} {wanted:,}".replace(",", "\u202f") in text
+    assert f"{segment} {of} {count(wanted)}" in text
 
 
 def test_labels_chosen_by_the_score_are_a_notice() -> None:
