@@ -1,4 +1,4 @@
-"""What the labels say of one model version at one evaluation: pure, from its counts."""
+"""What the labels say of one model version at one evaluation: from its counts, and what was estimated before."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from numpy.typing import NDArray
 
 from monitor.config import SCORE
 from monitor.config.labels import Labels as LabelsConfig
+from monitor.estimate.accuracy import Estimates
+from monitor.estimate.error import ErrorTrack
 from monitor.evaluate.noise import normal_quantile
 from monitor.join.state import LabelState, VersionOutcomes
+from monitor.label_estimates import EstimateHistory, error_tables, estimates, remember, settle
 from monitor.outcome.annotations import agreement_counts
 from monitor.outcome.counts import OutcomeCounts, outcome_counts
 from monitor.outcome.layout import OutcomeLayout
@@ -51,6 +54,9 @@ class LabelVerdicts:
     shortages: tuple[Shortage, ...]  # against the reference's labels, most missing first
     quality: LabelQuality | None  # None: labels name neither annotator nor confidence nor version
     modes: FailureModes
+    estimate: Estimates | None  # accuracy of the newest predictions, before all their labels are there; None without a reference's labels
+    estimate_window: Window | None
+    estimate_errors: ErrorTrack | None  # of earlier estimates, once their labels came
 
 
 def label_verdicts(model: ModelState, labels: LabelState, version: str, end_ms: int) -> LabelVerdicts:
@@ -73,6 +79,9 @@ def label_verdicts(model: ModelState, labels: LabelState, version: str, end_ms: 
         partial=incomplete,
     )
     of_classes = counted.layout.task != "regression"
+    history = model.estimates.setdefault(version, EstimateHistory())
+    if of_classes:
+        _estimate(model, counted, version, history, shown, places, end_ms)
     return LabelVerdicts(
         version=version,
         window=window,
@@ -94,7 +103,51 @@ def label_verdicts(model: ModelState, labels: LabelState, version: str, end_ms: 
             cost_table(config.costs) if of_classes else None,
             _Z,
         ),
+        estimate=None if history.latest is None else history.latest[2],
+        estimate_window=None if history.latest is None else Window("estimate", *history.latest[:2]),
+        estimate_errors=history.errors,
     )
+
+
+def _estimate(
+    model: ModelState,
+    counted: VersionOutcomes,
+    version: str,
+    history: EstimateHistory,
+    shown: tuple[str, ...],
+    places: Places,
+    end_ms: int,
+) -> None:
+    """Estimate the accuracy of the newest predictions, four times within their window, and judge estimates whose labels have come."""
+    assert model.labels is not None
+    config, groupings = model.labels.config, ((), *model.config.segments.groupings)
+    if version not in model.error_tables:
+        model.error_tables[version] = error_tables(model.references.get(version), groupings)
+    of = partial(
+        estimates,
+        model.error_tables[version],
+        counted.by_prediction,
+        counted.layout,
+        config.pane_ms,
+        shown,
+        places,
+        groupings,
+        labels_to_ms=end_ms,
+    )
+    for waited in [each[:2] for each in history.waiting if _is_over(counted, config, each[0], each[1], end_ms)]:
+        settle(history, waited, of(window=waited))
+    panes = max(config.estimate_window_ms // config.pane_ms, 1)
+    if end_ms // config.pane_ms % max(panes // 4, 1) == 0:
+        newest = (end_ms - panes * config.pane_ms, end_ms)
+        found = of(window=newest)
+        if found is not None:
+            remember(history, newest, found)
+
+
+def _is_over(counted: VersionOutcomes, config: LabelsConfig, start_ms: int, window_end_ms: int, end_ms: int) -> bool:
+    """Whether all labels of a window have come that ever count, or its panes are about to go."""
+    leaving = start_ms // config.pane_ms <= counted.by_prediction.end_pane - counted.by_prediction.kept
+    return leaving or window_end_ms + config.horizon_ms <= end_ms
 
 
 def _segments(

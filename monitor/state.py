@@ -15,11 +15,13 @@ from monitor.config import PREDICTED_CLASS, SCORE, ModelConfig
 from monitor.config.labels import Labels
 from monitor.decode.classes import class_index, class_texts
 from monitor.duplicates import SeenIds
+from monitor.estimate.tables import ErrorTable
 from monitor.evaluate.evaluate import Baseline
 from monitor.evaluate.verdict import Verdicts
 from monitor.join.record import RECORD
 from monitor.join.runs import Runs, bucket_width
 from monitor.join.state import LabelState
+from monitor.label_estimates import EstimateHistory
 from monitor.outcome.annotations import AgreementLayout
 from monitor.outcome.cells import row_dtype
 from monitor.outcome.combination import Combinations
@@ -123,6 +125,8 @@ class ModelState:
     idle_exclusions: int = 0  # how often a silent partition was left out of the horizon
     labels: LabelState | None = None  # the join, where labels are configured
     backlog: Backlog = field(default_factory=dict)  # failure modes by id
+    estimates: dict[str, EstimateHistory] = field(default_factory=dict)  # by version
+    error_tables: dict[str, dict[tuple[str, ...], ErrorTable]] = field(default_factory=dict)  # of the references, by version
     validations: dict[str, Validation | None] = field(default_factory=dict)  # what the references' labels say, by version
     class_index: Float64 | None = None  # [codes + 1] class index of each code of the predicted class
 

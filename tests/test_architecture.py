@@ -18,7 +18,8 @@ VOCABULARY = (
 )  # fmt: skip
 STAGES = (
     ("source",), ("decode",), ("clock", "duplicates", "profile"), ("outcome",), ("reference",), ("join",),
-    ("evaluate", "performance", "estimate"), ("detect",), ("river",), ("decide",), ("state",), ("versions",),
+    ("evaluate", "performance", "estimate"), ("detect",), ("river",), ("decide",), ("label_estimates",), ("state",),
+    ("versions",),
     ("label_verdicts", "labels"), ("pipeline",),
     ("stream",),
     ("checkpoint",), ("telemetry", "sink"), ("expose",), ("view", "changes"), ("partitions", "letters"), ("app",), ("hook",),

@@ -16,6 +16,7 @@ import numpy as np
 
 from monitor.batch import Int64
 from monitor.evaluate.evaluate import Baseline, evaluate
+from monitor.label_estimates import from_values, to_values
 from monitor.performance.backlog import ModeState
 from monitor.profile.grouping import Base
 from monitor.profile.packed import pack_array, pack_table, unpack_array, unpack_table
@@ -56,6 +57,7 @@ def save_model(model: ModelState) -> Saved:
         "complete": model.complete,
         "ids_evicted": model.seen.evicted,
         "bases": [base.columns for base in model.bases],
+        "estimates": {name: to_values(history) for name, history in model.estimates.items()},
         "backlog": [msgspec.to_builtins(mode) for mode in model.backlog.values()],
         "versions": {name: _save_version(model, version, saved) for name, version in model.versions.items()},
     }
@@ -121,6 +123,7 @@ def load_model(model: ModelState, values: Mapping[str, Any], blobs: Mapping[str,
     model.unjudged_pane, model.complete = values.get("unjudged_pane"), values.get("complete", True)
     # A state of before counted what was folded by version.
     model.rows_folded = values.get("rows_folded", sum(part.get("rows_folded", 0) for part in values["versions"].values()))
+    model.estimates = {name: from_values(history) for name, history in values.get("estimates", {}).items()}
     modes = [msgspec.convert(mode, ModeState) for mode in values.get("backlog", ())]
     model.backlog = {mode.id: mode for mode in modes}
     for name, part in values["versions"].items():

@@ -107,6 +107,11 @@ class Labels(Section):
     )
     pane_ms: Duration = Field(duration("1h"), alias="pane", description="Width of the panes that outcomes are counted in.")
     window_ms: Duration = Field(duration("7d"), alias="window", description="What performance is judged over, a multiple of pane.")
+    estimate_window_ms: Duration = Field(
+        duration("1d"),
+        alias="estimate_window",
+        description="The newest predictions, whose accuracy is estimated before their labels come; whole panes, at least one.",
+    )
     idle_after_ms: Duration = Field(
         duration("1m"), alias="idle_after", description="A partition silent for this long (wall time) no longer holds the others up."
     )
