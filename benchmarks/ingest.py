@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from benchmarks import workload
-from monitor.decode import Decoder, needs
+from monitor.decode import Decoder, needs, needs_ids
 from monitor.pipeline import Owned, advance
 from monitor.source.base import Gap, TopicPartition
 from monitor.source.open import open_source
@@ -50,7 +50,7 @@ def worker(kind: str, client: str, broker: str, topic: str, expected: int) -> di
         config = config.model_copy(update={"source": config.source.model_copy(update={"group": f"bench-{uuid.uuid4()}"})})
         model = new_model_state(config.models[0], [workload.reference()])
         advance(model, Owned(frozenset(range(workload.PARTITIONS)), complete=True))
-        decoder = Decoder(model.config, model.vocabulary)
+        decoder = Decoder(model.config, model.vocabulary, with_ids=needs_ids(model.config))
         decode = decoder.events.typed  # the floor is our own typed decode, and nothing else
         source = open_source(config.source, [topic], needs(model.config))
         source.start(FromTheStart())

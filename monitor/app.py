@@ -24,7 +24,7 @@ from monitor.changes import drift_changes, total_changes
 from monitor.checkpoint.checkpoint import Checkpoint
 from monitor.checkpoint.store import Store
 from monitor.config import Config
-from monitor.decode import Decoder, LabelDecoder, needs
+from monitor.decode import Decoder, LabelDecoder, needs, needs_ids
 from monitor.errors import SinkError, SourceError, StateError
 from monitor.expose.published import Published
 from monitor.expose.self_metrics import SelfMetrics
@@ -258,4 +258,6 @@ class Monitor:
 
 def _decoder(stream: Stream) -> Decoder | LabelDecoder:
     model = stream.model
-    return Decoder(model.config, model.vocabulary) if stream.labels is None else LabelDecoder(model.config)
+    return (
+        Decoder(model.config, model.vocabulary, with_ids=needs_ids(model.config)) if stream.labels is None else LabelDecoder(model.config)
+    )

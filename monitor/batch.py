@@ -111,7 +111,7 @@ class Batch:
     spans: tuple[Span, ...]
     time_ms: Int64  # [n] event time
     record_time_ms: Int64  # [n]
-    ids: NDArray[np.uint64]  # [n, 2] 128-bit hash of the prediction's id
+    ids: NDArray[np.uint64]  # [n, 2] 128-bit hash of the prediction's id; zeros where nothing asks for them
     versions: tuple[str, ...]  # model versions that occur in this batch
     version: NDArray[np.int32]  # [n] index into ``versions``
     values: Float64  # [n, signals]

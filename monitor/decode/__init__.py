@@ -10,9 +10,9 @@ and in what is made of the columns: `Decoder`, `LabelDecoder`.
 """
 
 from monitor.decode.classes import class_index, class_texts, indices_of
-from monitor.decode.decoder import PROBABILITIES, Decoder
+from monitor.decode.decoder import PROBABILITIES, Decoder, needs_ids
 from monitor.decode.identity import id_hash
 from monitor.decode.labels import LabelDecoder
 from monitor.decode.mapping import needs
 
-__all__ = ["PROBABILITIES", "Decoder", "LabelDecoder", "class_index", "class_texts", "id_hash", "indices_of", "needs"]
+__all__ = ["PROBABILITIES", "Decoder", "LabelDecoder", "class_index", "class_texts", "id_hash", "indices_of", "needs", "needs_ids"]

@@ -14,7 +14,7 @@ from monitor.decode.columns import Column, SignalColumn, columns_of
 from monitor.decode.event_time import event_times, record_times
 from monitor.decode.floats import Rows, blocks_of
 from monitor.decode.growing import GrowingBatch
-from monitor.decode.identity import hash_ids
+from monitor.decode.identity import check_ids, hash_ids
 from monitor.decode.mapping import Role, Use, probabilities_of, tree_of, uses_of
 from monitor.decode.records import Records
 from monitor.decode.refusal import Refusal, by_reason, without
@@ -45,8 +45,13 @@ class EventColumns:
         signals: int,
         segment_values: Sequence[ValueTable],
         version: str,
+        *,
+        with_ids: bool = True,
     ) -> None:
-        """Build the types. Codes of a categorical signal index ``vocabulary[name]``. A column that no use fills is without values."""
+        """Build the types. Codes of a categorical signal index ``vocabulary[name]``. A column that no use fills is without values.
+
+        Without ids they are checked, but not hashed.
+        """
         self._section = section
         self.shape = shape_of(tree_of(uses), vocabulary)
         self.typed = typed_decode(self.shape)
@@ -63,6 +68,7 @@ class EventColumns:
         ]
         self._unused = sorted(set(range(signals)) - {use.column for use in uses if use.role in {Role.NUMBER, Role.CATEGORY}})
         self._width = signals
+        self._with_ids = with_ids
         self._segment_values = segment_values
         self._version_names = ValueTable(version, MAX_VERSION_LENGTH)
 
@@ -94,14 +100,14 @@ class EventColumns:
         if not decoded.rows:
             return
         rows, places = decoded.rows, _array(decoded.places)
-        ids, no_ids = hash_ids(self._id.read(rows, records, places), section.id)
+        ids, no_ids = self._ids(rows, records, places)
         times, no_times = self._times(rows, records, places)
         refused = no_times | no_ids
         if refused:
             growing.refused += [(int(places[row]), refusal) for row, refusal in refused.items()]
             kept = np.ones(len(rows), np.bool_)
             kept[list(refused)] = False
-            rows, places, times, ids = without(rows, refused), places[kept], times[kept], ids[kept]
+            rows, places, times, ids = without(rows, refused), places[kept], times[kept], None if ids is None else ids[kept]
         if not rows:
             return
         added = growing.add(places, times, ids)
@@ -116,6 +122,11 @@ class EventColumns:
         for signal in self._signals:
             faults = signal.read(rows, records, places, growing.values[added])
             growing.faults += [(added.start + row, signal.column.use.column, fault) for row, fault in faults]
+
+    def _ids(self, rows: Rows, records: Records, places: Int64) -> tuple[NDArray[np.uint64] | None, dict[int, Refusal]]:
+        """[n, 2] hashes of ids, where they are wanted, and the rows that have none."""
+        column = self._id.read(rows, records, places)
+        return hash_ids(column, self._section.id) if self._with_ids else (None, check_ids(column, self._section.id))
 
     def _times(self, rows: Rows, records: Records, places: Int64) -> tuple[Int64, dict[int, Refusal]]:
         """[n, moments] times, and the rows of which one is none, or too far after the record's own."""
@@ -138,17 +149,24 @@ class EventColumns:
         return times, refused
 
 
+def needs_ids(model: ModelConfig) -> bool:
+    """Whether anything that becomes of a model's predictions asks for their ids: to hash them costs time per message."""
+    return model.predictions.duplicates.enabled or model.labels is not None
+
+
 class Decoder:
     """Decodes the predictions of one model."""
 
-    def __init__(self, model: ModelConfig, vocabulary: Vocabulary) -> None:
-        """Codes of a categorical signal index ``vocabulary[name]``."""
+    def __init__(self, model: ModelConfig, vocabulary: Vocabulary, *, with_ids: bool = True) -> None:
+        """Codes of a categorical signal index ``vocabulary[name]``. Without ids those of the batch are zeros: see ``needs_ids``."""
         self._model = model
         self._names = signal_names(model)
         self._classes = {text: float(code) for code, text in enumerate(vocabulary.get(PREDICTED_CLASS, ()))}
         self._segment_values = [ValueTable(MISSING, model.segments.max_value_length) for _ in model.segments.columns]
         width = len(self._names) + len(probabilities_of(model))
-        self.events = EventColumns(model.predictions, uses_of(model), vocabulary, width, self._segment_values, model.version)
+        self.events = EventColumns(
+            model.predictions, uses_of(model), vocabulary, width, self._segment_values, model.version, with_ids=with_ids
+        )
 
     def decode(self, raws: Sequence[RawBatch]) -> tuple[Batch, list[Rejection]]:
         """Messages of any partitions of the model's topic as one batch, and those that yield no row, in log order.
@@ -164,7 +182,7 @@ class Decoder:
         if growing.signals > signals:
             probabilities = values[:, signals:].copy()
             probabilities[np.isnan(probabilities).any(axis=1)] = np.nan
-            values, extra = np.ascontiguousarray(values[:, :signals]), {PROBABILITIES: probabilities}
+            values, extra = values[:, :signals], {PROBABILITIES: probabilities}
         if self._model.predictions.has_class and self._model.predictions.predicted_class is None:
             self._derive_class(values)
         versions, version = self.events.versions(growing.versions)

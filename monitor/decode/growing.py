@@ -30,8 +30,8 @@ class GrowingBatch:
         n = self.capacity
         self._places = np.empty(n, np.int64)
         self._times_ms = np.empty((n, self.moments), np.int64)
-        self._ids = np.empty((n, 2), np.uint64)
-        self._values = np.empty((n, self.signals))
+        self._ids = np.zeros((n, 2), np.uint64)
+        self._values = np.empty((self.signals, n))  # signal by signal, as they are binned
         self._versions = np.zeros(n, np.int32)
         self._segments = np.empty((n, self.segment_columns), np.int32)
 
@@ -52,13 +52,13 @@ class GrowingBatch:
 
     @property
     def ids(self) -> NDArray[np.uint64]:
-        """[rows, 2]."""
+        """[rows, 2]; zeros where none were given."""
         return self._ids[: self.rows]
 
     @property
     def values(self) -> Float64:
-        """[rows, signals]."""
-        return self._values[: self.rows]
+        """[rows, signals]; the rows of a signal stand together in memory."""
+        return self._values[:, : self.rows].T
 
     @property
     def versions(self) -> NDArray[np.int32]:
@@ -70,10 +70,12 @@ class GrowingBatch:
         """[rows, segment columns] codes."""
         return self._segments[: self.rows]
 
-    def add(self, places: Int64, times_ms: Int64, ids: NDArray[np.uint64]) -> slice:
+    def add(self, places: Int64, times_ms: Int64, ids: NDArray[np.uint64] | None) -> slice:
         """Add rows; returns where their other columns are to be written."""
         added = slice(self.rows, self.rows + len(places))
-        self._places[added], self._times_ms[added], self._ids[added] = places, times_ms, ids
+        self._places[added], self._times_ms[added] = places, times_ms
+        if ids is not None:
+            self._ids[added] = ids
         self.rows = added.stop
         return added
 

@@ -29,14 +29,31 @@ def id_hash(text: str) -> tuple[int, int]:
 
 def hash_ids(column: Sequence[Scalar], path: str) -> tuple[NDArray[np.uint64], dict[int, Refusal]]:
     """[n, 2] hashes of ids, and why some are no ids; the hashes of those mean nothing."""
-    try:
-        if max(map(len, column), default=1) <= MAX_ID_LENGTH and "" not in column:  # type: ignore[arg-type]
+    if _plain(column):
+        try:
             return _hashes(map(str.encode, column)), {}  # type: ignore[arg-type]
-    except (TypeError, UnicodeEncodeError):
-        pass  # not only plain text: look at each
+        except UnicodeEncodeError:
+            pass  # a lone surrogate among them
     texts = [_id_text(value, path) for value in column]
-    refused = {row: text for row, text in enumerate(texts) if isinstance(text, Refusal)}
-    return _hashes(b"" if isinstance(text, Refusal) else _encoded(text) for text in texts), refused
+    return _hashes(b"" if isinstance(text, Refusal) else _encoded(text) for text in texts), _refused(texts)
+
+
+def check_ids(column: Sequence[Scalar], path: str) -> dict[int, Refusal]:
+    """Why some are no ids: what ``hash_ids`` says, without the hashes."""
+    return {} if _plain(column) else _refused([_id_text(value, path) for value in column])
+
+
+def _plain(column: Sequence[Scalar]) -> bool:
+    """Whether all are texts that are ids: what has a length is text."""
+    try:
+        lengths = set(map(len, column))  # type: ignore[arg-type]
+    except TypeError:
+        return False
+    return 0 not in lengths and max(lengths, default=1) <= MAX_ID_LENGTH
+
+
+def _refused(texts: Sequence[str | Refusal]) -> dict[int, Refusal]:
+    return {row: text for row, text in enumerate(texts) if isinstance(text, Refusal)}
 
 
 def _id_text(value: Scalar, path: str) -> str | Refusal:

@@ -49,3 +49,10 @@ def test_a_deep_message_is_found_anywhere_in_a_chunk(place):
 def test_hostile_quotes_cost_linear_time(hostile):
     """At quadratic cost this would take hours."""
     assert depth_of(hostile + b"[" * 3) in {0, 3}
+
+
+@pytest.mark.parametrize("place", [0, 15, 16, 51, 52, 53, 99])
+def test_a_deep_message_is_found_among_long_ones(place):
+    messages = [b'{"id":"' + b"a" * 20_000 + b'"}'] * 100
+    messages[place] = b'{"a":' * 33 + b"1" + b"}" * 33
+    assert deeper_than(messages, max(map(len, messages)), 32) == [(place, 33)]

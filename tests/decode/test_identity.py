@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.decode import Decoder, id_hash
+from monitor.decode import Decoder, id_hash, needs_ids
 from tests.decode import decode, event, model, raw, reasons
 
 
@@ -87,3 +87,34 @@ def test_keys_and_headers_are_those_of_their_own_partition():
 @given(st.lists(st.text(min_size=1, max_size=20).filter(lambda text: text.isprintable()), min_size=2, max_size=2, unique=True))
 def test_different_ids_have_different_hashes(ids):
     assert id_hash(ids[0]) != id_hash(ids[1])
+
+
+ANY_ID = st.one_of(
+    st.text(max_size=3),
+    st.just("i" * 513),
+    st.just("\ud800"),
+    st.integers(),
+    st.floats(),
+    st.booleans(),
+    st.none(),
+    st.just([]),
+    st.just({}),
+)
+
+
+@given(st.lists(ANY_ID, max_size=6))
+def test_where_no_hash_is_wanted_the_same_ids_are_refused(ids):
+    values = [event(id=value) for value in ids]
+    with_hashes, refused = Decoder(model(), {}).decode([raw(values)])
+    without, refused_too = Decoder(model(), {}, with_ids=False).decode([raw(values)])
+    assert refused_too == refused
+    assert without.time_ms.tolist() == with_hashes.time_ms.tolist()
+    assert without.rejected.tolist() == with_hashes.rejected.tolist()
+    assert not without.ids.any()
+    assert with_hashes.ids.all(axis=None)
+
+
+@pytest.mark.parametrize(("duplicates", "labels", "wanted"), [(True, False, True), (False, False, False), (False, True, True)])
+def test_ids_are_hashed_where_repeats_are_dropped_or_labels_awaited(duplicates, labels, wanted):
+    awaited = {"topic": "l", "id": "id", "time": {"path": "ts"}, "label": "y"} if labels else None
+    assert needs_ids(model(score="score", threshold=0.5, duplicates={"enabled": duplicates}, labels=awaited)) == wanted
