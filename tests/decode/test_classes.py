@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ def same(left: object, right: object) -> bool:
 
 def predicted(config: ModelConfig, *classes: Any, key: str = "c") -> list[float]:
     """Class indices of events, decoded with the vocabulary of a model that has no reference."""
-    vocabulary = new_model_state(config, []).vocabulary
+    vocabulary = new_model_state(config, [], Path("nothing is kept")).vocabulary
     batch, rejections = Decoder(config, vocabulary).decode([raw([event(**{key: value}) for value in classes])])
     assert rejections == []
     return indices_of(batch.values[:, -1], class_index(config, vocabulary)).tolist()
@@ -65,7 +66,7 @@ def test_classes_of_a_reference_keep_their_index_beside_others():
 )
 def test_classes_are_known_beside_a_reference_only_where_labels_ask(config, texts):
     assert class_texts(config) == texts
-    assert set(new_model_state(config, []).vocabulary.get("predicted_class", ())) == set(texts)
+    assert set(new_model_state(config, [], Path("nothing is kept")).vocabulary.get("predicted_class", ())) == set(texts)
 
 
 def test_probabilities_stand_in_the_order_of_the_classes():
@@ -80,7 +81,7 @@ def test_probabilities_stand_in_the_order_of_the_classes():
     assert same(batch.extra[PROBABILITIES], [[0.2, 0.1, 0.7], [0.2, 0, 0.7], none, none, none, none, none, none, [0.2, 0.1, 0.7]])
     # They are no signals: neither columns nor faults.
     assert same(batch.values, [[1, 0]] * len(held))
-    assert batch.values.flags.c_contiguous
+    assert batch.values.flags.f_contiguous
     assert len(batch.fault_rows) == 0
     assert batch.segment_values == (("FR",),)
 
