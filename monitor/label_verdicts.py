@@ -54,9 +54,12 @@ class LabelVerdicts:
     shortages: tuple[Shortage, ...]  # against the reference's labels, most missing first
     quality: LabelQuality | None  # None: labels name neither annotator nor confidence nor version
     modes: FailureModes
-    estimate: Estimates | None  # accuracy of the newest predictions, before all their labels are there; None without a reference's labels
-    estimate_window: Window | None
-    estimate_errors: ErrorTrack | None  # of earlier estimates, once their labels came
+    annotators: tuple[str, ...] = ()  # names by their number in ``quality``; "": none named
+    estimate: Estimates | None = (
+        None  # accuracy of the newest predictions; None without a reference's labels
+    )
+    estimate_window: Window | None = None
+    estimate_errors: ErrorTrack | None = None  # of earlier estimates, once their labels came
 
 
 def label_verdicts(model: ModelState, labels: LabelState, version: str, end_ms: int) -> LabelVerdicts:
@@ -96,6 +99,7 @@ def label_verdicts(model: ModelState, labels: LabelState, version: str, end_ms: 
         wanted=wanted(prediction, config.interval_width, _Z) if of_classes else None,
         shortages=() if known is None else tuple(shortages(label, known.counts, _Z)),
         quality=_quality(labels, counted, shown, places),
+        annotators=("", *labels.annotators.values()),
         modes=failure_modes(
             prediction,
             outcome_counts(counted.layout, counted.by_prediction.before(), shown, places),

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from monitor.evaluate.verdict import Status
 from monitor.expose.outcome_findings import Float64, delay_quantiles, delays_by_lag, metric_urgencies
+from monitor.expose.quality_json import estimate_values, quality_values
 from monitor.expose.query import Query, any_text, check_names, one_of, whole
 from monitor.expose.snapshot import Snapshot
 from monitor.expose.text import iso
@@ -168,6 +169,8 @@ def _labels(model: str, one: LabelVerdicts, g: int, modes: Sequence[ModeState]) 
             for each in one.shortages
             if each.segment == segment
         ],
+        "estimate": estimate_values(one, segment),
+        "quality": quality_values(one, segment),
         "failure_modes": [
             {
                 "id": mode.id,

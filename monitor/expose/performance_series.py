@@ -14,6 +14,7 @@ from monitor.evaluate.verdict import Status
 from monitor.expose.block import ALWAYS, CLOSE, EMPTY, OWN, Block, Text, block_of, escape, label_text, texts
 from monitor.expose.catalogue import METRICS
 from monitor.expose.outcome_findings import RATES, delay_quantiles, metric_urgencies, views
+from monitor.expose.quality_series import quality_blocks
 from monitor.label_verdicts import LabelVerdicts
 from monitor.labels import LabelsEvaluated
 from monitor.performance.delay import AGES_MS
@@ -49,6 +50,7 @@ def performance_blocks(evaluated: Sequence[LabelsEvaluated]) -> Iterator[Block]:
             for view in views(one):
                 yield from _of_view(_Page(label_text((*model[0], "view"), (*model[1], view.view)), segments), view)
             yield from _of_labelling(page, one)
+            yield from quality_blocks(label_text(*model), one)
 
 
 def _of_view(page: _Page, one: Performance) -> Iterator[Block]:

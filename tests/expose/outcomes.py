@@ -30,6 +30,7 @@ from monitor.performance.validation import Validation
 from monitor.performance.verdict import PerformanceSettings, View, performance
 from monitor.profile.layout import SignalBins
 from monitor.window import Window
+from tests.expose import qualities
 
 DAY_MS = 86_400_000
 NOW_MS = 1_364_860_800_000  # 2013-04-02 00:00 UTC, as in ``sample``
@@ -107,12 +108,14 @@ def evaluated(
         pane_lags(layout, (day + 1) * DAY_MS, of_pane, list(places), len(segments)) for day, of_pane in panes["prediction"].settle().items()
     ]
     classes = layout.task != "regression"
+    estimate, errors = qualities.estimate(segments)
     one = LabelVerdicts(
         version, window, judged("prediction", "prediction_time"), judged("label", "label_time"), judged("audit", "audit"), counts["review"],
         coverage(lags, NOW_MS, 14 * DAY_MS, Z), representativeness(counts["prediction"], noise_quantile=0.999, min_labelled=200),
         wanted(counts["prediction"], 0.05, Z) if classes else None,
-        () if before is None else tuple(shortages(counts["label"], before.counts, Z)), None,
+        () if before is None else tuple(shortages(counts["label"], before.counts, Z)), qualities.quality(segments, places),
         failure_modes(counts["prediction"], None, before and before.counts, cost_table(COSTS) if classes else None, Z),
+        qualities.ANNOTATORS, estimate, Window("estimate", NOW_MS - DAY_MS, NOW_MS), errors,
     )  # fmt: skip
     modes = backlog.advance({}, one.modes, version, NOW_MS, min_labelled=200, limit=200)
     return LabelsEvaluated(model, NOW_MS, (one,), tuple(modes.values()))

@@ -20,7 +20,7 @@ from tests.expose.small import with_segments
 
 FLIGHTS = outcomes.flights()
 ONE = FLIGHTS.verdicts[0]
-PREFIX = ("driftgauge_performance", "driftgauge_label")
+PREFIX = ("driftgauge_performance", "driftgauge_label", "driftgauge_estimate", "driftgauge_annotator")
 
 
 def page(*evaluated: LabelsEvaluated, cap: int = 1_000_000) -> bytes:
