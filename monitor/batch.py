@@ -124,6 +124,7 @@ class Batch:
     tombstones: int = 0
     rejected: Int64 = field(default_factory=lambda: np.zeros(len(RejectReason), np.int64))
     extra: dict[str, np.ndarray] = field(default_factory=dict)  # 2-D or bytes columns for ``derive``
+    id_texts: Sequence[str] = ()  # [n] the ids as written, of at most 512 characters, untrusted; empty: not kept
 
     def __len__(self) -> int:
         return len(self.time_ms)
@@ -167,6 +168,7 @@ class Labels:
     messages: int = 0  # messages read for this batch: rows + rejected + tombstones
     tombstones: int = 0
     rejected: Int64 = field(default_factory=lambda: np.zeros(len(RejectReason), np.int64))
+    id_texts: Sequence[str] = ()  # [n] as in ``Batch``
 
     def __len__(self) -> int:
         return len(self.time_ms)

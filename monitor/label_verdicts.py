@@ -55,9 +55,7 @@ class LabelVerdicts:
     quality: LabelQuality | None  # None: labels name neither annotator nor confidence nor version
     modes: FailureModes
     annotators: tuple[str, ...] = ()  # names by their number in ``quality``; "": none named
-    estimate: Estimates | None = (
-        None  # accuracy of the newest predictions; None without a reference's labels
-    )
+    estimate: Estimates | None = None  # accuracy of the newest predictions; None without a reference's labels
     estimate_window: Window | None = None
     estimate_errors: ErrorTrack | None = None  # of earlier estimates, once their labels came
 

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from monitor.batch import Batch, Labels
 from monitor.config import PREDICTED_CLASS, SCORE
 from monitor.decode.classes import indices_of
-from monitor.join.join import NO_LIMIT, add_predictions, apply_until, arrive, arrived_pane
+from monitor.join.join import NO_LIMIT, Applied, add_predictions, apply_until, arrive, arrived_pane
 from monitor.join.rows import prediction_rows
 from monitor.join.state import LabelState
 from monitor.label_verdicts import LabelVerdicts, label_verdicts
+from monitor.mode_samples import sampled
 from monitor.performance import backlog
 from monitor.performance.backlog import ModeState
 from monitor.profile.bare import signal_names
@@ -100,7 +101,11 @@ def apply_labels(model: ModelState) -> list[LabelsEvaluated]:
         end = min(end, clock.closed_panes - -(-labels.config.early_allowance_ms // clock.pane_ms))
     if end == NO_LIMIT:
         return []  # both topics are silent: time stands still
-    return [_evaluate(model, labels, pane) for pane in apply_until(labels, end)]
+
+    def observe(applied: Applied) -> None:
+        model.backlog = sampled(model.backlog, labels, model.config.segments.groupings, applied)
+
+    return [_evaluate(model, labels, pane) for pane in apply_until(labels, end, observe)]
 
 
 def _evaluate(model: ModelState, labels: LabelState, end_pane: int) -> LabelsEvaluated:

@@ -20,7 +20,7 @@ STAGES = (
     ("source",), ("decode",), ("clock", "duplicates", "profile"), ("outcome",), ("reference",), ("join",),
     ("evaluate", "performance", "estimate"), ("detect",), ("river",), ("decide",), ("label_estimates",), ("state",),
     ("versions",),
-    ("label_verdicts", "labels"), ("pipeline",),
+    ("label_verdicts", "mode_samples", "labels"), ("pipeline",),
     ("stream",),
     ("checkpoint",), ("telemetry", "sink"), ("expose",), ("view", "changes"), ("partitions", "letters"), ("app",), ("hook",),
     ("cli", "__main__"),
@@ -28,7 +28,7 @@ STAGES = (
 ALLOWED_BACK = {("checkpoint", "evaluate"), ("source", "telemetry"), ("expose", "telemetry")}
 PURE = (
     "batch", "segment", "window", "clock", "duplicates", "pipeline", "state", "versions", "view", "profile", "decode", "evaluate",
-    "labels", "label_verdicts", "stream",
+    "labels", "label_verdicts", "mode_samples", "stream",
     "outcome", "performance", "estimate", "detect", "decide",
 )  # fmt: skip
 PURE_IN_EDGES = ("hook.alert", "hook.policy", "hook.template", "hook.target.outcome")

@@ -138,15 +138,20 @@ def _fingerprint(layout: OutcomeLayout, agreement: AgreementLayout | None) -> st
 
 def _pack_rows(arrived: NDArray[np.int64], rows: LabelRows) -> bytes:
     stream = io.BytesIO()
-    for array in (arrived, *(getattr(rows, column.name) for column in fields(LabelRows))):
+    for array in (arrived, *(getattr(rows, column.name) for column in fields(LabelRows) if column.name != "texts")):
         # Rows without fields cannot be written: only how many there are matters.
         np.save(stream, np.zeros(len(array), "u1") if array.dtype.names == () else array, allow_pickle=False)
+    # A lone surrogate, which JSON can write, has no UTF-8.
+    stream.write(msgspec.msgpack.encode([text.encode("utf-8", "surrogatepass") for text in rows.texts.tolist()]))
     return stream.getvalue()
 
 
 def _unpack_rows(data: bytes) -> tuple[NDArray[np.int64], LabelRows]:
     stream = io.BytesIO(data)
-    arrays = [np.load(stream, allow_pickle=False) for _ in range(1 + len(fields(LabelRows)))]
+    arrays = [np.load(stream, allow_pickle=False) for _ in range(len(fields(LabelRows)))]
     if arrays[-1].dtype.names is None:
         arrays[-1] = np.zeros(len(arrays[-1]), np.dtype([]))
-    return arrays[0], LabelRows(*arrays[1:])
+    texts = np.full(len(arrays[0]), "", object)
+    if written := stream.read():  # a state of before had no texts
+        texts[:] = [text.decode("utf-8", "surrogatepass") for text in msgspec.msgpack.decode(written, type=list[bytes])]
+    return arrays[0], LabelRows(*[*arrays[1:], texts])

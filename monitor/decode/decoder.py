@@ -100,7 +100,7 @@ class EventColumns:
         if not decoded.rows:
             return
         rows, places = decoded.rows, _array(decoded.places)
-        ids, no_ids = self._ids(rows, records, places)
+        ids, texts, no_ids = self._ids(rows, records, places)
         times, no_times = self._times(rows, records, places)
         refused = no_times | no_ids
         if refused:
@@ -108,9 +108,11 @@ class EventColumns:
             kept = np.ones(len(rows), np.bool_)
             kept[list(refused)] = False
             rows, places, times, ids = without(rows, refused), places[kept], times[kept], None if ids is None else ids[kept]
+            texts = [text for text, stays in zip(texts, kept.tolist(), strict=True) if stays] if ids is not None else ()
         if not rows:
             return
         added = growing.add(places, times, ids)
+        growing.id_texts += texts
         growing.place_faults |= decoded.faults
         if self._version is not None:
             growing.versions[added] = self._version_names.codes(self._version.read(rows, records, places))
@@ -123,10 +125,10 @@ class EventColumns:
             faults = signal.read(rows, records, places, growing.values[added])
             growing.faults += [(added.start + row, signal.column.use.column, fault) for row, fault in faults]
 
-    def _ids(self, rows: Rows, records: Records, places: Int64) -> tuple[NDArray[np.uint64] | None, dict[int, Refusal]]:
-        """[n, 2] hashes of ids, where they are wanted, and the rows that have none."""
+    def _ids(self, rows: Rows, records: Records, places: Int64) -> tuple[NDArray[np.uint64] | None, Sequence[str], dict[int, Refusal]]:
+        """[n, 2] hashes of ids and [n] their texts, where they are wanted, and the rows that have none."""
         column = self._id.read(rows, records, places)
-        return hash_ids(column, self._section.id) if self._with_ids else (None, check_ids(column, self._section.id))
+        return hash_ids(column, self._section.id) if self._with_ids else (None, (), check_ids(column, self._section.id))
 
     def _times(self, rows: Rows, records: Records, places: Int64) -> tuple[Int64, dict[int, Refusal]]:
         """[n, moments] times, and the rows of which one is none, or too far after the record's own."""
@@ -208,6 +210,7 @@ class Decoder:
             tombstones=growing.tombstones,
             rejected=by_reason(growing.refused),
             extra=extra,
+            id_texts=growing.id_texts,
         )
 
     def _derive_class(self, values: Float64) -> None:

@@ -25,6 +25,7 @@ class GrowingBatch:
     refused: list[tuple[int, Refusal]] = field(default_factory=list)
     faults: list[tuple[int, int, Fault]] = field(default_factory=list)  # row, signal
     place_faults: dict[int, Faults] = field(default_factory=dict)  # by message; of refused ones too
+    id_texts: list[str] = field(default_factory=list)  # [rows]
 
     def __post_init__(self) -> None:
         n = self.capacity

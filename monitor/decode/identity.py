@@ -27,15 +27,16 @@ def id_hash(text: str) -> tuple[int, int]:
     return low, high
 
 
-def hash_ids(column: Sequence[Scalar], path: str) -> tuple[NDArray[np.uint64], dict[int, Refusal]]:
-    """[n, 2] hashes of ids, and why some are no ids; the hashes of those mean nothing."""
+def hash_ids(column: Sequence[Scalar], path: str) -> tuple[NDArray[np.uint64], Sequence[str], dict[int, Refusal]]:
+    """[n, 2] hashes of ids, [n] their texts, and why some are no ids; hash and text of those mean nothing."""
     if _plain(column):
         try:
-            return _hashes(map(str.encode, column)), {}  # type: ignore[arg-type]
+            return _hashes(map(str.encode, column)), column, {}  # type: ignore[arg-type,return-value]
         except UnicodeEncodeError:
             pass  # a lone surrogate among them
     texts = [_id_text(value, path) for value in column]
-    return _hashes(b"" if isinstance(text, Refusal) else _encoded(text) for text in texts), _refused(texts)
+    known = ["" if isinstance(text, Refusal) else text for text in texts]
+    return _hashes(map(_encoded, known)), known, _refused(texts)
 
 
 def check_ids(column: Sequence[Scalar], path: str) -> dict[int, Refusal]:

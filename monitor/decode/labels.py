@@ -95,6 +95,7 @@ class LabelDecoder:
             messages=len(records),
             tombstones=growing.tombstones,
             rejected=by_reason(growing.refused),
+            id_texts=[growing.id_texts[row] for row in rows.tolist()],
         )
 
     def _carried(self, growing: GrowingBatch, values: Float64, rows: NDArray[np.intp]) -> Carried:

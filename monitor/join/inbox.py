@@ -25,6 +25,7 @@ class LabelRows:
     rows: NDArray[np.void]  # [n] of ``RECORD``
     carried_ms: Int64  # [n] time of the prediction that the label carries
     carried: NDArray[np.void]  # [n] of ``row_dtype``, or of no field where labels carry none
+    texts: NDArray[np.object_]  # [n] the ids as written
 
     def __len__(self) -> int:
         return len(self.time_ms)

@@ -13,7 +13,8 @@ two topics were interleaved. At each pane predictions and records that nothing c
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,19 @@ from monitor.outcome.cells import Outcomes, outcome_codes, prediction_codes
 Int64 = NDArray[np.int64]
 
 NO_LIMIT = 1 << 62  # a pane after all others
+
+
+@dataclass(frozen=True, eq=False)
+class Applied:
+    """What the labels that arrived in one pane changed."""
+
+    time_ms: int  # start of the pane
+    touched: Touched
+    ids: NDArray[np.uint64]  # [predictions of ``touched``, 2]
+    texts: NDArray[np.object_]  # [predictions of ``touched``] their ids as written in the labels
+
+
+Observe = Callable[[Applied], None]
 
 
 def add_predictions(state: LabelState, version: str, ids: NDArray[np.uint64], time_ms: Int64, rows: NDArray[np.void]) -> None:
@@ -78,9 +92,11 @@ def arrived_pane(clock: EventClock) -> int | None:
     return min(clock.newest_ms[partition] for partition in active) // clock.pane_ms
 
 
-def apply_until(state: LabelState, end_pane: int) -> Iterator[int]:
-    """Apply labels that arrived before ``end_pane``, pane by pane; yields the end of each pane of which something was applied,
-    and each end of a pane of outcomes, for judging there."""
+def apply_until(state: LabelState, end_pane: int, observe: Observe = lambda _applied: None) -> Iterator[int]:
+    """Apply labels that arrived before ``end_pane``, pane by pane; yields each end of a pane of outcomes, for judging there.
+
+    ``observe`` is told of each pane's labels, before the next is applied.
+    """
     per_outcome_pane = state.config.pane_ms // state.clock.pane_ms
     if state.applied_pane is None:
         first = state.inbox.first_pane()
@@ -93,7 +109,7 @@ def apply_until(state: LabelState, end_pane: int) -> Iterator[int]:
         pane = state.applied_pane
         labels = state.inbox.take(pane)
         if labels is not None:
-            _apply(state, labels)
+            observe(_apply(state, labels, pane * state.clock.pane_ms))
         state.applied_pane = pane + 1
         if state.applied_pane % per_outcome_pane == 0:
             _expire(state, state.applied_pane * state.clock.pane_ms)
@@ -104,7 +120,7 @@ def apply_until(state: LabelState, end_pane: int) -> Iterator[int]:
             state.applied_pane = min(end_pane, boundary, end_pane if first is None else max(first, state.applied_pane))
 
 
-def _apply(state: LabelState, labels: LabelRows) -> None:
+def _apply(state: LabelState, labels: LabelRows, start_ms: int) -> Applied:
     """Match labels with predictions, and let the counts follow."""
     ids, subject = _distinct(labels.ids)
     predictions = _predictions(state, ids)
@@ -136,6 +152,10 @@ def _apply(state: LabelState, labels: LabelRows) -> None:
     _count(state, matched)
     if state.agreement is not None:
         _annotate(state, state.agreement, matched.touched)
+    texts = np.full(len(ids), "", object)
+    texts[subject] = labels.texts
+    of_each = matched.touched.predictions.subject
+    return Applied(start_ms, matched.touched, ids[of_each], texts[of_each])
 
 
 def _annotate(state: LabelState, layout: AgreementLayout, touched: Touched) -> None:

@@ -78,7 +78,9 @@ def label_rows(state: LabelState, labels: Labels) -> LabelRows:
     carried, carried_ms = np.zeros(n, NO_FIELDS), labels.time_ms
     if labels.carried is not None:
         carried, carried_ms = _carried_rows(state, labels.carried), labels.carried.time_ms
-    return LabelRows(labels.ids, labels.time_ms, rows, carried_ms, carried)
+    texts = np.full(n, "", object)
+    texts[: len(labels.id_texts)] = labels.id_texts
+    return LabelRows(labels.ids, labels.time_ms, rows, carried_ms, carried, texts)
 
 
 def _carried_rows(state: LabelState, carried: Carried) -> NDArray[np.void]:

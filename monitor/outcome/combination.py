@@ -77,7 +77,7 @@ class Combinations:
         ``rows`` [combinations]. At most ``limit`` segments: those ``placed`` first, then in order of (rows, key); the rest becomes
         ``__other__`` of its grouping, beside ALL not counted. The place of a combination without rows means nothing.
         """
-        keys = [self._keys(grouping) for grouping in groupings]
+        keys = [self.keys(grouping) for grouping in groupings]
         sizes: Counter[str] = Counter()
         used = np.flatnonzero(rows)
         for of_grouping in keys:
@@ -91,8 +91,8 @@ class Combinations:
         place_of = {key: place for place, key in enumerate(segments)}
         return segments, np.array([[place_of.get(key, 0) for key in row] for row in named], np.intp)
 
-    def _keys(self, grouping: tuple[str, ...]) -> list[str]:
-        """Key of each combination's segment; those of new combinations are added to what is known."""
+    def keys(self, grouping: tuple[str, ...]) -> Sequence[str]:
+        """Key of each combination's segment, by its number; those of new combinations are added to what is known."""
         known = self._known.setdefault(grouping, [])
         places = [self.columns.index(column) for column in grouping]
         known += [segment_key(grouping, tuple(values[place] for place in places)) for values in self.values[len(known) :]]

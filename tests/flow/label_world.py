@@ -170,3 +170,12 @@ def judged(evaluated: Sequence[LabelsEvaluated]) -> list[Any]:
             found.append((one.shortages, one.modes.rows.tobytes(), one.modes.impact.tobytes(), one.modes.trend.tobytes()))
         found.append(each.backlog)
     return found
+
+
+def event_of(message: Message) -> dict[str, Any] | None:
+    """What a message holds that can be used."""
+    try:
+        event = json.loads(message.value or b"null")
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) and {"id", "ts"} <= event.keys() and ("y" in event or "score" in event) else None

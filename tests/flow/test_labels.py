@@ -115,3 +115,19 @@ def test_the_backlog_survives_a_restart(logs, tmp_path):
     assert again.resume().notices == ()
     again.store.close()
     assert again.models["m"].backlog == checkpoint.models["m"].backlog != {}
+
+
+def test_a_failure_mode_shows_ids_that_fail_so(logs, tmp_path):
+    state = label_world.fresh(tmp_path)
+    label_world.play(state, label_world.polls(*logs, np.random.default_rng(0), 5_000))
+    events = {event["id"]: event for log in logs[0] for event in map(label_world.event_of, log) if event}
+    said: dict[str, set[int]] = {}
+    for label in (label for log in logs[1] for label in map(label_world.event_of, log) if label):
+        said.setdefault(label["id"], set()).add(label["y"])
+    shown = [(mode.key, id_) for mode in state.backlog.values() for id_ in mode.sample_ids]
+    assert len(shown) > 5
+    for (segment, predicted, kind), id_ in shown:
+        event = events[id_]
+        assert all(str(event[column]) == value for column, value in (part.split("=") for part in segment.split(",")))
+        assert (event["score"] >= 0.5) == (predicted == "1")
+        assert (0 if kind == "false_positive" else 1) in said[id_]
