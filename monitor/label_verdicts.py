@@ -27,7 +27,7 @@ from monitor.performance.failure_modes import FailureModes, failure_modes
 from monitor.performance.regression import value_places
 from monitor.performance.representativeness import Representativeness, representativeness
 from monitor.performance.validation import Validation, validation
-from monitor.performance.verdict import Performance, PerformanceSettings, performance
+from monitor.performance.verdict import Performance, PerformanceSettings, nothing_judged, performance
 from monitor.reference.reference import Reference
 from monitor.state import ModelState
 from monitor.window import Window
@@ -83,12 +83,14 @@ def label_verdicts(model: ModelState, labels: LabelState, version: str, end_ms: 
     history = model.estimates.setdefault(version, EstimateHistory())
     if of_classes:
         _estimate(model, counted, version, history, shown, places, end_ms)
+    by_prediction = of(prediction, view="prediction_time")
+    audits = audit.labelled.any()
     return LabelVerdicts(
         version=version,
         window=window,
-        by_prediction=of(prediction, view="prediction_time"),
+        by_prediction=by_prediction,
         by_label=of(label, view="label_time"),
-        audited=of(audit, view="audit"),
+        audited=of(audit, view="audit") if audits else nothing_judged(by_prediction, "audit", audit),
         reviewed=reviewed,
         coverage=_coverage(counted, config, places, len(shown), end_ms),
         representativeness=representativeness(

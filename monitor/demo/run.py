@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from datetime import datetime
 from threading import Event
 
-from monitor.demo import account, findings
+from monitor.demo import account, findings, outcomes
 from monitor.demo.answers import Model, Verdict
 from monitor.demo.broker import embedded_broker, free_port
 from monitor.demo.events import LABELS, PREDICTIONS, events, in_time, label_events
@@ -138,6 +138,7 @@ def _report(watching: Watching, looks: list[Look], sent: int, terminal: Terminal
     model = status.models[0]
     terminal.say("", *findings.against(model))
     terminal.say(*findings.drifts(drifted, ink), *findings.faults(drifted, ink), *findings.shares(shares, ink))
+    terminal.say(*outcomes.performance(watching.api.metrics([("view", "prediction_time")]), watching.api.labelling(), ink))
     terminal.say(*account.year(looks, ink), *account.alarms(model, ink), *account.itself(status, sent, ink))
     address = watching.api.address
     terminal.say("", f"  {len(drifted):,} drifted verdicts in all{'' if stays else ': make demo-serve, then'}")

@@ -113,6 +113,17 @@ def performance(
     )  # fmt: skip
 
 
+def nothing_judged(like: Performance, view: View, counts: OutcomeCounts) -> Performance:
+    """What ``performance`` gives for counts without a labelled row, in the columns of another view: nothing, without computing it."""
+    g, m = like.value.shape
+    unknown, none = np.full((g, m), np.nan), np.zeros((g, m), np.int64)
+    few = np.full((g, m), Status.INSUFFICIENT_DATA, np.uint8)
+    return Performance(
+        like.model, like.version, view, like.window, like.segments, like.metrics, like.classes, unknown, unknown, unknown, none,
+        like.reference, few, few[:, 0], counts.labelled, counts.predicted_rows, counts,
+    )  # fmt: skip
+
+
 def _columns(counts: OutcomeCounts, settings: PerformanceSettings, validation: Validation | None, z: float) -> Columns:
     costs = cost_table(settings.costs) if settings.costs and counts.layout.task != "regression" else None
     means = None if validation is None else validation.score_means

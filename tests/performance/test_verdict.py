@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from monitor.evaluate.verdict import Status
-from monitor.outcome.counts import OutcomeCounts
+from monitor.outcome.counts import OutcomeCounts, outcome_counts
+from monitor.outcome.layout import OutcomeLayout
+from monitor.outcome.sparse import EMPTY
 from monitor.performance.metric import METRICS
 from monitor.performance.validation import Validation
-from monitor.performance.verdict import Performance, PerformanceSettings, performance
+from monitor.performance.verdict import Performance, PerformanceSettings, nothing_judged, performance
 from monitor.window import Window
 from tests.performance.rows import Rows, binary_rows, multiclass_rows
 from tests.performance.test_regression import regression_rows
@@ -209,3 +211,15 @@ def test_kpi_sums_of_other_windows_fall_within_the_interval() -> None:
     column = found.column("kpi_sum")
     covered = (found.low[1:, column] <= 12_000) & (found.high[1:, column] >= 12_000)
     assert 0.93 <= covered.mean() <= 0.97
+
+
+def test_without_a_labelled_row_nothing_is_judged_and_nothing_computed():
+    counts = outcome_counts(OutcomeLayout("binary", ("0", "1")), EMPTY, ("ALL",), [np.zeros(1, np.intp)])
+    asked = {"model": "m", "version": "1", "window": Window("labels", 0, 1)}
+    whole = performance(counts, PerformanceSettings(), view="audit", **asked)
+    short = nothing_judged(performance(counts, PerformanceSettings(), view="label_time", **asked), "audit", counts)
+    assert (short.view, short.metrics, short.classes) == (whole.view, whole.metrics, whole.classes)
+    assert np.isnan(short.value).all()
+    for name in ("n", "status", "labelled", "predictions"):
+        assert np.array_equal(getattr(short, name), getattr(whole, name)), name
+    assert (short.metric_status == Status.INSUFFICIENT_DATA).all()
