@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from monitor.demo.answers import Labelling, Metric
 from monitor.demo.findings import date
+from monitor.demo.label_answers import Labelling, Metric
 from monitor.demo.terminal import Ink
 from monitor.segment import ALL
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from monitor.demo.answers import AgeShare, Estimate, Labelling, Metric, PastEstimates, Share, Wanted
+from monitor.demo.label_answers import AgeShare, Estimate, Labelling, Metric, PastEstimates, Share, Wanted
 from monitor.demo.outcomes import performance
 from monitor.demo.terminal import Ink
 
