@@ -29,7 +29,7 @@ from monitor.errors import SinkError, SourceError, StateError
 from monitor.expose.published import Published
 from monitor.expose.self_metrics import SelfMetrics
 from monitor.expose.snapshot import ModelView, Phase, Snapshot
-from monitor.labels import LabelsEvaluated
+from monitor.labels import LabelsEvaluated, shown_again
 from monitor.letters import DeadLetters
 from monitor.partitions import Partitions
 from monitor.pipeline import Evaluated, Step, advance
@@ -119,7 +119,8 @@ class Monitor:
             self.telemetry.emit(events.RebuildStarted("the saved state cannot be used"))
         self.snapshot = replace(self.snapshot, rebuilding_since_ms=since, notices=resumed.notices)
         verdicts = tuple(v for m in self._models for _, version in sorted(m.versions.items()) for v in version.verdicts.values())
-        self.snapshot = replace(self.snapshot, verdicts=verdicts)
+        labels = tuple(again for model in self._models if (again := shown_again(model)) is not None)
+        self.snapshot = replace(self.snapshot, verdicts=verdicts, labels=labels)
         # Lost state is made again from everything that the log still has.
         return "earliest" if resumed.lost else self.config.source.start
 

@@ -60,8 +60,11 @@ class LabelVerdicts:
     estimate_errors: ErrorTrack | None = None  # of earlier estimates, once their labels came
 
 
-def label_verdicts(model: ModelState, labels: LabelState, version: str, end_ms: int) -> LabelVerdicts:
-    """Judge a version's outcomes; ``end_ms``: event time up to which labels are applied."""
+def label_verdicts(model: ModelState, labels: LabelState, version: str, end_ms: int, *, estimates_due: bool = True) -> LabelVerdicts:
+    """Judge a version's outcomes; ``end_ms``: event time up to which labels are applied.
+
+    With ``estimates_due`` accuracy is estimated anew where it is time, and estimates whose labels have come are judged.
+    """
     counted, config, reference = labels.versions[version], labels.config, model.references.get(version)
     window = Window("labels", end_ms - config.window_ms, end_ms)
     shown, places = _segments(model, labels, counted, reference)
@@ -81,7 +84,7 @@ def label_verdicts(model: ModelState, labels: LabelState, version: str, end_ms: 
     )
     of_classes = counted.layout.task != "regression"
     history = model.estimates.setdefault(version, EstimateHistory())
-    if of_classes:
+    if of_classes and estimates_due:
         _estimate(model, counted, version, history, shown, places, end_ms)
     by_prediction = of(prediction, view="prediction_time")
     audits = audit.labelled.any()

@@ -116,3 +116,15 @@ def _evaluate(model: ModelState, labels: LabelState, end_pane: int) -> LabelsEva
             model.backlog, each.modes, each.version, end_ms, min_labelled=labels.config.min_labelled, limit=MAX_FAILURE_MODES
         )
     return LabelsEvaluated(model.config.name, end_ms, verdicts, tuple(model.backlog.values()))
+
+
+def shown_again(model: ModelState) -> LabelsEvaluated | None:
+    """What was shown last, after a restart; labels applied since then are in it. None before the first evaluation."""
+    labels = model.labels
+    if labels is None or not labels.versions:
+        return None
+    end_ms = max(counted.by_prediction.end_pane for counted in labels.versions.values()) * labels.config.pane_ms
+    if not end_ms:
+        return None
+    verdicts = tuple(label_verdicts(model, labels, name, end_ms, estimates_due=False) for name in sorted(labels.versions))
+    return LabelsEvaluated(model.config.name, end_ms, verdicts, tuple(model.backlog.values()))

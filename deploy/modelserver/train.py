@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from monitor.demo.events import split, write_ndjson
+from monitor.demo.events import split, write_training
 from monitor.demo.flights import CATEGORICAL, NUMERIC, load_flights
 from monitor.demo.model import VERSION, Model, score, train
 
@@ -31,7 +31,7 @@ def main(folder: Path) -> None:
     model = train(training)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.json").write_text(json.dumps(as_tree(model), indent=1), encoding="utf-8")
-    write_ndjson(folder / "training.ndjson", training, score(model, training))
+    write_training(folder / "training.ndjson", training, score(model, training))
     columns = {**production.categorical, **production.numeric}
     encode = msgspec.json.Encoder().encode  # writes NaN as null
     with gzip.open(folder / "requests.ndjson.gz", "wb") as file:

@@ -10,7 +10,7 @@ import pytest
 from monitor.checkpoint.checkpoint import Checkpoint
 from monitor.checkpoint.store import Store
 from monitor.join.state import LabelEntry
-from monitor.labels import LabelsIdle
+from monitor.labels import LabelsIdle, shown_again
 from monitor.pipeline import Idle, advance
 from tests.flow import label_world, world
 
@@ -115,6 +115,25 @@ def test_the_backlog_survives_a_restart(logs, tmp_path):
     assert again.resume().notices == ()
     again.store.close()
     assert again.models["m"].backlog == checkpoint.models["m"].backlog != {}
+
+
+def test_performance_is_shown_again_after_a_restart_without_moving_anything(logs, tmp_path):
+    checkpoint = Checkpoint(Store(tmp_path, 2), {"m": label_world.fresh(tmp_path)})
+    checkpoint.resume()
+    assert shown_again(checkpoint.models["m"]) is None
+    last = label_world.play(checkpoint.models["m"], label_world.polls(*logs, np.random.default_rng(0), 5_000))[-1]
+    checkpoint.commit({})
+    checkpoint.store.close()
+    again = Checkpoint(Store(tmp_path, 2), {"m": label_world.fresh(tmp_path)})
+    again.resume()
+    again.store.close()
+    before = label_world.facts(again.models["m"])
+    shown = shown_again(again.models["m"])
+    assert shown.event_ms == last.event_ms
+    assert [mode.id for mode in shown.backlog] == [mode.id for mode in last.backlog]
+    assert [one.version for one in shown.verdicts] == [one.version for one in last.verdicts]
+    assert shown.verdicts[0].by_prediction.labelled[0] >= last.verdicts[0].by_prediction.labelled[0] > 0
+    assert label_world.facts(again.models["m"]) == before
 
 
 def test_a_failure_mode_shows_ids_that_fail_so(logs, tmp_path):
