@@ -72,6 +72,10 @@ _ALERT_LABELS = frozenset(
         "action",
         "reason",
         "trigger_id",
+        "view",
+        "metric",
+        "class",
+        "outcome",
     }
 )
 
@@ -85,8 +89,18 @@ class Alerts(Section):
     )
     stale_after_ms: Duration = Field(duration("30m"), alias="stale_after", description="No evaluation for this long is an alert.")
     max_lag_records: int = Field(1_000_000, ge=1, description="More unread records than this is an alert.")
-    max_rejected_ratio: float = Field(0.01, gt=0, lt=1, description="A larger share of rejected messages is an alert.")
+    max_rejected_ratio: float = Field(0.01, gt=0, lt=1, description="A larger share of rejected messages of a topic is an alert.")
     blind_ratio: float = Field(0.5, gt=0, le=1, description="A larger share of segments without enough data is an alert.")
+    labels_stale_after_ms: Duration = Field(
+        duration("2d"),
+        alias="labels_stale_after",
+        description="Labels that end, or are joined, this far behind predictions are an alert.",
+    )
+    min_label_coverage: float = Field(
+        0.01, ge=0, lt=1, description="A smaller share of the labels window's predictions with a label is an alert; 0: never."
+    )
+    max_orphan_ratio: float = Field(0.05, gt=0, lt=1, description="A larger share of labels without a prediction is an alert.")
+    max_late_label_ratio: float = Field(0.05, gt=0, lt=1, description="A larger share of labels that came too late is an alert.")
     runbook_url: str = Field(
         "https://example.org/driftgauge/docs/runbook.md", description="Address of the runbook; the alert's heading is added."
     )

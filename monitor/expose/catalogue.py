@@ -137,6 +137,7 @@ CATALOGUE: tuple[Metric, ...] = (
     _outcome("performance_low", "", _METRIC, "Lower end of the 95 % interval."),
     _outcome("performance_high", "", _METRIC, "Upper end of the 95 % interval."),
     _outcome("performance_reference", "", _METRIC, "The same segment's value in the reference's validation."),
+    _outcome("performance_loss", "", _METRIC, "How much worse than in the reference; only of metrics that are worse by more than chance."),
     _outcome("performance_rows", "rows", _METRIC, "Rows that the value rests on."),
     _outcome("label_rate_ratio", "ratio", (*_OUTCOME, "class"), "Share of the labels that are the class."),
     _outcome("label_rate_reference_ratio", "ratio", (*_OUTCOME, "class"), "Share of the reference's labels that are the class."),

@@ -13,7 +13,7 @@ from monitor.config import format_duration
 from monitor.evaluate.verdict import Status
 from monitor.expose.block import ALWAYS, CLOSE, EMPTY, OWN, Block, Text, block_of, escape, label_text, texts
 from monitor.expose.catalogue import METRICS
-from monitor.expose.outcome_findings import RATES, delay_quantiles, metric_urgencies, views
+from monitor.expose.outcome_findings import RATES, delay_quantiles, gaps, is_worse, metric_urgencies, views
 from monitor.expose.quality_series import quality_blocks
 from monitor.label_verdicts import LabelVerdicts
 from monitor.labels import LabelsEvaluated
@@ -70,6 +70,7 @@ def _of_view(page: _Page, one: Performance) -> Iterator[Block]:
         ("_low", one.low),
         ("_high", one.high),
         ("_reference", one.reference),
+        ("_loss", np.where(is_worse(one), -gaps(one), np.nan)),
         ("_rows", np.where(known, one.n, np.nan)),
     ):
         yield page.block(f"driftgauge_performance{name}", tails, values[:, ~is_rate], urgent[:, ~is_rate])

@@ -6,6 +6,8 @@ from dataclasses import replace
 
 from monitor.config import Alerts, Config, ModelConfig
 from monitor.rules.drift import drift_alerts
+from monitor.rules.labels import label_alerts
+from monitor.rules.performance import performance_alerts
 from monitor.rules.pipeline import pipeline_alerts
 from monitor.rules.retraining import retraining_alerts
 from monitor.rules.rule import Alert, Group, Record
@@ -21,7 +23,12 @@ def rule_groups(config: Config) -> tuple[Group, ...]:
 def _of_model(model: ModelConfig, settings: Alerts) -> Group:
     # The model is a label of its series already; on the rule it tells the rules of two models apart.
     label = {"model": model.name}
-    about = (*retraining_alerts(model.name), *drift_alerts(model.name, settings), *trust_alerts(model.name, settings))
+    about = [*retraining_alerts(model.name), *drift_alerts(model.name, settings), *trust_alerts(model.name, settings)]
+    if model.labels is not None:
+        about += [
+            *performance_alerts(model.name, settings),
+            *label_alerts(model.name, (model.predictions.topic, model.labels.topic), settings),
+        ]
     records = (replace(record, labels=label) for record in trust_records(model.name))
     rules: tuple[Record | Alert, ...] = (*records, *(replace(alert, labels={**alert.labels, **label}) for alert in about))
     return Group(f"driftgauge-model-{model.name}", rules)

@@ -22,19 +22,49 @@ RUNBOOK = ROOT / "docs" / "runbook.md"
 
 
 def model(name: str) -> dict[str, Any]:
-    return {"name": name, "predictions": {"topic": name, "id": "id"}, "features": [{"name": "x", "type": "numeric"}]}
+    return {
+        "name": name,
+        "predictions": {"topic": name, "id": "id", "score": "score"},
+        "features": [{"name": "x", "type": "numeric"}],
+        "labels": {"topic": f"{name}-labels", "id": "id", "label": "label"},
+    }
 
 
 def config(*names: str, **settings: Any) -> Config:
     return parse_config({"source": {"brokers": ["localhost:9092"]}, "models": [model(n) for n in names or ("m",)], "alerts": settings})
 
 
+def without_labels() -> Config:
+    bare = {key: value for key, value in model("bare").items() if key != "labels"}
+    return parse_config({"source": {"brokers": ["localhost:9092"]}, "models": [model("m"), bare]})
+
+
 SETTINGS = {
+    "a model without labels": without_labels(),
     "defaults": config(),
     "two models with awkward names": config("flights", "a/b.c:d-1"),
     "at once": config(pending="0s", keep_firing="0s"),
-    "smallest": config(pending="250ms", stale_after="1s", max_lag_records=1, max_rejected_ratio=0.0001, blind_ratio=0.001),
-    "largest": config(pending="70m", keep_firing="90m", stale_after="3h", max_rejected_ratio=0.999, blind_ratio=1, labels={"team": "ml"}),
+    "smallest": config(
+        pending="250ms",
+        stale_after="1s",
+        max_lag_records=1,
+        max_rejected_ratio=0.0001,
+        blind_ratio=0.001,
+        labels_stale_after="1s",
+        max_orphan_ratio=0.0001,
+        max_late_label_ratio=0.0001,
+    ),
+    "largest": config(
+        pending="70m",
+        keep_firing="90m",
+        stale_after="3h",
+        max_rejected_ratio=0.999,
+        blind_ratio=1,
+        labels={"team": "ml"},
+        labels_stale_after="3d",
+        min_label_coverage=0.9,
+        max_orphan_ratio=0.99,
+    ),
 }
 
 
@@ -184,6 +214,14 @@ def test_drift_warns_and_never_asks_for_retraining() -> None:
     assert {name for name, rule in rules.items() if rule["labels"]["severity"] == "critical"} == {"DriftgaugeDown", "DriftgaugeStalled"}
 
 
+def test_only_a_model_with_labels_has_rules_about_them() -> None:
+    groups = {group["name"]: group for group in yaml.safe_load(render_rules(without_labels()))["groups"]}
+    named = {name: {rule.get("alert", "") for rule in group["rules"]} for name, group in groups.items()}
+    about = {"DriftgaugePerformance", "DriftgaugeLabelCoverage", "DriftgaugeLabelsSilent"}
+    assert about <= named["driftgauge-model-m"]
+    assert not about & named["driftgauge-model-bare"]
+
+
 def test_settings_reach_the_rules() -> None:
     settings = config(
         pending="7m",
@@ -192,6 +230,10 @@ def test_settings_reach_the_rules() -> None:
         max_lag_records=1234,
         max_rejected_ratio=0.02,
         blind_ratio=0.6,
+        labels_stale_after="3d",
+        min_label_coverage=0.3,
+        max_orphan_ratio=0.11,
+        max_late_label_ratio=0.12,
         labels={"team": "ml"},
     )
     tree = yaml.safe_load(render_rules(settings))
@@ -201,6 +243,12 @@ def test_settings_reach_the_rules() -> None:
     assert "> 2700" in rules["DriftgaugeStalled"]["expr"]
     assert 'ratio_rate10m{model="m"} > 0.02' in rules["DriftgaugeRejectedRows"]["expr"]
     assert rules["DriftgaugeBlindSegments"]["expr"].endswith("> 0.6")
+    assert rules["DriftgaugeLabelsBehind"]["expr"].endswith("> 259200")
+    assert rules["DriftgaugeLabelsSilent"]["expr"].count("> 259200") == 2
+    assert rules["DriftgaugeLabelCoverage"]["expr"].endswith("< 0.3")
+    assert "> 0.11\n" in rules["DriftgaugeLabelOrphans"]["expr"]
+    assert "> 0.12\n" in rules["DriftgaugeLabelsLate"]["expr"]
+    assert "> 0.02\n" in rules["DriftgaugeRejectedLabels"]["expr"]
     assert {rule["labels"]["team"] for rule in rules.values()} == {"ml"}
 
 

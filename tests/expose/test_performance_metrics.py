@@ -86,6 +86,19 @@ def test_a_metric_worse_than_in_the_reference_makes_its_segment_worse() -> None:
         assert list(shown.values()) == ([float(status == Status.DRIFTED)] if status in (Status.DRIFTED, Status.STABLE) else [])
 
 
+def test_a_loss_is_what_is_missing_to_the_reference_whichever_way_is_better() -> None:
+    view = ONE.by_prediction
+    g = view.segments.index("origin=JFK")
+    for metric, of_class, sign in (("recall", "1", -1), ("log_loss", "", 1)):
+        m = view.column(metric, of_class)
+        lost = sign * (view.value[g, m] - view.reference[g, m])
+        shown = only("performance_loss", segment="origin=JFK", view="prediction_time", metric=metric, **{"class": of_class})
+        assert shown == pytest.approx(lost, rel=1e-4)
+        assert shown > 0
+    named = {dict(labels)["segment"] for labels in of("performance_loss", view="prediction_time")}
+    assert named == {view.segments[g] for g in np.flatnonzero(view.status == Status.DRIFTED).tolist()}
+
+
 def test_segments_are_counted_by_conclusion_and_add_up() -> None:
     for view in (ONE.by_prediction, ONE.by_label, ONE.audited):
         shown = {dict(labels)["status"]: value for labels, value in of("performance_status", view=view.view).items()}
