@@ -5,7 +5,9 @@ Every query names only metrics of the catalogue and only the chosen jobs and ins
 
 from monitor.dashboards.board import Dashboard
 from monitor.dashboards.drift import drift
+from monitor.dashboards.labels import labels
 from monitor.dashboards.overview import overview
+from monitor.dashboards.performance import performance
 from monitor.dashboards.pipeline import pipeline
 from monitor.dashboards.quality import quality
 
@@ -14,4 +16,11 @@ __all__ = ["Dashboard", "dashboards"]
 
 def dashboards() -> dict[str, Dashboard]:
     """File name to dashboard."""
-    return {"overview.json": overview(), "drift.json": drift(), "quality.json": quality(), "pipeline.json": pipeline()}
+    return {
+        "overview.json": overview(),
+        "drift.json": drift(),
+        "quality.json": quality(),
+        "performance.json": performance(),
+        "labels.json": labels(),
+        "pipeline.json": pipeline(),
+    }

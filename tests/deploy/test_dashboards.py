@@ -61,7 +61,14 @@ each_board = pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
 
 def test_every_dashboard_is_written_and_no_file_is_left_of_an_old_one(tmp_path: Path) -> None:
     write(tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {"overview.json", "drift.json", "quality.json", "pipeline.json"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "overview.json",
+        "drift.json",
+        "quality.json",
+        "performance.json",
+        "labels.json",
+        "pipeline.json",
+    }
     assert {path.name: path.read_text() for path in (GRAFANA / "dashboards").iterdir()} == {
         path.name: path.read_text() for path in tmp_path.iterdir()
     }
