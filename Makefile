@@ -3,7 +3,7 @@
 VENV   := .venv
 PYTHON := $(VENV)/bin/python
 
-.PHONY: help demo demo-serve test lint bench docs rules image-test clean
+.PHONY: help demo demo-serve test lint bench bench-large docs rules image-test clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -26,6 +26,9 @@ lint: $(VENV)/.test ## style, types
 
 bench: $(VENV)/.test ## speed and memory: prints a table, writes benchmarks/results.json
 	$(PYTHON) -m benchmarks
+
+bench-large: $(VENV)/.test ## the label join at 50 million pending predictions: 5 GB of disk, five minutes
+	$(PYTHON) -m benchmarks large
 
 docs: $(VENV)/.test ## regenerate docs/metrics.md, docs/configuration.md, rules and dashboards
 	$(PYTHON) -m monitor.generate

@@ -1,7 +1,7 @@
-"""``python -m benchmarks``: every figure of benchmarks/results.json, on the broker of the tests.
+"""``python -m benchmarks``: every figure of benchmarks/results.json, on the broker of the tests; ``large`` for those of its own part.
 
 Machines differ and are shared: read ratios before rates. Takes about 25 minutes, ten of which are the memory test's load;
-``BENCH_LOAD_SECONDS`` shortens it.
+``BENCH_LOAD_SECONDS`` shortens it. ``python -m benchmarks large`` takes about five, and 5 GB of disk.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks import evaluate, expose, ingest, memory
+from benchmarks import evaluate, expose, ingest, join, memory
 from tests.broker import start_broker
 
 RESULTS = Path(__file__).parent / "results.json"
@@ -24,6 +24,24 @@ def say(text: str) -> None:
 
 
 def main() -> None:
+    before = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    if sys.argv[1:] == ["large"]:
+        say("join: labels of 50,000,000 predictions")
+        results = before | {"large": join.measure(50_000_000)}
+        write(results)
+        print(aligned([("at 50,000,000 pending predictions", "measured", "wanted"), *join_rows(results["large"], "100,000")]))
+        return
+    results = everything() | {name: part for name, part in before.items() if name == "large"}
+    write(results)
+    print(table(results))
+
+
+def write(results: dict[str, Any]) -> None:
+    RESULTS.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+
+
+def everything() -> dict[str, Any]:
+    """All but the large part."""
     results: dict[str, Any] = {}
     say("evaluation: 1,000 segments x 50 signals, all statistics, both windows")
     evaluation = evaluate.measure()
@@ -35,6 +53,8 @@ def main() -> None:
         say(f"ingest, on {broker.name}")
         results |= ingest.measure(broker.bootstrap)
         results["broker"] = broker.name
+    say("join: labels of 10,000,000 predictions")
+    results |= join.measure(10_000_000)
     seconds = float(os.environ.get("BENCH_LOAD_SECONDS", "600"))
     say(f"memory: 1,000 segments x 50 signals, a full day, then {seconds:.0f} s of load")
     results |= memory.measure(seconds)
@@ -43,8 +63,16 @@ def main() -> None:
         "cores": os.cpu_count(),
         "python": platform.python_version(),
     }
-    RESULTS.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-    print(table(results))
+    return results
+
+
+def join_rows(figures: dict[str, Any], rate_wanted: str) -> list[tuple[str, str, str]]:
+    return [
+        ("joins per CPU second, commits included", f"{figures['joins_per_cpu_second']:,}", rate_wanted),
+        ("bytes of a pending prediction on disk", f"{figures['pending_bytes_per_row']:.1f}", "48"),
+        ("peak resident memory of the join, MB", f"{figures['join_rss_mb']:.0f}", "500"),
+        ("its slowest 10,000 labels, ms of CPU", f"{figures['join_slowest_step_ms']:,}", ""),
+    ]
 
 
 def table(results: dict[str, Any]) -> str:
@@ -74,6 +102,11 @@ def table(results: dict[str, Any]) -> str:
         ("resident memory, MB", f"{results['rss_mb']:.0f}", ""),
         ("its growth under load, MB", f"{results['rss_growth_mb']:.1f}", "0"),
     ]
+    rows += join_rows(results, "250,000")
+    return aligned(rows)
+
+
+def aligned(rows: list[tuple[str, str, str]]) -> str:
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
     return "\n".join(f"{a:<{widths[0]}}  {b:>{widths[1]}}  {c:>{widths[2]}}" for a, b, c in rows)
 

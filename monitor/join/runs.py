@@ -115,26 +115,27 @@ class Runs:
     def find(self, hashes: UInt64, from_ms: int | None = None, before_ms: int | None = None) -> Found:
         """All rows under each of the ``hashes`` [m, 2] whose time is in [from_ms, before_ms). A hash may be asked for repeatedly."""
         order = np.argsort(hashes[:, 0])
-        keys, high = hashes[:, 0].take(order), hashes[:, 1]
-        parts: list[tuple[NDArray[np.intp], Int64, Records]] = []
+        keys = hashes[:, 0].take(order)
+        parts: list[tuple[NDArray[np.intp], Int64, UInt64, Records]] = []
         for run, hits in self._sieve.candidates(keys, lambda run: run.overlaps(from_ms, before_ms)):
             asked, at = run.search(keys.take(hits))
-            which, records = order.take(hits.take(asked)), take(run.records, at)
+            if len(at):
+                records = take(run.records, at)
+                parts.append((order.take(hits.take(asked)), run.time_of(records), records["high"], records["payload"]))
             if isinstance(run, RunFile):
                 self.files.touched(run, len(hits) + len(at))
-            time_ms = run.time_of(records)
-            # Two of the first words may be equal where the hashes are not.
-            keep = records["high"] == high.take(which)
-            if from_ms is not None:
-                keep &= time_ms >= from_ms
-            if before_ms is not None:
-                keep &= time_ms < before_ms
-            parts.append((which[keep], time_ms[keep], records["payload"][keep]))
         if not parts:
             return Found(np.zeros(0, np.intp), np.zeros(0, np.int64), np.zeros(0, self.payload))
-        which, time_ms, payload = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-        order = in_order(which, time_ms, payload)
-        return Found(which[order], time_ms[order], self._layout.rows(take(payload, order)))
+        which, time_ms, high, payload = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+        # Two of the first words may be equal where the hashes are not.
+        keep = high == hashes[:, 1].take(which)
+        if from_ms is not None:
+            keep &= time_ms >= from_ms
+        if before_ms is not None:
+            keep &= time_ms < before_ms
+        kept = keep.nonzero()[0]
+        kept = kept.take(in_order(which.take(kept), time_ms.take(kept), payload.take(kept)))
+        return Found(which.take(kept), time_ms.take(kept), self._layout.rows(payload.take(kept)))
 
     def drop_before(self, end_ms: int) -> list[tuple[int, int]]:
         """Drop the buckets that end at or before ``end_ms``; returns (bucket, rows dropped)."""
@@ -173,7 +174,7 @@ class Runs:
     def _spill(self) -> None:
         """Rows of buckets that have gathered enough go from memory to files."""
         held = self._memory.rows
-        newest = max(held, default=0)
+        newest = max(self._held, default=0)
         left = held.total()
         full = []
         for bucket, count in held.most_common():
