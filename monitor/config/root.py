@@ -44,7 +44,7 @@ class Listen(Section):
 class Http(Listen):
     """The HTTP server: status page, metrics, health and API."""
 
-    max_series: int = Field(100_000, ge=1_000, description="Most drift series on /metrics; the worst first, the rest counted.")
+    max_series: int = Field(100_000, ge=1_000, description="Most series of drift and performance on /metrics; the worst first.")
 
 
 class State(Section):

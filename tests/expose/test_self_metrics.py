@@ -53,6 +53,32 @@ def test_what_became_of_labels_adds_up_to_the_messages_of_their_topic() -> None:
     assert {dict(labels)["outcome"] for labels in series(page, "driftgauge_labels_total")} == set(LABEL_OUTCOMES)
 
 
+@pytest.mark.parametrize(
+    ("field", "name"),
+    [
+        ("predictions", "predictions_remembered_total"),
+        ("labelled", "predictions_labelled_total"),
+        ("expired", "predictions_expired_total"),
+        ("evicted", "predictions_evicted_total"),
+        ("pending", "predictions_pending"),
+        ("restated", "labels_restated_total"),
+        ("records", "labels_remembered"),
+        ("records_evicted", "labels_evicted_total"),
+        ("waiting", "labels_waiting"),
+        ("combinations_folded", "label_segments_folded_rows_total"),
+        ("idle_exclusions", "label_idle_exclusions_total"),
+        ("tombstones", "label_tombstones_total"),
+    ],
+)
+def test_each_number_about_labels_stands_under_its_own_name(field: str, name: str) -> None:
+    base = running()
+    labels = base.models[0].labels
+    assert labels is not None
+    model = replace(base.models[0], labels=replace(labels, **{field: 7_654_321}))  # type: ignore[arg-type]
+    page = SelfMetrics().render(replace(base, models=(model,)))
+    assert only(page, f"driftgauge_{name}") == 7_654_321
+
+
 def test_partitions_of_labels_stand_beside_those_of_predictions_under_their_own_topic() -> None:
     page = SelfMetrics().render(running())
     for name in ("consumer_lag_messages", "partition_next_offset", "partition_newest_event_timestamp_seconds", "partition_idle"):
