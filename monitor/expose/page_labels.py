@@ -8,9 +8,10 @@ import numpy as np
 
 from monitor.config import format_duration
 from monitor.evaluate.verdict import Status
-from monitor.expose.markup import Html, el, table
+from monitor.expose.markup import Html, el, join, table
 from monitor.expose.outcome_findings import delay_quantiles
 from monitor.expose.page_findings import link
+from monitor.expose.page_quality import quality
 from monitor.expose.page_tables import account, partitions
 from monitor.expose.snapshot import LabelsView, ModelView, Snapshot
 from monitor.expose.svg_outcome import bar_chart
@@ -47,7 +48,7 @@ def labels(snapshot: Snapshot, model: ModelView) -> Html | None:
         "section",
         head,
         el("div", _ledger(view), _kept(view), class_="two"),
-        [_came(model, one, several) for one in verdicts],
+        [join(_came(model, one, several), quality(one)) for one in verdicts],
         partitions(view, "Partitions of labels"),
     )
 

@@ -10,6 +10,7 @@ from monitor.evaluate.verdict import Status
 from monitor.expose.markup import Html, el, join, table
 from monitor.expose.outcome_findings import RATES, is_worse, metric_urgencies
 from monitor.expose.page_findings import link
+from monitor.expose.page_quality import estimate
 from monitor.expose.snapshot import ModelView, Snapshot
 from monitor.expose.svg import parts
 from monitor.expose.svg_outcome import interval_bar
@@ -75,6 +76,7 @@ def _version(model: ModelView, one: LabelVerdicts, several: bool) -> Html:
     )
     return join(
         lead,
+        estimate(one),
         metrics_table(view, one.by_label, place),
         el("div", _segments(model, view), _modes(model, one), class_="stack"),
     )

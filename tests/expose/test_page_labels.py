@@ -173,3 +173,21 @@ def test_bars_are_as_tall_as_their_shares() -> None:
     assert heights == pytest.approx([12, 48, 96])
     assert "80.0 %" in drawn
     assert bar_chart([], "nothing").startswith("<svg")
+
+
+def test_accuracy_before_the_labels_is_told_with_how_right_it_was() -> None:
+    text = page(RUNNING).text
+    assert "90.0 %" in text
+    assert "[87.0 %, 93.0 %] of the newest predictions are estimated to be right" in text
+    assert "8 earlier estimates were off by 1.00 points on average; 88% of their intervals held the truth." in text
+    without = replace(ONE, estimate=None, estimate_window=None)
+    assert "estimated to be right" not in page(with_labels(replace(FLIGHTS, verdicts=(without,)))).text
+
+
+def test_agreement_and_restated_labels_are_told_where_there_are_any() -> None:
+    found = section(page(RUNNING), "How good the labels are", "Partitions of labels")
+    assert "Krippendorff's alpha" in found
+    assert "25.0 %" in found, "a quarter of the items are judged in two ways, and of the labels restated"
+    assert "ben" in found
+    plain = page(with_labels(replace(FLIGHTS, verdicts=(replace(ONE, quality=None),)))).text
+    assert "How good the labels are" not in plain
