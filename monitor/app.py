@@ -3,9 +3,9 @@
 1 poll             messages that arrived
 2 decode           to columns, and rejections
 3 advance          counts, closed panes, verdicts
-4 dead letters     to their topic
+4 letters          dead ones and items to review, to their topics
 5 publish          what is shown
-6 commit           state with offsets, every ``state.commit_every``: dead letters are delivered first
+6 commit           state with offsets, every ``state.commit_every``: letters are delivered first
 7 tell the cluster the committed offsets, for lag dashboards
 """
 
@@ -30,7 +30,7 @@ from monitor.expose.published import Published
 from monitor.expose.self_metrics import SelfMetrics
 from monitor.expose.snapshot import ModelView, Phase, Snapshot
 from monitor.labels import LabelsEvaluated, shown_again
-from monitor.letters import DeadLetters
+from monitor.letters import Letters
 from monitor.partitions import Partitions
 from monitor.pipeline import Evaluated, Step, advance
 from monitor.reference.reference import Reference
@@ -70,7 +70,7 @@ class Monitor:
         self._reconnects = 0
         self._evaluated_ms: dict[str, int] = {}
         self._committed_at = self._published_at = clock_ms()
-        self._letters = DeadLetters(config.source, telemetry)
+        self._letters = Letters(config.source, telemetry)
 
     def run(
         self, stop: threading.Event, *, until_end: bool = False, progress: Callable[[int, int], None] = lambda _done, _lag: None
@@ -150,6 +150,7 @@ class Monitor:
         idle = self.partitions.silent(lag, now_ms)
         for silent, step in idle:
             evaluated += self._advance(silent, step)
+        self._letters.review(self._models)
         self._changed = self._changed or bool(raws or idle)
         self.partitions.hold_back(source, now_ms)
         self._publish(source.assignment(), lag, evaluated)
@@ -223,6 +224,7 @@ class Monitor:
             return
         started_ms = self._committed_at = self.clock_ms()
         try:
+            self._letters.review(self._models)
             self._letters.deliver()  # before the commit that forgets the messages
             epoch = self.checkpoint.commit({"rebuilding_since_ms": self.snapshot.rebuilding_since_ms})
         except (StateError, SinkError) as error:

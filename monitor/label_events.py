@@ -39,3 +39,22 @@ class LabelsEvaluated(Event):
     event_time_ms: int
     duration_seconds: float
     versions: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewItemsDelivered(Event):
+    """Predictions to look at by hand are in the review topic."""
+
+    level: ClassVar[int] = logging.DEBUG
+    model: str
+    items: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewItemsFailed(Event):
+    """Predictions to look at by hand could not be delivered to the review topic; they are kept and tried again."""
+
+    level: ClassVar[int] = logging.ERROR
+    model: str
+    items: int
+    reason: str

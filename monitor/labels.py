@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.batch import Batch, Labels
+from monitor.batch import UNSEEN, Batch, Labels
 from monitor.config import PREDICTED_CLASS, SCORE
 from monitor.decode.classes import indices_of
 from monitor.join.join import NO_LIMIT, Applied, add_predictions, apply_until, arrive, arrived_pane
@@ -21,6 +21,9 @@ from monitor.mode_samples import sampled
 from monitor.performance import backlog
 from monitor.performance.backlog import ModeState
 from monitor.profile.bare import signal_names
+from monitor.review.intake import take_labels as offer_labels
+from monitor.review.intake import take_predictions
+from monitor.review.worst import worst_segments
 from monitor.segment import OTHER
 from monitor.state import ModelState, VersionState
 
@@ -85,12 +88,31 @@ def remember(model: ModelState, labels: LabelState, version: VersionState, batch
     if name not in labels.versions and name not in model.references and len(labels.versions) >= _VERSIONS * model.config.max_versions:
         name = OTHER
     kept = prediction_rows(labels, name, batch, rows, score, predicted)
-    add_predictions(labels, name, batch.ids[rows], batch.time_ms[rows], kept)
+    ids, time_ms = batch.ids[rows], batch.time_ms[rows]
+    add_predictions(labels, name, ids, time_ms, kept)
+    if model.review is not None:
+        places = np.arange(len(batch))[rows]
+        scores = None if score is None else score[rows]
+        unseen = _unseen(model, batch, rows)
+        threshold = model.config.predictions.threshold
+        take_predictions(model.review, labels, name, ids, lambda row: batch.id_texts[places[row]], time_ms, kept, scores, threshold, unseen)
+
+
+def _unseen(model: ModelState, batch: Batch, rows: NDArray[np.intp] | slice) -> NDArray[np.bool_]:
+    """[rows] whether some feature has a category that no reference has; a feature without a reference has no such categories."""
+    known = [
+        column
+        for column, name in enumerate(signal_names(model.config))
+        if name not in (SCORE, PREDICTED_CLASS) and model.vocabulary.get(name)
+    ]
+    return np.asarray((batch.values[rows][:, known] == UNSEEN).any(axis=1))
 
 
 def apply_labels(model: ModelState) -> list[LabelsEvaluated]:
     """Apply the labels whose turn has come: all partitions have got past them, and so have the predictions that they may reach."""
-    labels = model.labels
+    labels, review = model.labels, model.review
+    if review is not None and model.clock.closed_panes is not None:
+        review.close_predictions(model.clock.closed_panes * model.clock.pane_ms)
     end = None if labels is None else arrived_pane(labels.clock)
     if labels is None or end is None:
         return []
@@ -104,6 +126,8 @@ def apply_labels(model: ModelState) -> list[LabelsEvaluated]:
 
     def observe(applied: Applied) -> None:
         model.backlog = sampled(model.backlog, labels, model.config.segments.groupings, applied)
+        if review is not None:
+            offer_labels(review, labels, applied)
 
     return [_evaluate(model, labels, pane) for pane in apply_until(labels, end, observe)]
 
@@ -115,6 +139,9 @@ def _evaluate(model: ModelState, labels: LabelState, end_pane: int) -> LabelsEva
         model.backlog = backlog.advance(
             model.backlog, each.modes, each.version, end_ms, min_labelled=labels.config.min_labelled, limit=MAX_FAILURE_MODES
         )
+    if model.review is not None:
+        model.review.worst = {each.version: worst_segments(each.by_prediction, model.review.grouping) for each in verdicts}
+        model.review.close_labels(end_ms, labels.config.horizon_ms)
     return LabelsEvaluated(model.config.name, end_ms, verdicts, tuple(model.backlog.values()))
 
 

@@ -1,16 +1,20 @@
-"""Dead letters: messages that cannot be used, kept in a topic with the reason and where they came from."""
+"""What the main job writes to topics: messages that cannot be used, with the reason and where they came from, and items to review."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from monitor import events
+import msgspec
+
+from monitor import events, label_events
 from monitor.batch import Rejection
 from monitor.config.source import SourceConfig
 from monitor.errors import SinkError
+from monitor.expose.review_json import item_json
 from monitor.sink import Sink, open_sink
+from monitor.state import ModelState
 from monitor.stream import Stream
 from monitor.telemetry import Telemetry, reason_of
 
@@ -18,13 +22,14 @@ _FLUSH_MS = 5_000
 
 
 @dataclass(eq=False)
-class DeadLetters:
-    """Counts rejections, and sends them where a topic is configured. The producer is opened for the first of them."""
+class Letters:
+    """Sends where a topic is configured, and counts. The producer is opened for the first message."""
 
     source: SourceConfig
     telemetry: Telemetry
     sink: Sink | None = None
-    unconfirmed: Counter[str] = field(default_factory=Counter)  # by model
+    unconfirmed: Counter[str] = field(default_factory=Counter)  # dead letters by model
+    unconfirmed_items: Counter[str] = field(default_factory=Counter)  # items to review by model
 
     def reject(self, stream: Stream, rejections: Sequence[Rejection]) -> None:
         """Tell of messages that yielded no row, one event a reason, and send them."""
@@ -36,11 +41,29 @@ class DeadLetters:
         topic = stream.dead_letter_topic
         if topic is None or not rejections:
             return
-        if self.sink is None:
-            self.sink = open_sink(self.source)
+        sink = self._opened()
         self.unconfirmed[name] += len(rejections)
         for rejection in rejections:
-            self.sink.send(topic, rejection.key, rejection.value, dead_letter_headers(rejection))
+            sink.send(topic, rejection.key, rejection.value, dead_letter_headers(rejection))
+
+    def review(self, models: Iterable[ModelState]) -> None:
+        """Send the items that were drawn since the last call, keyed by their id: one that comes twice has the same."""
+        for model in models:
+            queue = model.review
+            if queue is None or not queue.outbox:
+                continue
+            items, queue.outbox = queue.outbox, []
+            if queue.config.topic is None:
+                continue
+            sink = self._opened()
+            self.unconfirmed_items[model.config.name] += len(items)
+            for item in items:
+                sink.send(queue.config.topic, item.id.encode(), msgspec.json.encode(item_json(item)))
+
+    def _opened(self) -> Sink:
+        if self.sink is None:
+            self.sink = open_sink(self.source)
+        return self.sink
 
     def deliver(self) -> None:
         """Return once everything sent is acknowledged. Raises ``SinkError``; then it is tried again by the next call."""
@@ -51,10 +74,15 @@ class DeadLetters:
         except SinkError as error:
             for name, letters in self.unconfirmed.items():
                 self.telemetry.emit(events.DeadLettersFailed(name, letters, reason_of(error)))
+            for name, items in self.unconfirmed_items.items():
+                self.telemetry.emit(label_events.ReviewItemsFailed(name, items, reason_of(error)))
             raise
         for name, letters in self.unconfirmed.items():
             self.telemetry.emit(events.DeadLettersDelivered(name, letters))
+        for name, items in self.unconfirmed_items.items():
+            self.telemetry.emit(label_events.ReviewItemsDelivered(name, items))
         self.unconfirmed.clear()
+        self.unconfirmed_items.clear()
 
     def close(self) -> None:
         """Close the producer, if there is one."""

@@ -35,6 +35,7 @@ from monitor.profile.layout import Layout, Vocabulary, vocabulary
 from monitor.profile.pane import OpenPane, Pool
 from monitor.profile.windows import Windows
 from monitor.reference.reference import Reference
+from monitor.review.queue import ReviewQueue
 from monitor.river import RiverWatch
 
 _MAX_COMBINATIONS = 1 << 16
@@ -125,6 +126,7 @@ class ModelState:
     idle_exclusions: int = 0  # how often a silent partition was left out of the horizon
     labels: LabelState | None = None  # the join, where labels are configured
     backlog: Backlog = field(default_factory=dict)  # failure modes by id
+    review: ReviewQueue | None = None  # predictions to look at by hand, where that is configured
     estimates: dict[str, EstimateHistory] = field(default_factory=dict)  # by version
     error_tables: dict[str, dict[tuple[str, ...], ErrorTable]] = field(default_factory=dict)  # of the references, by version
     validations: dict[str, Validation | None] = field(default_factory=dict)  # what the references' labels say, by version
@@ -151,7 +153,7 @@ def new_model_state(config: ModelConfig, references: Sequence[Reference], direct
     duplicates = config.predictions.duplicates
     tick_ms = _tick_ms(config)
     known = vocabulary(layouts, {PREDICTED_CLASS: class_texts(config)})
-    return ModelState(
+    state = ModelState(
         config=config,
         references=by_version,
         bases=plan(tuple(config.segments.columns), config.segments.groupings),
@@ -162,6 +164,12 @@ def new_model_state(config: ModelConfig, references: Sequence[Reference], direct
         labels=None if config.labels is None else _new_labels(config, config.labels, by_version, layouts[-1], _needed(directory)),
         class_index=class_index(config, known) if config.labels is not None and config.predictions.has_class else None,
     )
+    if state.labels is not None and config.labels is not None and config.labels.review is not None:
+        chosen = config.labels.review.grouping
+        first = config.segments.groupings[0] if config.segments.groupings else ()
+        grouping = first if chosen is None else chosen
+        state.review = ReviewQueue(config.name, config.labels.review, grouping, state.labels.layouts, state.labels.fallback)
+    return state
 
 
 def _needed(directory: Path | None) -> Path:

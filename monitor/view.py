@@ -50,6 +50,8 @@ def model_view(
         ),
         river=river,
         labels=labels,
+        review=() if model.review is None else tuple(model.review.recent),
+        review_items=None if model.review is None else dict(model.review.counts),
         retraining=retraining,
     )
 

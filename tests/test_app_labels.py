@@ -16,6 +16,7 @@ from kafka.admin import NewTopic
 from monitor.checkpoint.checkpoint import Checkpoint
 from monitor.checkpoint.store import Store
 from monitor.config import load_config
+from monitor.expose.review_json import item_json
 from monitor.reference.format import with_fingerprint, write_reference
 from tests.flow import label_world, world
 from tests.test_app import ROOT
@@ -35,7 +36,7 @@ def topics(broker, logs):
     name = f"labelled-{uuid.uuid4().hex[:8]}"
     admin = KafkaAdminClient(bootstrap_servers=broker.bootstrap)
     kept = {"retention.ms": "-1"}
-    parts = [(name, 3), (f"{name}-labels", 2), (f"{name}-rejected", 1)]
+    parts = [(name, 3), (f"{name}-labels", 2), (f"{name}-rejected", 1), (f"{name}-review", 1)]
     admin.create_topics([NewTopic(topic, partitions, 1, topic_configs=kept) for topic, partitions in parts])
     admin.close()
     producer = KafkaProducer(bootstrap_servers=broker.bootstrap, linger_ms=20)
@@ -56,6 +57,7 @@ def done(request, broker, topics, tmp_path_factory):
     model = {**world.CONFIG["models"][0], "references": ["reference.json.gz"]}
     model["predictions"] = {**label_world.PREDICTIONS, "topic": topics}
     model["labels"] = {**label_world.SECTION, "topic": f"{topics}-labels", "dead_letter_topic": f"{topics}-rejected"}
+    model["labels"]["review"] = {"topic": f"{topics}-review", "per_hour": 8, "margin": 0.1, "confidence": 0.7}
     source = {"client": request.param, "brokers": [broker.bootstrap], "group": f"g-{uuid.uuid4().hex[:8]}", "poll_timeout": "200ms"}
     tree = {"source": source, "models": [model], "http": {"port": 0}, "state": {"directory": "state"}}
     (folder / "config.yaml").write_text(yaml.safe_dump(tree))
@@ -103,3 +105,24 @@ def test_labels_that_cannot_be_used_are_kept_with_the_reason(done, broker, topic
     }
     assert len(bad) > 10
     assert set(letters) == bad
+
+
+def test_items_to_review_are_in_their_topic_and_those_of_a_pure_replay(done, broker, topics, logs, tmp_path):
+    folder, events = done
+    state = label_world.fresh(tmp_path, load_config(folder / "config.yaml").models[0])
+    label_world.play(state, label_world.polls(*logs, np.random.default_rng(0), 5_000))
+    consumer = KafkaConsumer(bootstrap_servers=broker.bootstrap)
+    place = TopicPartition(f"{topics}-review", 0)
+    consumer.assign([place])
+    consumer.seek_to_beginning(place)
+    end = consumer.end_offsets([place])[place]
+    found = []
+    while consumer.position(place) < end:
+        found += [(record.key.decode(), json.loads(record.value)) for record in consumer.poll(1_000).get(place, ())]
+    consumer.close()
+    assert all(key == item["id"] for key, item in found)
+    expected = [item_json(item) for item in state.review.outbox]
+    assert dict(found) == {item["id"]: item for item in expected}
+    assert len(expected) >= 8
+    delivered = sum(event["items"] for event in events if event["event"] == "ReviewItemsDelivered")
+    assert delivered in (0, len(expected)), "a debug event"

@@ -18,7 +18,7 @@ VOCABULARY = (
 )  # fmt: skip
 STAGES = (
     ("source",), ("decode",), ("clock", "duplicates", "profile"), ("outcome",), ("reference",), ("join",),
-    ("evaluate", "performance", "estimate"), ("detect",), ("river",), ("decide",), ("label_estimates",), ("state",),
+    ("evaluate", "performance", "estimate"), ("detect",), ("river",), ("decide",), ("label_estimates",), ("review",), ("state",),
     ("versions",),
     ("label_verdicts", "mode_samples", "labels"), ("pipeline",),
     ("stream",),
@@ -28,7 +28,7 @@ STAGES = (
 ALLOWED_BACK = {("checkpoint", "evaluate"), ("source", "telemetry"), ("expose", "telemetry")}
 PURE = (
     "batch", "segment", "window", "clock", "duplicates", "pipeline", "state", "versions", "view", "profile", "decode", "evaluate",
-    "labels", "label_verdicts", "mode_samples", "stream",
+    "labels", "label_verdicts", "mode_samples", "review", "stream",
     "outcome", "performance", "estimate", "detect", "decide",
 )  # fmt: skip
 PURE_IN_EDGES = ("hook.alert", "hook.policy", "hook.template", "hook.target.outcome")

@@ -9,6 +9,7 @@ from typing import Any
 from monitor.checkpoint.ids import IdRuns
 from monitor.checkpoint.saved import load_model, save_model
 from monitor.checkpoint.saved_labels import load_labels, save_labels
+from monitor.checkpoint.saved_review import load_review, save_review
 from monitor.checkpoint.store import Store
 from monitor.state import ModelState
 
@@ -53,6 +54,8 @@ class Checkpoint:
                 load_model(model, values, opened.blobs)
                 if model.labels is not None and values.get("labels") is not None:
                     load_labels(model.labels, name, values["labels"], opened.blobs)
+                if model.review is not None:
+                    load_review(model.review, opened.blobs, f"{name}/review")
                 self.runs[name].restore(values["ids"], opened.blobs, model.seen)
             except (KeyError, ValueError, TypeError, IndexError) as error:
                 notices.append(f"the saved state of model {name} cannot be used ({error}): its counts are rebuilt from the log")
@@ -94,6 +97,8 @@ class Checkpoint:
                 named.update(labels.named)
                 files.update(labels.files)
                 models[name]["labels"] = labels.values
+            if model.review is not None:
+                now[f"{name}/review"] = save_review(model.review)
         epoch = self.store.commit({"process": dict(values), "models": models}, now, kept, named, files)
         self.written = named
         for model in self.models.values():

@@ -141,8 +141,7 @@ def _pack_rows(arrived: NDArray[np.int64], rows: LabelRows) -> bytes:
     for array in (arrived, *(getattr(rows, column.name) for column in fields(LabelRows) if column.name != "texts")):
         # Rows without fields cannot be written: only how many there are matters.
         np.save(stream, np.zeros(len(array), "u1") if array.dtype.names == () else array, allow_pickle=False)
-    # A lone surrogate, which JSON can write, has no UTF-8.
-    stream.write(msgspec.msgpack.encode([text.encode("utf-8", "surrogatepass") for text in rows.texts.tolist()]))
+    stream.write(msgspec.msgpack.encode(rows.texts.tolist()))
     return stream.getvalue()
 
 
@@ -153,5 +152,5 @@ def _unpack_rows(data: bytes) -> tuple[NDArray[np.int64], LabelRows]:
         arrays[-1] = np.zeros(len(arrays[-1]), np.dtype([]))
     texts = np.full(len(arrays[0]), "", object)
     if written := stream.read():  # a state of before had no texts
-        texts[:] = [text.decode("utf-8", "surrogatepass") for text in msgspec.msgpack.decode(written, type=list[bytes])]
+        texts[:] = msgspec.msgpack.decode(written, type=list[str])
     return arrays[0], LabelRows(*[*arrays[1:], texts])

@@ -74,6 +74,20 @@ class LabelPrediction(Section):
     )
 
 
+class Review(Section):
+    """What is worth a human look: edge cases, and an audit sample that represents the traffic."""
+
+    topic: str | None = Field(None, min_length=1, max_length=249, description="Topic for the items; absent: /api/v1/review only.")
+    per_hour: int = Field(10, ge=2, le=1_000, description="Most edge cases of a segment and model version in an hour of event time.")
+    audit_per_day: int = Field(5, ge=0, le=1_000, description="Audited predictions of a segment and model version a day; 0: none.")
+    grouping: tuple[str, ...] | None = Field(
+        None, description="Which of segments.groupings is drawn from segment by segment; [] for the whole traffic; absent: the first."
+    )
+    margin: float = Field(0.02, ge=0, le=1, description="A score that is this close to predictions.threshold is an edge case.")
+    confidence: float = Field(0.9, gt=0, le=1, description="A wrong prediction that the model was this sure of is an edge case.")
+    seed: int = Field(0, ge=0, lt=2**32, description="Other seeds draw other predictions.")
+
+
 class Labels(Section):
     """The label topic, where in an event each thing stands, and how labels meet their predictions."""
 
@@ -159,6 +173,7 @@ class Labels(Section):
     prediction: LabelPrediction | None = Field(
         None, description="Where a label event carries its prediction; absent: they are joined by id."
     )
+    review: Review | None = Field(None, description="Predictions to look at by hand; absent: none are drawn.")
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -250,5 +265,9 @@ def check_labels(model: ModelConfig) -> None:
             raise ValueError(
                 f"labels.prediction.segments: expected columns out of segments.columns {sorted(model.segments.columns)}, got {unknown[0]!r}"
             )
+    grouping = labels.review.grouping if labels.review is not None else None
+    if grouping and grouping not in model.segments.groupings:
+        known = [list(each) for each in model.segments.groupings]
+        raise ValueError(f"labels.review.grouping: expected one of segments.groupings {known}, got {list(grouping)}")
     if labels.pane_ms % model.windows.pane_ms:
         raise ValueError("labels.pane: expected a multiple of windows.pane")

@@ -166,6 +166,8 @@ def _written(path: str, model: ModelConfig) -> Iterator[tuple[str, str]]:
     for name, section in (("predictions", model.predictions), ("labels", model.labels)):
         if section is not None and section.dead_letter_topic is not None:
             yield f"{path}.{name}.dead_letter_topic", section.dead_letter_topic
+    if model.labels is not None and model.labels.review is not None and model.labels.review.topic is not None:
+        yield f"{path}.labels.review.topic", model.labels.review.topic
     if model.retraining is not None and model.retraining.topic is not None:
         yield f"{path}.retraining.topic", model.retraining.topic
 

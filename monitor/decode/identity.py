@@ -28,7 +28,10 @@ def id_hash(text: str) -> tuple[int, int]:
 
 
 def hash_ids(column: Sequence[Scalar], path: str) -> tuple[NDArray[np.uint64], Sequence[str], dict[int, Refusal]]:
-    """[n, 2] hashes of ids, [n] their texts, and why some are no ids; hash and text of those mean nothing."""
+    """[n, 2] hashes of ids, [n] their texts, and why some are no ids; hash and text of those mean nothing.
+
+    In a text a lone surrogate, which has no UTF-8, is a question mark.
+    """
     if _plain(column):
         try:
             return _hashes(map(str.encode, column)), column, {}  # type: ignore[arg-type,return-value]
@@ -36,7 +39,7 @@ def hash_ids(column: Sequence[Scalar], path: str) -> tuple[NDArray[np.uint64], S
             pass  # a lone surrogate among them
     texts = [_id_text(value, path) for value in column]
     known = ["" if isinstance(text, Refusal) else text for text in texts]
-    return _hashes(map(_encoded, known)), known, _refused(texts)
+    return _hashes(map(_encoded, known)), [text.encode("utf-8", "replace").decode() for text in known], _refused(texts)
 
 
 def check_ids(column: Sequence[Scalar], path: str) -> dict[int, Refusal]:

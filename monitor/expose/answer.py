@@ -17,6 +17,7 @@ from monitor.expose.page import status_page
 from monitor.expose.performance_json import labels_json, performance_json
 from monitor.expose.published import Published
 from monitor.expose.query import BadParameterError, Query, parse_query
+from monitor.expose.review_json import failure_modes_json, review_json
 from monitor.expose.style import STYLE_HASH
 from monitor.expose.trigger_json import trigger_json, triggers_json
 
@@ -117,6 +118,14 @@ def _labels(published: Published, query: Query, _now_ms: int) -> Response:
     return Response(200, JSON, labels_json(published.snapshot, query))
 
 
+def _review(published: Published, query: Query, _now_ms: int) -> Response:
+    return Response(200, JSON, review_json(published.snapshot, query))
+
+
+def _failure_modes(published: Published, query: Query, _now_ms: int) -> Response:
+    return Response(200, JSON, failure_modes_json(published.snapshot, query))
+
+
 def _status(published: Published, _query: Query, now_ms: int) -> Response:
     return Response(200, JSON, status_json(published.snapshot, now_ms))
 
@@ -145,6 +154,8 @@ _ROUTES: Mapping[str, Callable[[Published, Query, int], Response]] = {
     "/api/v1/status": _status,
     "/api/v1/performance": _performance,
     "/api/v1/labels": _labels,
+    "/api/v1/review": _review,
+    "/api/v1/failure-modes": _failure_modes,
     "/api/v1/triggers": _triggers,
 }
 _ONE_TRIGGER = "/api/v1/triggers/"

@@ -48,7 +48,9 @@ LABELS: Mapping[str, str] = MappingProxyType({
     "probability": "Probability of the quantile: `0.5` is the median.",
     "age": "Age of the predictions, such as `1d`.",
     "outcome": "`matched`, `revised`, `vote`, `duplicate`, `late`, `late_arrival` or `orphan`; see the outcomes.",
-    "reason": "Why: a row or message was not counted, or retraining is required; a bounded set.",
+    "reason": "Why: a row or message was not counted, retraining is required, or an item was drawn; a bounded set.",
+    "predicted": "Class that was predicted; empty for none of the classes, or a regression.",
+    "error": "`false_positive` or `false_negative`; the true class of a multiclass model; `over` or `under` of a regression.",
     "trigger_id": "Id of the trigger; the same wherever the same log is read.",
     "phase": "`quiet`, `pending`, `withheld`, `required`, `acknowledged`, `superseded` or `expired`.",
     "gate": "What can stand between a condition that holds and a trigger, such as `cooldown` or `label_quality`.",
@@ -216,6 +218,13 @@ CATALOGUE: tuple[Metric, ...] = (
     _counter("labels_evicted", "labels", ("model",), "Labels forgotten before the horizon because there was no room."),
     _counter("label_segments_folded_rows", "rows", ("model",), "Predictions whose segment values found no room; they count in __other__."),
     _gauge("label_store_bytes", "bytes", ("model", "kind"), "Size of what is kept of predictions and labels."),
+    # What to look at by hand.
+    _counter("review_items", "items", ("model", "kind", "reason"), "Predictions drawn for review, by the first of their reasons."),
+    _gauge("failure_modes", "modes", ("model", "status"), "Failure modes of the backlog: open, assigned, fixed_by, closed or reopened."),
+    _gauge(
+        "failure_mode_impact", "", ("model", "version", "segment", "predicted", "error"),
+        "Cost of the failure mode in the window beyond what the reference had; the 50 of a model that cost most, without closed ones.",
+    ),
     # State.
     _histogram("commit_duration", (), "Duration of a commit of the state."),
     _gauge("last_commit_timestamp_seconds", _S, (), "Wall time of the last commit of the state."),
@@ -251,6 +260,10 @@ KINDS: Mapping[str, Mapping[str, str]] = MappingProxyType({
         "open": "Panes that still take rows.",
         "closed": "Panes kept for windows.",
         "duplicates": "Remembered ids.",
+    },
+    "driftgauge_review_items_total": {
+        "edge": "Edge cases: errors are over-represented.",
+        "audit": "The audit sample: uniform within a segment and day.",
     },
     "driftgauge_label_store_bytes": {
         "disk": "Files of predictions and labels.",

@@ -7,7 +7,36 @@ from collections.abc import Iterator, Sequence
 from prometheus_client.metrics_core import Metric
 
 from monitor.expose.family import Row, family, seconds
-from monitor.expose.snapshot import ModelView
+from monitor.expose.review_json import ranked_backlog
+from monitor.expose.snapshot import ModelView, Snapshot
+from monitor.performance.backlog import ModeStatus
+from monitor.review.item import Kind, Reason
+
+_MODES = 50  # series of failure modes for each model
+
+
+def review_families(snapshot: Snapshot) -> Iterator[Metric]:
+    """What was drawn for review, and the failure modes: those that cost most."""
+    drawn = [(model.name, model.review_items) for model in snapshot.models if model.review_items is not None]
+    items: list[Row] = [
+        ((name, kind.value, reason.label), counts.get((kind, reason), 0))
+        for name, counts in drawn
+        for reason in Reason
+        for kind in [Kind.AUDIT if reason is Reason.AUDIT_SAMPLE else Kind.EDGE]
+    ]
+    yield family("driftgauge_review_items_total", items)
+    modes = [(evaluated.model, ranked_backlog(evaluated)) for evaluated in snapshot.labels]
+    counted: list[Row] = [
+        ((name, status.value), sum(state.status is status for state, _ in ranked)) for name, ranked in modes for status in ModeStatus
+    ]
+    yield family("driftgauge_failure_modes", counted)
+    impacts: list[Row] = [
+        ((name, state.version, *state.key), mode.impact)
+        for name, ranked in modes
+        for state, mode in ranked[:_MODES]
+        if mode is not None and state.status is not ModeStatus.CLOSED
+    ]
+    yield family("driftgauge_failure_mode_impact", impacts)
 
 
 def label_families(models: Sequence[ModelView]) -> Iterator[Metric]:

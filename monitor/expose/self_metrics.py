@@ -21,7 +21,7 @@ from monitor.expose.family import Row
 from monitor.expose.family import family as _family
 from monitor.expose.family import seconds as _seconds
 from monitor.expose.health import is_ready
-from monitor.expose.label_metrics import label_families
+from monitor.expose.label_metrics import label_families, review_families
 from monitor.expose.retraining_metrics import retraining_rows
 from monitor.expose.snapshot import ModelView, Snapshot
 
@@ -109,6 +109,7 @@ def families(snapshot: Snapshot) -> Iterator[Metric]:
     yield from _partitions(models)
     yield from _sizes(models)
     yield from label_families(models)
+    yield from review_families(snapshot)
     for name, rows in retraining_rows(models):
         yield _family(f"driftgauge_retrain_{name}", rows)
     yield _family("driftgauge_controls_total", [((m.name,), m.retraining.policy.controls) for m in models if m.retraining is not None])

@@ -16,6 +16,7 @@ from monitor.evaluate.verdict import Verdicts
 from monitor.expose.decided import RetrainingView
 from monitor.labels import LabelsEvaluated
 from monitor.reference.reference import Reference
+from monitor.review.item import Item, Kind, Reason
 
 
 class Phase(StrEnum):
@@ -159,6 +160,8 @@ class ModelView:
     memory: Memory = field(default_factory=Memory)
     river: tuple[RiverAlarms, ...] = ()
     labels: LabelsView | None = None  # None: the model has no labels
+    review: tuple[Item, ...] = ()  # newest items to look at by hand, oldest first
+    review_items: Mapping[tuple[Kind, Reason], int] | None = None  # drawn so far; None: none are to be drawn
     retraining: RetrainingView | None = None  # None: no policy is configured
 
     @property

@@ -168,7 +168,7 @@ def running(*, drifted: bool = True) -> Snapshot:
     model = ModelView(
         "flights", "flights.predictions", ledger, (VersionView("2013-02", reference()),), partitions, 4, NOW_MS, NOW_MS + 290_000, NOW_MS,
         open_panes=12, segments_reference=len(SEGMENTS), segments_new=2, segments_limit=1_000, remembered_ids=180_244,
-        memory=Memory(3_400_000, 18_300_000, 7_500_000), retraining=decided(), labels=labels_view(),
+        memory=Memory(3_400_000, 18_300_000, 7_500_000), retraining=decided(), labels=labels_view(), review_items={},
     )  # fmt: skip
     verdicts = (window_verdicts("short", 1_800, drifted=drifted, seed=1), window_verdicts("long", 26_000, drifted=drifted, seed=2))
     return Snapshot(

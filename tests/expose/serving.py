@@ -25,6 +25,8 @@ PATHS = [
     "/api/v1/status",
     "/api/v1/performance",
     "/api/v1/labels",
+    "/api/v1/review",
+    "/api/v1/failure-modes",
     "/api/v1/triggers",
 ]
 
