@@ -11,25 +11,22 @@ from monitor.estimate.lag import bin_fractions, lag_shares
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
 
+BLOCK_ROWS, BLOCK_GROWTH = 200.0, 0.08
+"""Labelled rows of the newest blocks, and how much further back (as a share) the next of the older ones begins."""
 
-def blocks_of(labelled: Int64, lookback_rows: int, blocks: int) -> tuple[Int64, int]:
+
+def blocks_of(labelled: Int64, lookback_rows: int) -> tuple[Int64, int]:
     """[T] block of each pane, oldest first, and the number of blocks before the look-back.
 
-    ``labelled`` [T] are labelled rows by pane. The newest panes with ``lookback_rows`` are cut into at most ``blocks`` of nearly equal
-    rows, and as many are made of the panes before. Panes without labels join their neighbours.
+    ``labelled`` [T] are labelled rows by pane. Counted from the newest pane on, a block begins every ``BLOCK_ROWS`` labelled rows, and
+    further back every time they have grown by ``BLOCK_GROWTH``: where the present began is to be found to a part of how long ago it was.
     """
-    newer = np.cumsum(labelled[::-1])[::-1] - labelled
-    inside = newer < lookback_rows
-    width = max(1.0, float(labelled[inside].sum()) / blocks)
-    back = (newer / width).astype(np.int64)
-    if not inside.all():
-        first = int(np.flatnonzero(inside)[0])
-        older = newer[:first] - newer[first - 1]
-        width = max(1.0, float(labelled[:first].sum()) / blocks)
-        back[:first] = back[first] + 1 + (older / width).astype(np.int64)
+    newer = (np.cumsum(labelled[::-1])[::-1] - labelled).astype(np.float64)
+    turn = BLOCK_ROWS / BLOCK_GROWTH
+    back = np.floor(np.where(newer < turn, newer / BLOCK_ROWS, 1 / BLOCK_GROWTH + np.log(np.maximum(newer, turn) / turn) / BLOCK_GROWTH))
     numbers = np.unique(back)[::-1]
     block = np.searchsorted(-numbers, -back)
-    return block, int(block[inside].min())
+    return block, int(block[newer < lookback_rows].min())
 
 
 def ages_ms(counts: PaneCounts) -> tuple[Float64, Float64]:
@@ -51,24 +48,29 @@ def right_lags(counts: PaneCounts, stratum: Int64, strata: int, reference: Float
     """
     rows, t, lags = counts.labelled, counts.panes, counts.lags
     right = total((rows.pane * strata + stratum) * lags + rows.lag, rows.right, t * strata * lags).reshape(t, strata, lags)
-    labelled, predicted, age = _cohorts(counts)
-    if reference is not None:
-        right = np.concatenate([right, reference[None, :, :, 0]])
-        labelled = np.concatenate([labelled, reference.sum(axis=(0, 2))[None]])
-        predicted, age = np.append(predicted, reference.sum()), np.append(age, np.inf)
-    return lag_shares(right, labelled, predicted, age, np.array(counts.lag_edges_ms, np.float64))
+    return _shares(counts, right, reference, None if reference is None else reference[:, :, 0])
 
 
-def label_share(counts: PaneCounts) -> float:
+def label_share(counts: PaneCounts, reference: Float64 | None) -> float:
     """Share of predictions that will have a label in the end: those that came by those that were due."""
-    labelled, predicted, age = _cohorts(counts)
-    lag = lag_shares(labelled[:, None], labelled, predicted, age, np.array(counts.lag_edges_ms, np.float64))[0]
-    due = float((predicted * (fractions(counts) @ lag[: counts.lags])).sum())
+    labelled = _labelled(counts)
+    of_reference = None if reference is None else reference.sum(axis=(0, 2))[None]
+    lag = _shares(counts, labelled[:, None], reference, of_reference)[0]
+    due = float((total(counts.predictions.pane, counts.predictions.count, counts.panes) * (fractions(counts) @ lag[: counts.lags])).sum())
     return min(float(labelled.sum()) / due, 1.0) if due > 0 else 1.0
 
 
-def _cohorts(counts: PaneCounts) -> tuple[Float64, Float64, Float64]:
-    """Labels [T, L], predictions [T] and ages [T] of the youngest ones."""
+def _labelled(counts: PaneCounts) -> Float64:
+    """[T, L] labels."""
     rows, t, lags = counts.labelled, counts.panes, counts.lags
-    labelled = total(rows.pane * lags + rows.lag, rows.right + rows.wrong, t * lags).reshape(t, lags)
-    return labelled, total(counts.predictions.pane, counts.predictions.count, t), ages_ms(counts)[0]
+    return total(rows.pane * lags + rows.lag, rows.right + rows.wrong, t * lags).reshape(t, lags)
+
+
+def _shares(counts: PaneCounts, come: Float64, reference: Float64 | None, of_reference: Float64 | None) -> Float64:
+    labelled, age = _labelled(counts), ages_ms(counts)[0]
+    predicted = total(counts.predictions.pane, counts.predictions.count, counts.panes)
+    if reference is not None and of_reference is not None:
+        come = np.concatenate([come, of_reference[None]])
+        labelled = np.concatenate([labelled, reference.sum(axis=(0, 2))[None]])
+        predicted, age = np.append(predicted, reference.sum()), np.append(age, np.inf)
+    return lag_shares(come, labelled, predicted, age, np.array(counts.lag_edges_ms, np.float64))

@@ -17,8 +17,8 @@ from monitor.estimate.tables import ErrorTable, expit, logit
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
 
-EVERYONE = Habit(jump_sd=0.5, rows=100_000)
-ONE_SEGMENT = Habit(jump_sd=0.4, rows=400_000)
+EVERYONE = Habit(jump_sd=0.4, rows=50_000)
+ONE_SEGMENT = Habit(jump_sd=0.4, rows=150_000)  # beyond what all traffic does
 
 _ROUNDS = 5
 _TINY = 1e-9

@@ -46,7 +46,8 @@ class LagEffect:
     @property
     def neutral(self) -> Float64:
         """[J] what the effects add to the odds of being wrong over all lags."""
-        return np.asarray(np.log(self.right @ np.exp(self.effect)))
+        top = self.effect.max()
+        return np.asarray(top + np.log(self.right @ np.exp(self.effect - top)))
 
     @property
     def wrong(self) -> Float64:
@@ -89,8 +90,8 @@ def lag_shares(right: Float64, labelled: Float64, predicted: Float64, age_ms: Fl
     by pane.
 
     ``age_ms`` [T] is how long each pane has been waiting at least. Lags beyond the oldest pane's age are guessed: bins go on falling as
-    the last two seen in full did, by half at least, and hold no more than there are predictions without label. Small strata follow all
-    labels.
+    the last two seen in full did, or, while they still rise, hold as many labels as there are predictions without one (their number is
+    never exceeded). Small strata follow all labels.
     """
     lags = right.shape[2]
     complete = age_ms[:, None] >= np.append(edges_ms, np.inf)  # [T, L]
@@ -113,7 +114,7 @@ def lag_shares(right: Float64, labelled: Float64, predicted: Float64, age_ms: Fl
     come = float(labelled[through, : last + 1].sum())
     beyond = max(float(predicted[through].sum()) - come, 0.0) / max(come, 1.0)
     before = share[:, max(last - 1, 0)]
-    falls = np.minimum(share[:, last] / np.maximum(before, 1e-12), 0.5)
+    falls = np.minimum(share[:, last] / np.maximum(before, 1e-12), 0.99)
     tail = np.minimum(share[:, last] * falls / (1 - falls), beyond)
     return _shares(np.concatenate([share[:, :lags], tail[:, None]], axis=1))
 

@@ -27,7 +27,7 @@ FIRST_HOLDS, LATER_HOLDS = 0.95, 0.5
 class Habit:
     """What runs are like."""
 
-    jump_sd: float  # usual size of a failure of the table, in log odds; 0.5: from 10 % wrong to 6.3 or 15.5 %
+    jump_sd: float  # usual size of a failure of the table, in log odds; 0.4: from 10 % wrong to 6.9 or 14.2 %
     rows: float  # labelled rows (of all streams) that a run usually lasts; enters by its logarithm
 
 

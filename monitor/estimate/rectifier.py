@@ -28,7 +28,7 @@ Int64 = NDArray[np.int64]
 REFERENCE_ROWS = 20_000.0
 """What the lags of a reference weigh at most, in labelled rows: production's own shall prevail in time."""
 
-_OLD_SD2 = 0.25  # variance of the level of a block before the look-back, in squared log odds
+_OLD_SD2 = 0.16  # variance of the level of a block before the look-back, in squared log odds
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,6 @@ class Settings:
     """How labels are used."""
 
     lookback_rows: int = 80_000  # labelled predictions looked back at, at most
-    blocks: int = 48  # into which they are divided, at most: a change is placed to one of them
     strata: int = 12  # ranges of the score
     interval: float = 0.95  # level of the intervals
 
@@ -108,7 +107,7 @@ def rectify(table: ErrorTable, counts: PaneCounts, settings: Settings, lags: Ref
     classes = 1 + int(max(counts.predictions.predicted.max(initial=0), rows.predicted.max(initial=0)))
     place = strata(table, classes, settings.strata)
     stratum, j = place[rows.cell, rows.predicted], int(place.max()) + 1
-    block, older = blocks_of(counts.labelled_by_pane(), settings.lookback_rows, settings.blocks)
+    block, older = blocks_of(counts.labelled_by_pane(), settings.lookback_rows)
     fraction = fractions(counts)
     known, residual = _reference_lags(table, lags, place, j, counts.lags)
     inside = block[rows.pane] >= older
@@ -129,7 +128,7 @@ def rectify(table: ErrorTable, counts: PaneCounts, settings: Settings, lags: Ref
         stratum_of=place,
         lag=fit.lag,
         fraction=fraction,
-        label_share=label_share(counts),
+        label_share=label_share(counts, known),
         level_path=path[block],
         level_variance=float(fit.level.variance[0]),
         failed=float(fit.level.failed[0]),

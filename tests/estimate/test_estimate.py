@@ -136,7 +136,7 @@ def test_panes_before_the_look_back_have_the_level_of_their_own_labels():
 def test_what_the_reference_knows_of_lags_tells_quick_wrong_labels_from_a_drift():
     # The first labels: 40 % wrong instead of 20 %, all within the hour. Either a drift, or wrong predictions are labelled sooner.
     n = array(0, 20_000, 0, 0, 0, 0)
-    made = replace(counts(n, array(0, 1_200, 0, 0, 0, 0), array(0, 800, 0, 0, 0, 0), lag=1), labels_to_ms=2 * HOUR)
+    made = replace(counts(n, array(0, 2_400, 0, 0, 0, 0), array(0, 1_600, 0, 0, 0, 0), lag=1), labels_to_ms=2 * HOUR)
     shape = (len(EDGES) + 1, 3)
     right, wrong = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
     right[[1, 3], 1], wrong[[1, 3], 1] = [1_200, 6_800], [800, 1_200]  # in the reference, too, 40 % of the quick ones are wrong
