@@ -28,7 +28,7 @@ class Files:
     sieve: Sieve[Run]
     sizes: Sizes
     by_bucket: dict[int, list[RunFile]] = field(default_factory=dict)
-    _resident: int = 0  # bytes of mapped pages, at most
+    resident_bytes: int = 0  # of mapped pages, at most
     _stem: str = field(init=False)
     _number: int = field(init=False)
 
@@ -68,16 +68,16 @@ class Files:
 
     def _forget(self, file: RunFile) -> None:
         self.sieve.remove(file)
-        self._resident -= file.touched
+        self.resident_bytes -= file.touched
 
     def touched(self, file: RunFile, places: int) -> None:
         """So many places of a file were looked at: let its pages go if others fill what may be resident.
 
         Those that were mapped first stay: all are asked in turn, and then to let the oldest go would map each anew every time.
         """
-        self._resident += file.touch(places)
-        if self._resident > self.sizes.resident:
-            self._resident -= file.touched
+        self.resident_bytes += file.touch(places)
+        if self.resident_bytes > self.sizes.resident:
+            self.resident_bytes -= file.touched
             file.release()
 
     def merge(self) -> None:

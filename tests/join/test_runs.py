@@ -262,6 +262,22 @@ def test_a_row_costs_its_bytes_and_the_hash_on_disk_and_less_than_three_bytes_in
     assert runs.memory_bytes <= 80_000 * 2.5 + 8 * 16
 
 
+@pytest.mark.parametrize("allowed", [0, 2**21, 2**30])
+def test_no_more_of_the_files_stays_mapped_than_allowed(tmp_path, allowed):
+    runs = new_runs(tmp_path, sizes=Sizes(full=1, enough=1, files=1_000, largest=1, resident=allowed))
+    hashes, times, rows = random_rows(1, 200_000, 200_000, buckets=6)
+    runs.put(hashes, times, rows)
+    runs.flush()
+    length = [file.length for file in runs.files]
+    for _ in range(3):
+        assert len(runs.find(hashes).which) >= 200_000
+        mapped = sum(file.touched for file in runs.files)
+        assert mapped <= allowed
+        assert mapped >= min(allowed, sum(length)) - max(length), "and no less than need be"
+    runs.drop_before(10**6)
+    assert runs.files.resident_bytes == 0
+
+
 @pytest.mark.parametrize(
     ("dtype", "reason"),
     [

@@ -143,6 +143,7 @@ def test_a_merge_keeps_every_row_in_order(part_rows):
     low = np.concatenate([part.low for part in parts])
     assert (low == np.sort(np.concatenate([run.low for run in runs]))).all()
     assert len(parts) == -(-250 // part_rows)
+    assert max(map(len, parts)) <= max(2 * part_rows, 6), "about equal"
 
     def pairs(these):
         return Counter((int(low), record.tobytes()) for each in these for low, record in zip(each.low, each.records, strict=True))
