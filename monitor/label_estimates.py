@@ -29,11 +29,13 @@ class EstimateHistory:
     latest: tuple[int, int, Estimates] | None = None
 
 
-def error_tables(reference: Reference | None, groupings: Sequence[tuple[str, ...]]) -> dict[tuple[str, ...], ErrorTable]:
+def error_tables(
+    reference: Reference | None, groupings: Sequence[tuple[str, ...]], layout: OutcomeLayout
+) -> dict[tuple[str, ...], ErrorTable]:
     """What the reference's labels let expect, by grouping; those of which it has no rows are left out."""
     if reference is None or reference.labels is None:
         return {}
-    found = {grouping: reference_table(reference.labels, grouping) for grouping in groupings}
+    found = {grouping: reference_table(reference.labels, grouping, layout.score_cells) for grouping in groupings}
     return {grouping: table for grouping, table in found.items() if table is not None}
 
 

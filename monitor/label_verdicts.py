@@ -129,7 +129,7 @@ def _estimate(
     assert model.labels is not None
     config, groupings = model.labels.config, ((), *model.config.segments.groupings)
     if version not in model.error_tables:
-        model.error_tables[version] = error_tables(model.references.get(version), groupings)
+        model.error_tables[version] = error_tables(model.references.get(version), groupings, counted.layout)
     of = partial(
         estimates,
         model.error_tables[version],

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from monitor.estimate.counts import PaneCounts
 from monitor.estimate.estimate import Wrong, wrong_predictions
-from monitor.estimate.rectifier import Rectifier, ReferenceLags, Settings, rectify
+from monitor.estimate.rectifier import Rectifier, Settings, rectify
 from monitor.estimate.tables import ErrorTable
 from monitor.segment import ALL
 
@@ -63,13 +63,11 @@ def accuracy(wrong: Wrong, fit: Rectifier, interval: float = 0.95) -> Estimates:
     )
 
 
-def estimate_accuracy(
-    table: ErrorTable, counts: PaneCounts, panes: Bool, settings: Settings | None = None, lags: ReferenceLags | None = None
-) -> Estimates:
+def estimate_accuracy(table: ErrorTable, counts: PaneCounts, panes: Bool, settings: Settings | None = None) -> Estimates:
     """Accuracy of the predictions in the chosen ``panes`` [T]: the whole way in one call.
 
     To estimate several windows of the same counts call ``rectify`` once and ``wrong_predictions`` for each.
     """
     settings = settings or Settings()
-    fit = rectify(table, counts, settings, lags)
+    fit = rectify(table, counts, settings)
     return accuracy(wrong_predictions(counts, panes, fit), fit, settings.interval)

@@ -12,7 +12,7 @@ The arithmetic is that of the live monitor. What comes twice counts once; the cu
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,9 +21,9 @@ from numpy.typing import ArrayLike, NDArray
 from monitor.estimate.accuracy import Estimates, accuracy
 from monitor.estimate.classes import Costs, Interval, class_metrics
 from monitor.estimate.estimate import Wrong, wrong_predictions
-from monitor.estimate.rectifier import Rectifier, ReferenceLags, Settings, rectify
+from monitor.estimate.rectifier import Rectifier, Settings, rectify
 from monitor.estimate.stream import LAG_EDGES_MS, Codes, Stream
-from monitor.estimate.tables import error_table
+from monitor.estimate.tables import ReferenceLags, error_table
 from monitor.outcome.layout import OutcomeLayout
 from monitor.profile.layout import SignalBins
 from monitor.reference.edges import numeric_edges
@@ -93,8 +93,8 @@ class Estimator:
         cells, shape = _cells(self._score, score), (len(self._segments.number), self._score.cells)
         place = group * shape[1] + cells
         both = [np.bincount(place[rows], minlength=shape[0] * shape[1]).reshape(shape) for rows in (slice(None), mistaken)]
-        self.table = error_table(self._segment_keys(), both[0], both[1])
-        self.lags = None if lag_ms is None else _lags(np.asarray(lag_ms, np.float64), cells, mistaken, shape[1])
+        lags = None if lag_ms is None else _lags(np.asarray(lag_ms, np.float64), cells, mistaken, shape[1])
+        self.table = replace(error_table(self._segment_keys(), both[0], both[1]), lags=lags)
 
     def predictions(
         self,
@@ -163,7 +163,7 @@ class Estimator:
         start, end = window or self.newest(len(self._stream))
         binary = len(self._classes.number) <= 2
         counts = self._stream.counts(start, end, HISTORY_ROWS, self._segment_keys(), 2 if binary else 1)
-        fit = rectify(self.table, counts, self.settings, self.lags)
+        fit = rectify(self.table, counts, self.settings)
         return wrong_predictions(counts, (counts.start_ms >= start) & (counts.start_ms < end), fit), fit
 
     def _segment_keys(self) -> list[str]:
@@ -197,4 +197,4 @@ def _lags(lag_ms: Float64, cells: Int64, wrong: NDArray[np.bool_], size: int) ->
     shape = (len(LAG_EDGES_MS) + 1, size)
     place = np.searchsorted(LAG_EDGES_MS, lag_ms[known], side="right") * size + cells[known]
     right, mistaken = (np.bincount(place[rows[known]], minlength=shape[0] * shape[1]).reshape(shape) for rows in (~wrong, wrong))
-    return ReferenceLags(right.astype(np.int64), mistaken.astype(np.int64))
+    return ReferenceLags(right.astype(np.int64), mistaken.astype(np.int64), LAG_EDGES_MS)

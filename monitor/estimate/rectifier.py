@@ -41,14 +41,6 @@ class Settings:
 
 
 @dataclass(frozen=True, eq=False)
-class ReferenceLags:
-    """Labelled rows of the reference by lag and cell of the score: what lags are like before production's labels tell."""
-
-    right: Int64  # [L, S]
-    wrong: Int64  # [L, S]
-
-
-@dataclass(frozen=True, eq=False)
 class Rectifier:
     """What labels say: T panes, J strata, G segments, L lag bins."""
 
@@ -100,8 +92,8 @@ def strata(table: ErrorTable, classes: int, ranges: int) -> Int64:
     return np.asarray(place[:, None] * classes + np.arange(classes))
 
 
-def rectify(table: ErrorTable, counts: PaneCounts, settings: Settings, lags: ReferenceLags | None = None) -> Rectifier:
-    """What the labels in ``counts`` say of ``table``; ``lags``: what the reference knows of them."""
+def rectify(table: ErrorTable, counts: PaneCounts, settings: Settings) -> Rectifier:
+    """What the labels in ``counts`` say of ``table``. The lags of the reference are used if they have the bins of ``counts``."""
     table = table.at(counts.segments)
     rows = counts.labelled
     classes = 1 + int(max(counts.predictions.predicted.max(initial=0), rows.predicted.max(initial=0)))
@@ -109,7 +101,7 @@ def rectify(table: ErrorTable, counts: PaneCounts, settings: Settings, lags: Ref
     stratum, j = place[rows.cell, rows.predicted], int(place.max()) + 1
     block, older = blocks_of(counts.labelled_by_pane(), settings.lookback_rows)
     fraction = fractions(counts)
-    known, residual = _reference_lags(table, lags, place, j, counts.lags)
+    known, residual = _reference_lags(table, place, j, counts)
     inside = block[rows.pane] >= older
     recent = labelled_rows(rows, inside)
     fit = Fit(
@@ -146,12 +138,11 @@ def rectify(table: ErrorTable, counts: PaneCounts, settings: Settings, lags: Ref
     )
 
 
-def _reference_lags(table: ErrorTable, lags: ReferenceLags | None, place: Int64, strata_: int, bins: int) -> tuple[Float64 | None, Float64]:
+def _reference_lags(table: ErrorTable, place: Int64, strata_: int, counts: PaneCounts) -> tuple[Float64 | None, Float64]:
     """Rows [J, L, 2] by stratum, lag, right and wrong; [2, L] observed minus expected wrong ones, without effect, and their variance."""
-    if lags is None or not (lags.right.sum() + lags.wrong.sum()):
+    lags, bins = table.lags, counts.lags
+    if lags is None or lags.edges_ms != counts.lag_edges_ms:
         return None, np.zeros((2, bins))
-    if lags.right.shape[0] != bins:
-        raise ValueError(f"expected the reference's lags in {bins} bins, got {lags.right.shape[0]}: were they counted with other edges?")
     n = (lags.right + lags.wrong).astype(np.float64)
     scale = min(1.0, REFERENCE_ROWS / float(n.sum()))
     p = expit(table.new_logit)

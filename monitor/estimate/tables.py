@@ -15,7 +15,7 @@ segments), of the shifts b (shared by a segment's cells), and of each cell alone
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -44,6 +44,15 @@ def expit(x: Float64) -> Float64:
 
 
 @dataclass(frozen=True, eq=False)
+class ReferenceLags:
+    """Labelled rows of the reference by lag and cell of the score: what lags are like before production's labels tell."""
+
+    right: Int64  # [L, S]
+    wrong: Int64  # [L, S]
+    edges_ms: tuple[int, ...]  # of the L bins
+
+
+@dataclass(frozen=True, eq=False)
 class ErrorTable:
     """Rates of wrong predictions [G, S] and their uncertainty."""
 
@@ -58,6 +67,7 @@ class ErrorTable:
     new_logit: Float64  # [S] a, the rates of such a segment
     tau2: float
     rows: Float64  # [S] rows of the reference by cell
+    lags: ReferenceLags | None = None  # None: the reference does not know when its labels came
 
     def at(self, segments: Sequence[str]) -> ErrorTable:
         """The table of these segments, in this order; a segment without rows in the reference has the rates of all traffic."""
@@ -81,6 +91,7 @@ class ErrorTable:
             self.new_logit,
             self.tau2,
             self.rows,
+            self.lags,
         )
 
     def variance(self, weights: Float64) -> float:
@@ -138,8 +149,12 @@ def error_table(segments: Sequence[str], labelled: Int64, wrong: Int64) -> Error
     )
 
 
-def reference_table(labels: Mapping[str, Any], grouping: tuple[str, ...]) -> ErrorTable | None:
-    """The table of one grouping (ALL for the empty one) from ``labels`` of a reference; None where its data had no predicted class."""
+def reference_table(labels: Mapping[str, Any], grouping: tuple[str, ...], cells: int) -> ErrorTable | None:
+    """The table of one grouping (ALL for the empty one) from ``labels`` of a reference; None where its data had no predicted class.
+
+    ``cells`` are those of the score that production is counted in. Where the reference has others only its totals are used, as of rows
+    without score.
+    """
     errors = labels["errors"]
     if errors["wrong"] is None or not labels["rows"]:
         return None
@@ -147,7 +162,17 @@ def reference_table(labels: Mapping[str, Any], grouping: tuple[str, ...]) -> Err
     if not chosen:
         return None
     labelled, wrong = (np.array(errors[name], np.int64)[chosen] for name in ("labelled", "wrong"))
-    return error_table([errors["segments"][i] for i in chosen], labelled, wrong)
+    if labelled.shape[1] != cells:
+        labelled, wrong = (np.pad(table.sum(axis=1, keepdims=True), ((0, 0), (0, cells - 1))) for table in (labelled, wrong))
+    return replace(error_table([errors["segments"][i] for i in chosen], labelled, wrong), lags=_reference_lags(labels["lag"], cells))
+
+
+def _reference_lags(lag: Mapping[str, Any] | None, cells: int) -> ReferenceLags | None:
+    if lag is None or lag.get("by_score") is None:
+        return None
+    labelled, wrong = (np.array(lag["by_score"][name], np.int64) for name in ("labelled", "wrong"))
+    known = labelled.shape[1] == cells and labelled.any()
+    return ReferenceLags(labelled - wrong, wrong, tuple(lag["edges_ms"])) if known else None
 
 
 def _cell_prior(n: Float64, k: Float64) -> Float64:

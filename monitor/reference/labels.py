@@ -61,6 +61,8 @@ class LabelCounts:
         self.confusion = np.zeros((len(self.classes) + 1, len(self.classes) + 1), np.int64)
         self.known_class = False
         self.known_lag = False
+        # [labelled, wrong] by lag and cell: whether labels that come soon are of other predictions, or wrong more often.
+        self.lag_by_cell = np.zeros((2, len(LAG_EDGES_MS) + 1, self.cells), np.int64)
 
     def outcomes(self, labels: Sequence[str], predicted: Sequence[str | None]) -> Ints:
         """[3, rows] whether each row is labelled, wrong, positive."""
@@ -76,8 +78,9 @@ class LabelCounts:
         scores: NDArray[np.float64],
         lag_ms: NDArray[np.float64],
         outcomes: Ints,
+        cells: NDArray[np.uint8] | None = None,
     ) -> None:
-        """Count rows once: labels and predicted classes as text, scores and lags with NaN for none."""
+        """Count rows once: labels and predicted classes as text, scores and lags with NaN for none, ``cells`` of the score."""
         self.rows += int(outcomes[0].sum())
         self.unlabelled += int((1 - outcomes[0]).sum())
         place = {name: index for index, name in enumerate(self.classes)}
@@ -97,6 +100,10 @@ class LabelCounts:
             bins = np.searchsorted(LAG_EDGES_MS, lag_ms[late], side="right")
             for row, weights in enumerate(outcomes[:, late]):
                 self.lag[row] += np.bincount(bins, weights, minlength=self.lag.shape[1]).astype(np.int64)
+            if cells is not None:
+                flat, size = bins * self.cells + cells[late], self.lag_by_cell[0].size
+                sums = [np.bincount(flat, weights, minlength=size) for weights in outcomes[:2, late]]
+                self.lag_by_cell += np.array(sums, np.int64).reshape(self.lag_by_cell.shape)
 
     def add_segments(self, keys: Sequence[str], group: NDArray[np.intp], cells: NDArray[np.uint8], outcomes: Ints) -> None:
         """Count rows by their segments of one grouping, ``keys[group]``, and the cells of their scores."""
@@ -118,6 +125,7 @@ class LabelCounts:
             return [self.tables[segment][row].tolist() for segment in segments]
 
         by_lag = dict(zip(("labelled", "wrong", "positive"), self.lag.tolist(), strict=True))
+        by_score = dict(zip(("labelled", "wrong"), self.lag_by_cell.tolist(), strict=True))
         return {
             "rows": self.rows,
             "unlabelled": self.unlabelled,
@@ -130,7 +138,7 @@ class LabelCounts:
                 "wrong": table(1) if wrong else None,
                 "positive": table(2) if positive else None,
             },
-            "lag": {"edges_ms": list(LAG_EDGES_MS), **by_lag} if self.known_lag else None,
+            "lag": {"edges_ms": list(LAG_EDGES_MS), **by_lag, "by_score": by_score} if self.known_lag else None,
         }
 
     def _performance(self, total: Ints) -> dict[str, float | None]:

@@ -99,7 +99,7 @@ class Tally:
         times = batch.time_ms[chosen]
         self.sums.add(cells.cells, batch.values[chosen])
         pane_of_row = np.zeros(len(chosen), np.intp)
-        outcomes = self._add_labels(batch, chosen, lag_ms)
+        outcomes = self._add_labels(batch, chosen, lag_ms, cells.cells)
         for index, base in enumerate(self.survey.bases):
             found, all_rows = leaves_of(batch, base)
             group = all_rows[chosen]
@@ -118,7 +118,9 @@ class Tally:
                 numbers = np.array([self.block_segments[leaf] for leaf in leaves], np.intp)
                 self.blocks.add(times, numbers[group], cells.cells)
 
-    def _add_labels(self, batch: Batch, rows: NDArray[np.intp], lag_ms: NDArray[np.float64] | None) -> NDArray[np.int64] | None:
+    def _add_labels(
+        self, batch: Batch, rows: NDArray[np.intp], lag_ms: NDArray[np.float64] | None, cells: NDArray[np.uint8]
+    ) -> NDArray[np.int64] | None:
         if self.labels is None or self.label_place is None:
             return None
         names = self.layout.names
@@ -132,7 +134,8 @@ class Tally:
             codes = np.nan_to_num(batch.values[rows, names.index(PREDICTED_CLASS)], nan=UNSEEN).astype(np.intp).tolist()
             predicted = [self.class_names[code] if code >= 0 else None for code in codes]
         outcomes = self.labels.outcomes(labels, predicted)
-        self.labels.add(labels, predicted, scores, unknown if lag_ms is None else lag_ms[rows], outcomes)
+        lags = unknown if lag_ms is None else lag_ms[rows]
+        self.labels.add(labels, predicted, scores, lags, outcomes, self._score_cells(cells))
         return outcomes
 
     def _score_cells(self, cells: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -11,8 +11,8 @@ from monitor.estimate.accuracy import Estimates, estimate_accuracy
 from monitor.estimate.classes import Costs, class_metrics
 from monitor.estimate.counts import LabelledRows, PaneCounts, PredictionRows
 from monitor.estimate.estimate import wrong_predictions
-from monitor.estimate.rectifier import ReferenceLags, Settings, rectify
-from monitor.estimate.tables import error_table
+from monitor.estimate.rectifier import Settings, rectify
+from monitor.estimate.tables import ReferenceLags, error_table
 
 HOUR = 3_600_000
 EDGES = (0, HOUR, 2 * HOUR, 4 * HOUR, 8 * HOUR)
@@ -140,13 +140,14 @@ def test_what_the_reference_knows_of_lags_tells_quick_wrong_labels_from_a_drift(
     shape = (len(EDGES) + 1, 3)
     right, wrong = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
     right[[1, 3], 1], wrong[[1, 3], 1] = [1_200, 6_800], [800, 1_200]  # in the reference, too, 40 % of the quick ones are wrong
-    told = estimate_accuracy(TABLE, made, np.array([True]), lags=ReferenceLags(right, wrong))
+    told = estimate_accuracy(replace(TABLE, lags=ReferenceLags(right, wrong, EDGES)), made, np.array([True]))
     assert told.value[0] == pytest.approx(0.8, abs=0.02)
     right[[1, 3], 1], wrong[[1, 3], 1] = [1_600, 6_400], [400, 1_600]  # there, quick ones are like the others
-    drifted = estimate_accuracy(TABLE, made, np.array([True]), lags=ReferenceLags(right, wrong))
+    drifted = estimate_accuracy(replace(TABLE, lags=ReferenceLags(right, wrong, EDGES)), made, np.array([True]))
     assert drifted.value[0] == pytest.approx(0.6, abs=0.03)
-    with pytest.raises(ValueError, match="expected the reference's lags in 6 bins, got 2"):
-        estimate_accuracy(TABLE, made, np.array([True]), lags=ReferenceLags(right[:2], wrong[:2]))
+    # Lags in other bins are not used.
+    other = estimate_accuracy(replace(TABLE, lags=ReferenceLags(right, wrong, EDGES[1:])), made, np.array([True]))
+    assert other.value[0] == estimate_accuracy(TABLE, made, np.array([True])).value[0]
 
 
 def test_predictions_that_are_never_labelled_are_as_the_rest():

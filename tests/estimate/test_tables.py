@@ -115,10 +115,30 @@ def test_a_grouping_of_a_reference_is_a_table_of_its_segments():
         "labelled": [[3000, 3000], [1000, 1000], [2000, 2000], [500, 500]],
         "wrong": [[500, 900], [100, 300], [400, 600], [50, 50]],
     }
-    labels = {"rows": 6000, "errors": errors}
-    assert reference_table(labels, ("country",)).segments == ("country=DE", "country=FR")
-    everything = reference_table(labels, ())
+    labels = {"rows": 6000, "errors": errors, "lag": None}
+    assert reference_table(labels, ("country",), 2).segments == ("country=DE", "country=FR")
+    everything = reference_table(labels, (), 2)
     assert everything.segments == ("ALL",)
     assert everything.rate[0] == pytest.approx([500 / 3000, 0.3], abs=1e-3)
-    assert reference_table(labels, ("browser",)) is None
-    assert reference_table({"rows": 6000, "errors": {**errors, "wrong": None}}, ()) is None
+    assert reference_table(labels, ("browser",), 2) is None
+    assert reference_table({"rows": 6000, "errors": {**errors, "wrong": None}}, (), 2) is None
+
+
+def test_a_reference_with_another_score_gives_its_totals():
+    labels = {"rows": 6000, "errors": {"segments": ["ALL"], "labelled": [[3000, 3000]], "wrong": [[500, 900]]}, "lag": None}
+    rate = reference_table(labels, (), 5).rate[0]
+    assert rate == pytest.approx(1_400 / 6_000, abs=1e-3)
+
+
+def test_lags_of_a_reference_come_with_its_table():
+    by_score = {"labelled": [[10, 20], [30, 40]], "wrong": [[1, 2], [3, 4]]}
+    labels = {
+        "rows": 100,
+        "errors": {"segments": ["ALL"], "labelled": [[40, 60]], "wrong": [[4, 6]]},
+        "lag": {"edges_ms": [1_000], "by_score": by_score},
+    }
+    lags = reference_table(labels, (), 2).lags
+    assert (lags.right.tolist(), lags.wrong.tolist(), lags.edges_ms) == ([[9, 18], [27, 36]], [[1, 2], [3, 4]], (1_000,))
+    assert reference_table(labels, (), 3).lags is None
+    # Of a reference built before lags were counted by score.
+    assert reference_table({**labels, "lag": {"edges_ms": [1_000]}}, (), 2).lags is None

@@ -285,6 +285,11 @@ def test_labels_give_performance_and_error_tables(rows: list[Row], tmp_path: Pat
     by_lag = np.bincount(np.searchsorted(labels["lag"]["edges_ms"], lag, side="right"), minlength=len(labels["lag"]["labelled"]))
     assert labels["lag"]["labelled"] == by_lag.tolist()
     assert sum(labels["lag"]["wrong"]) == wrong.sum()
+    by_score = {name: np.array(labels["lag"]["by_score"][name]) for name in ("labelled", "wrong")}
+    everything = errors["segments"].index("ALL")
+    for name, table in by_score.items():
+        assert table.sum(axis=1).tolist() == labels["lag"][name]
+        assert table.sum(axis=0).tolist() == errors[name][everything]
     confusion = labels["confusion"]
     at = {name: place for place, name in enumerate(confusion["classes"])}
     assert confusion["counts"][at["yes"]][at["no"]] == sum(row["truth"] == "yes" and row["label"] == "no" for row in judged)
