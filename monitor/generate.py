@@ -13,6 +13,7 @@ from monitor.hook.docs import hook_page
 from monitor.rules.text import render_rules, render_tests
 
 RULES = Path("deploy/prometheus/driftgauge.rules.yml")
+COMPOSE = Path("deploy/compose/driftgauge.yaml")
 
 
 def generated(root: Path) -> dict[Path, str]:
@@ -23,6 +24,7 @@ def generated(root: Path) -> dict[Path, str]:
         Path("docs/configuration.md"): configuration_page(),
         Path("docs/hook-configuration.md"): hook_page(),
         RULES: render_rules(config),
+        COMPOSE.with_suffix(".rules.yml"): render_rules(load_config(root / COMPOSE)),
         RULES.with_suffix(".test.yml"): render_tests(config, RULES.name),
         **{Path("grafana/dashboards") / name: render(dashboard) for name, dashboard in dashboards().items()},
     }
