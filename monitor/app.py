@@ -1,12 +1,13 @@
 """The main job: wires the edges to the pure flow and turns the loop.
 
 1 poll             messages that arrived
-2 decode           to columns, and rejections
-3 advance          counts, closed panes, verdicts
-4 letters          dead ones and items to review, to their topics
-5 publish          what is shown
-6 commit           state with offsets, every ``state.commit_every``: letters are delivered first
-7 tell the cluster the committed offsets, for lag dashboards
+2 controls         decisions of operators, looked for once a second
+3 decode           to columns, and rejections
+4 advance          counts, closed panes, verdicts, decisions
+5 letters          dead ones, items to review and triggers, to their topics
+6 publish          what is shown
+7 commit           state with offsets, every ``state.commit_every``: letters are delivered first
+8 tell the cluster the committed offsets, for lag dashboards
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from monitor.changes import drift_changes, total_changes
 from monitor.checkpoint.checkpoint import Checkpoint
 from monitor.checkpoint.store import Store
 from monitor.config import Config
+from monitor.control_topic import ControlTopic
+from monitor.decisions import Decided, Process
 from monitor.decode import Decoder, LabelDecoder, needs, needs_ids
 from monitor.errors import SinkError, SourceError, StateError
 from monitor.expose.published import Published
@@ -39,9 +42,12 @@ from monitor.source.open import open_source
 from monitor.state import ModelState, new_model_state
 from monitor.stream import Stream, streams_of
 from monitor.telemetry import Telemetry, reason_of
+from monitor.triggers import Triggers
 from monitor.view import labels_view, model_view, river_alarms
 
 _PUBLISH_EVERY_MS = 1_000
+
+Outcome = Evaluated | LabelsEvaluated | Decided
 
 
 class Monitor:
@@ -71,6 +77,8 @@ class Monitor:
         self._evaluated_ms: dict[str, int] = {}
         self._committed_at = self._published_at = clock_ms()
         self._letters = Letters(config.source, telemetry)
+        self._triggers, self._controls = Triggers(config.source, telemetry), ControlTopic(config, telemetry)
+        self._process = Process(rebuilding=False, controls_unread=False)
 
     def run(
         self, stop: threading.Event, *, until_end: bool = False, progress: Callable[[int, int], None] = lambda _done, _lag: None
@@ -84,6 +92,8 @@ class Monitor:
         self.partitions = Partitions(self._streams, self.telemetry, self.clock_ms, self._commit)
         decoders = {topic: _decoder(stream) for topic, stream in self._streams.items()}
         try:
+            for model, step in self._controls.start(self._models, stop, self.clock_ms):
+                advance(model, step)
             source.start(self.partitions)
             gc.collect()
             gc.freeze()  # what is alive now stays: collections need not look at it
@@ -104,6 +114,8 @@ class Monitor:
         finally:
             source.close()
             self._letters.close()
+            self._triggers.close()
+            self._controls.close()
             self.checkpoint.store.close()
 
     def _resume(self) -> str:
@@ -114,6 +126,7 @@ class Monitor:
             self.telemetry.emit(events.StateLoaded(resumed.epoch, resumed.bytes_read))
         self._models = list(self.checkpoint.models.values())
         self._streams = streams_of(self._models)
+        self._triggers.resume(self._models, resumed.values.get("raised_ms", {}), self.clock_ms())
         since = self.clock_ms() if resumed.lost else resumed.values.get("rebuilding_since_ms")
         if resumed.lost:
             self.telemetry.emit(events.RebuildStarted("the saved state cannot be used"))
@@ -123,6 +136,19 @@ class Monitor:
         self.snapshot = replace(self.snapshot, verdicts=verdicts, labels=labels)
         # Lost state is made again from everything that the log still has.
         return "earliest" if resumed.lost else self.config.source.start
+
+    def _operate(self, *, history: bool) -> list[Outcome]:
+        """Take decisions of operators, and let the models know how things stand."""
+        found: list[Outcome] = []
+        for model, step in self._controls.read(self.clock_ms(), history=history):
+            found += self._advance(model, step)
+            self._changed = True
+        process = Process(self.snapshot.rebuilding_since_ms is not None, self._controls.unread)
+        if process != self._process:
+            self._process = process
+            for model in self._models:
+                advance(model, process)
+        return found
 
     def _needs(self) -> Needs:
         each = [needs(model) for model in self.config.models]
@@ -136,7 +162,9 @@ class Monitor:
         if health.reconnects > self._reconnects:
             self._reconnects = health.reconnects
             self.telemetry.emit(events.SourceReconnected(health.last_error))
-        evaluated: list[Evaluated | LabelsEvaluated] = []
+        # Of a log that is read again, or a file, decisions hold from when they were made, not from now.
+        history = self.snapshot.rebuilding_since_ms is not None or self.config.source.client == "ndjson"
+        evaluated = self._operate(history=history)
         for topic, stream in self._streams.items():
             mine = [raw for raw in raws if raw.topic == topic]
             if not mine:
@@ -157,11 +185,14 @@ class Monitor:
         if self._changed and now_ms - self._committed_at >= self.config.state.commit_every_ms:
             self._commit()
 
-    def _advance(self, model: ModelState, step: Step) -> list[Evaluated | LabelsEvaluated]:
+    def _advance(self, model: ModelState, step: Step) -> list[Outcome]:
         started_ms = self.clock_ms()
         evaluated = advance(model, step)
         seconds = (self.clock_ms() - started_ms) / 1000 / max(len(evaluated), 1)
         for evaluation in evaluated:
+            if isinstance(evaluation, Decided):
+                self._triggers.tell(model, evaluation, self.clock_ms())
+                continue
             if isinstance(evaluation, LabelsEvaluated):
                 self.telemetry.emit(label_events.LabelsEvaluated(model.config.name, evaluation.event_ms, seconds, len(evaluation.verdicts)))
                 continue
@@ -170,7 +201,7 @@ class Monitor:
             self.telemetry.emit(events.WindowsEvaluated(model.config.name, evaluation.event_ms, seconds, drifted, judged))
         return evaluated
 
-    def _publish(self, assignment: Assignment, lag: Lag, evaluated: Sequence[Evaluated | LabelsEvaluated]) -> None:
+    def _publish(self, assignment: Assignment, lag: Lag, evaluated: Sequence[Outcome]) -> None:
         now_ms = self.clock_ms()
         if not evaluated and now_ms - self._published_at < _PUBLISH_EVERY_MS and self.snapshot.phase is Phase.RUNNING:
             return
@@ -191,6 +222,7 @@ class Monitor:
         if self.snapshot.rebuilding_since_ms is not None and assignment.complete and self.partitions.all_read(lag):
             self.telemetry.emit(events.RebuildFinished((now_ms - self.snapshot.rebuilding_since_ms) / 1000))
             self.snapshot = replace(self.snapshot, rebuilding_since_ms=None)
+        self._triggers.expire(self._models, now_ms)
         before = {view.name: view for view in self.snapshot.models}
         views = [self._view(model, before.get(model.config.name), assignment, lag) for model in self._models]
         for view in views:
@@ -215,6 +247,7 @@ class Monitor:
             model,
             evaluated_ms=self._evaluated_ms.get(name),
             river=before.river if before is not None and before.river == river else river,
+            retraining=self._triggers.view(model, self.clock_ms()),
             labels=None if labels is None else labels_view(labels, **progress(labels.config.topic)),
             **progress(model.config.predictions.topic),
         )
@@ -226,7 +259,9 @@ class Monitor:
         try:
             self._letters.review(self._models)
             self._letters.deliver()  # before the commit that forgets the messages
-            epoch = self.checkpoint.commit({"rebuilding_since_ms": self.snapshot.rebuilding_since_ms})
+            self._triggers.deliver()
+            values = {"rebuilding_since_ms": self.snapshot.rebuilding_since_ms, "raised_ms": self._triggers.saved(self._models)}
+            epoch = self.checkpoint.commit(values)
         except (StateError, SinkError) as error:
             self.saved = False
             self.telemetry.emit(events.CommitFailed(reason_of(error)))
@@ -242,6 +277,7 @@ class Monitor:
 
     def _finish(self, source: Source, stop: threading.Event, until_end: bool) -> None:
         """Everything was read that is this process's to read: save, and go on showing what was found unless told to end."""
+        self._operate(history=False)
         self._commit()
         if elsewhere := source.assignment().elsewhere:
             self.telemetry.emit(events.PartitionsShared(elsewhere))

@@ -57,6 +57,8 @@ class LabelsEvaluated:
     event_ms: int
     verdicts: tuple[LabelVerdicts, ...]
     backlog: tuple[ModeState, ...] = ()  # failure modes of all versions
+    labelled: tuple[tuple[int, int], ...] = ()  # start of a bucket of predictions, and how many of them have a label
+    bucket_ms: int = 0
 
 
 def take_labels(model: ModelState, step: Labels | LabelsIdle | LabelsOwned) -> None:
@@ -142,7 +144,9 @@ def _evaluate(model: ModelState, labels: LabelState, end_pane: int) -> LabelsEva
     if model.review is not None:
         model.review.worst = {each.version: worst_segments(each.by_prediction, model.review.grouping) for each in verdicts}
         model.review.close_labels(end_ms, labels.config.horizon_ms)
-    return LabelsEvaluated(model.config.name, end_ms, verdicts, tuple(model.backlog.values()))
+    bucket_ms = labels.pending.bucket_ms
+    labelled = tuple((bucket * bucket_ms, rows) for bucket, rows in sorted(labels.labelled.items()))
+    return LabelsEvaluated(model.config.name, end_ms, verdicts, tuple(model.backlog.values()), labelled, bucket_ms)
 
 
 def shown_again(model: ModelState) -> LabelsEvaluated | None:

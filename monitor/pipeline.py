@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.batch import Batch, Int64, Labels
+from monitor.decisions import Controls, Decided, Process, decide, take
 from monitor.evaluate.evaluate import Baseline, evaluate, with_onset
 from monitor.evaluate.verdict import Verdicts
 from monitor.labels import LabelsEvaluated, LabelsIdle, LabelsOwned, apply_labels, remember, take_labels
@@ -41,7 +42,7 @@ class Owned:
     complete: bool
 
 
-Step = Batch | Labels | Idle | Owned | LabelsIdle | LabelsOwned
+Step = Batch | Labels | Idle | Owned | LabelsIdle | LabelsOwned | Controls | Process
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +54,8 @@ class Evaluated:
     verdicts: tuple[Verdicts, ...]
 
 
-def advance(model: ModelState, step: Step) -> list[Evaluated | LabelsEvaluated]:
-    """Take one step; returns the evaluations it led to, each kind oldest first."""
+def advance(model: ModelState, step: Step) -> list[Evaluated | LabelsEvaluated | Decided]:
+    """Take one step; returns the evaluations it led to, each kind oldest first, and what was decided."""
     match step:
         case Batch():
             _count_rows(model, step)
@@ -68,7 +69,10 @@ def advance(model: ModelState, step: Step) -> list[Evaluated | LabelsEvaluated]:
             model.clock.owned = set(step.partitions)
             model.clock.idle &= step.partitions
             model.complete = step.complete
-    return [*_close_panes(model), *apply_labels(model)]
+        case Controls() | Process():
+            return [*take(model, step)]
+    evaluated: list[Evaluated | LabelsEvaluated] = [*_close_panes(model), *apply_labels(model)]
+    return [*evaluated, *decide(model, evaluated)]
 
 
 def _count_rows(model: ModelState, batch: Batch) -> None:

@@ -13,6 +13,7 @@ from monitor.batch import Float64, Int64, RejectReason
 from monitor.clock import EventClock
 from monitor.config import PREDICTED_CLASS, SCORE, ModelConfig
 from monitor.config.labels import Labels
+from monitor.decide.docket import Docket, Situation
 from monitor.decode.classes import class_index, class_texts
 from monitor.duplicates import SeenIds
 from monitor.estimate.tables import ErrorTable
@@ -129,6 +130,9 @@ class ModelState:
     review: ReviewQueue | None = None  # predictions to look at by hand, where that is configured
     estimates: dict[str, EstimateHistory] = field(default_factory=dict)  # by version
     error_tables: dict[str, dict[tuple[str, ...], ErrorTable]] = field(default_factory=dict)  # of the references, by version
+    docket: Docket = field(default_factory=Docket)  # what is to be decided, and what was
+    situation: Situation = field(default_factory=Situation)
+    chosen: dict[str, str] = field(default_factory=dict)  # fingerprints of references that versions were switched to
     validations: dict[str, Validation | None] = field(default_factory=dict)  # what the references' labels say, by version
     class_index: Float64 | None = None  # [codes + 1] class index of each code of the predicted class
 

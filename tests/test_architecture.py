@@ -20,15 +20,16 @@ STAGES = (
     ("source",), ("decode",), ("clock", "duplicates", "profile"), ("outcome",), ("reference",), ("join",),
     ("evaluate", "performance", "estimate"), ("detect",), ("river",), ("decide",), ("label_estimates",), ("review",), ("state",),
     ("versions",),
-    ("label_verdicts", "mode_samples", "labels"), ("pipeline",),
+    ("label_verdicts", "mode_samples", "labels"), ("facts",), ("decisions",), ("pipeline",),
     ("stream",),
-    ("checkpoint",), ("telemetry", "sink"), ("expose",), ("view", "changes"), ("partitions", "letters"), ("app",), ("hook",),
+    ("checkpoint",), ("telemetry", "sink"), ("expose",), ("view", "changes"),
+    ("partitions", "letters", "triggers", "control_topic"), ("app",), ("hook",),
     ("cli", "__main__"),
 )  # fmt: skip
 ALLOWED_BACK = {("checkpoint", "evaluate"), ("source", "telemetry"), ("expose", "telemetry")}
 PURE = (
     "batch", "segment", "window", "clock", "duplicates", "pipeline", "state", "versions", "view", "profile", "decode", "evaluate",
-    "labels", "label_verdicts", "mode_samples", "review", "stream",
+    "labels", "label_verdicts", "mode_samples", "review", "stream", "facts", "decisions",
     "outcome", "performance", "estimate", "detect", "decide",
 )  # fmt: skip
 PURE_IN_EDGES = ("hook.alert", "hook.policy", "hook.template", "hook.target.outcome")

@@ -15,6 +15,8 @@ import msgspec
 import numpy as np
 
 from monitor.batch import Int64
+from monitor.decide.docket import pack_docket, unpack_docket
+from monitor.decisions import choose_reference
 from monitor.evaluate.evaluate import Baseline, evaluate
 from monitor.label_estimates import from_values, to_values
 from monitor.performance.backlog import ModeState
@@ -58,10 +60,16 @@ def save_model(model: ModelState) -> Saved:
         "ids_evicted": model.seen.evicted,
         "bases": [base.columns for base in model.bases],
         "estimates": {name: to_values(history) for name, history in model.estimates.items()},
+        "chosen": model.chosen,
         "backlog": [msgspec.to_builtins(mode) for mode in model.backlog.values()],
         "versions": {name: _save_version(model, version, saved) for name, version in model.versions.items()},
     }
+    saved.now[_docket_blob(model)] = pack_docket(model.docket)
     return saved
+
+
+def _docket_blob(model: ModelState) -> str:
+    return f"{hashlib.sha256(model.config.name.encode()).hexdigest()[:24]}/docket"
 
 
 def _save_version(model: ModelState, version: VersionState, saved: Saved) -> dict[str, Any]:
@@ -124,8 +132,14 @@ def load_model(model: ModelState, values: Mapping[str, Any], blobs: Mapping[str,
     # A state of before counted what was folded by version.
     model.rows_folded = values.get("rows_folded", sum(part.get("rows_folded", 0) for part in values["versions"].values()))
     model.estimates = {name: from_values(history) for name, history in values.get("estimates", {}).items()}
+    if _docket_blob(model) in blobs:  # a state of before decided nothing
+        model.docket = unpack_docket(blobs[_docket_blob(model)])
     modes = [msgspec.convert(mode, ModeState) for mode in values.get("backlog", ())]
     model.backlog = {mode.id: mode for mode in modes}
+    configured = {reference.fingerprint for reference in model.references.values()}
+    for name, fingerprint in values.get("chosen", {}).items():
+        if fingerprint in configured:
+            choose_reference(model, name, fingerprint)
     for name, part in values["versions"].items():
         version = model.versions[name] = new_version_state(model, name)
         _load_version(model, version, part, blobs)

@@ -23,7 +23,7 @@ examples:
   driftgauge control ack -c config.yaml --trigger 4f1c0de57a3b9d2286e4a01bb7c95f30 --why "retraining job 41"
   driftgauge control accept -c config.yaml --signal price --segment country=FR --why "new tariff, see wiki"
   driftgauge control rebaseline -c config.yaml --why "the new sensor is calibrated"
-  driftgauge control assign -c config.yaml --failure-mode f3 --owner bob --status investigating --why "on call"
+  driftgauge control assign -c config.yaml --failure-mode 385c00f4aa6b788f --owner bob --why "on call"
   driftgauge control schema                                    JSON Schema of the messages, for other tools
 
 Who decided, when and why is part of the record. Every running process reads it, and a replay of the log reads it again.
@@ -49,9 +49,9 @@ _OPTIONS: dict[str, tuple[tuple[str, bool, dict[str, Any]], ...]] = {
         ("reference", True, {"help": "fingerprint of a configured reference, or the beginning of it"}),
     ),
     "assign": (
-        ("failure-mode", True, {"help": "id of the failure mode", "dest": "failure_mode"}),
-        ("owner", False, {"help": "who looks after it; empty for nobody"}),
-        ("status", False, {"help": "how far it is", "choices": ("open", "investigating", "mitigated", "fixed", "wont_fix")}),
+        ("failure-mode", True, {"help": "id of the failure mode, as in /api/v1/performance", "dest": "failure_mode"}),
+        ("owner", False, {"help": "who looks after it"}),
+        ("fix-version", False, {"help": "model version that is to fix it", "dest": "fix_version"}),
     ),
 }
 

@@ -7,7 +7,7 @@ They are inputs like any other: ordered by offset, recorded in the topic with wh
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 from msgspec import Meta, Struct
@@ -88,12 +88,12 @@ class SwitchReference(_Control, frozen=True, tag="switch_reference"):
 
 
 class Assign(_Control, frozen=True, tag="assign"):
-    """Who looks after a failure mode, and how far that is."""
+    """Who looks after a failure mode, and which version is to fix it; that it is fixed only evidence says."""
 
     failure_mode: Name
-    owner: Annotated[str, Meta(max_length=100)] | None = None
-    status: Literal["open", "investigating", "mitigated", "fixed", "wont_fix"] | None = None
-    summary: ClassVar[str] = "say who looks after a failure mode, and its status"
+    owner: Name | None = None
+    fix_version: Name | None = None
+    summary: ClassVar[str] = "say who looks after a failure mode, or which version is to fix it"
 
 
 Control = Hold | Release | Accept | Withdraw | Rebaseline | Ack | SwitchReference | Assign
@@ -125,8 +125,8 @@ def parse_control(message: bytes | None) -> Control:
         control: Control = _DECODER.decode(message)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise ControlError(f"expected a control: {str(error)[:300]}") from error
-    if isinstance(control, Assign) and control.owner is None and control.status is None:
-        raise ControlError("expected an owner, a status or both in a control of the kind assign, got neither")
+    if isinstance(control, Assign) and control.owner is None and control.fix_version is None:
+        raise ControlError("expected owner, fix_version or both in a control of the kind assign, got neither")
     return control
 
 

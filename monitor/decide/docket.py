@@ -11,7 +11,7 @@ decided already, counts from then on. The last side of each kind is kept: a vers
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from enum import StrEnum
 from itertools import takewhile
 
@@ -71,7 +71,10 @@ _DECODER = msgspec.json.Decoder(Docket)
 
 def decide(docket: Docket, parts: Iterable[Part], labels_ms: int | None, situation: Situation, settings: Retraining) -> Step:
     """Take new facts in, and decide as far as can be. ``labels_ms``: how far labels have been judged; None: nothing waits for them."""
-    queue = sorted((*docket.queue, *parts), key=_order)
+    new = tuple(parts)
+    if not new and (not docket.queue or (labels_ms is not None and docket.queue[0].facts.event_ms > labels_ms)):
+        return docket, ()
+    queue = sorted((*docket.queue, *new), key=_order)
     ready = [part for part in queue if labels_ms is None or part.facts.event_ms <= labels_ms]
     ready += queue[len(ready) : max(len(ready), len(queue) - MAX_QUEUE)]
     docket = replace(docket, queue=tuple(queue[len(ready) :]))
@@ -102,7 +105,8 @@ def _decide(docket: Docket, parts: list[Part], situation: Situation, settings: R
     docket, said = _apply(replace(docket, controls=docket.controls[len(due) :]), due)
     facts = _together(docket, version, situation)
     state, changes = policy.step(docket.policy, facts, settings)
-    return replace(docket, policy=state), (*said, *changes)
+    windows, labels = ({name: each for name, each in side.items() if name in state.versions} for side in (docket.windows, docket.labels))
+    return replace(docket, policy=state, windows=windows, labels=labels), (*said, *changes)
 
 
 def _together(docket: Docket, version: str, situation: Situation) -> Facts:
@@ -144,13 +148,6 @@ def _apply(docket: Docket, controls: Iterable[Control]) -> Step:
         state, changes = override.apply(state, control)
         said += changes
     return replace(docket, policy=state), tuple(said)
-
-
-def forget(docket: Docket, versions: Collection[str]) -> Docket:
-    """Without what is known of any version but these; triggers stay."""
-    state = policy.forget(docket.policy, versions)
-    windows, labels = ({name: facts for name, facts in side.items() if name in versions} for side in (docket.windows, docket.labels))
-    return replace(docket, policy=state, windows=windows, labels=labels)
 
 
 def pack_docket(docket: Docket) -> bytes:

@@ -40,10 +40,8 @@ def apply(state: PolicyState, control: Control) -> tuple[PolicyState, tuple[Tran
                 state = replace(state, baselines=(*state.baselines, Baseline(control, state.event_ms))[-MAX_REMEMBERED:])
         case Ack():
             return _acknowledge(state, control, said)
-        case Assign():
-            state = replace(state, assigned=_assigned(state.assigned, control))
-        case SwitchReference():
-            pass  # the counts that depend on it are not the policy's: the pipeline acts on the transition
+        case Assign() | SwitchReference():
+            pass  # neither is the policy's: whoever has the backlog and the counts acts on the transition
     return state, (said,)
 
 
@@ -65,15 +63,6 @@ def _acknowledge(state: PolicyState, control: Ack, said: Transition) -> tuple[Po
 def with_trigger(state: PolicyState, trigger: Trigger) -> PolicyState:
     """The state with this trigger in the place of the one of its id."""
     return replace(state, triggers=tuple(trigger if each.id == trigger.id else each for each in state.triggers))
-
-
-def _assigned(before: dict[str, Assign], control: Assign) -> dict[str, Assign]:
-    """Owner and status are kept where the control says nothing about them."""
-    old = before.get(control.failure_mode)
-    if old is not None:
-        control = replace(control, owner=control.owner if control.owner is not None else old.owner, status=control.status or old.status)
-    rest = {mode: each for mode, each in before.items() if mode != control.failure_mode}
-    return dict([*rest.items(), (control.failure_mode, control)][-MAX_REMEMBERED:])
 
 
 def matches(about: Accept | Rebaseline, version: str, reading: Reading) -> bool:

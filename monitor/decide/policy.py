@@ -12,7 +12,7 @@ is read again leads to the same triggers under the same ids. That a requirement 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from msgspec.structs import replace
 
@@ -42,8 +42,8 @@ def step(state: PolicyState, given: Facts | Control, policy: Retraining) -> Step
         return override.apply(state, given)
     before = state.versions.get(given.version, VersionPolicy(NEVER, NEVER, NEVER))
     news = frozenset(reason for reason in Reason if as_of(given, reason) > (before.labels_ms if reason in OF_LABELS else before.windows_ms))
-    if not news:
-        return state, ()
+    if not news or (state.event_ms is not None and given.event_ms < state.event_ms - policy.cooldown_ms):
+        return state, ()  # nothing new, or of a time whose versions may be forgotten
     event_ms = max(given.event_ms, before.event_ms)
     given = replace(given, event_ms=event_ms, as_of_windows=given.windows_ms, as_of_labels=given.labels_ms)
     state, superseded = _seen(override.expire(state, given.event_ms), given, policy)
@@ -52,14 +52,15 @@ def step(state: PolicyState, given: Facts | Control, policy: Retraining) -> Step
     watches = _watches(state, before.watches, given, readings, news, policy)
     state = replace(state, event_ms=max(given.event_ms, state.event_ms or given.event_ms))
     state, now, changes = _judged(state, before, given, readings, watches, policy)
-    return replace(state, versions={**state.versions, given.version: now}), (*superseded, *changes)
+    state = replace(state, versions={**state.versions, given.version: now})
+    return _without_old(state, policy), (*superseded, *changes)
 
 
-def forget(state: PolicyState, versions: Collection[str]) -> PolicyState:
-    """Without what is remembered about the conditions of any version but these; triggers stay."""
-    if state.versions.keys() <= set(versions):
-        return state
-    return replace(state, versions={name: each for name, each in state.versions.items() if name in versions})
+def _without_old(state: PolicyState, policy: Retraining) -> PolicyState:
+    """Without versions that have not been decided about for a cooldown; triggers stay."""
+    assert state.event_ms is not None
+    oldest_ms = state.event_ms - policy.cooldown_ms
+    return replace(state, versions={name: each for name, each in state.versions.items() if each.event_ms >= oldest_ms})
 
 
 def _seen(state: PolicyState, facts: Facts, policy: Retraining) -> Step:

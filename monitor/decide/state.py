@@ -7,7 +7,7 @@ from enum import StrEnum
 import msgspec
 from msgspec import Struct, field
 
-from monitor.decide.control import Accept, Ack, Assign, Hold, Rebaseline
+from monitor.decide.control import Accept, Ack, Hold, Rebaseline
 from monitor.decide.evidence import Evidence
 from monitor.decide.gate import Withheld
 from monitor.decide.reading import Reason, Unknown
@@ -17,7 +17,7 @@ MAX_TRIGGERS = 100
 MAX_ACCEPTED = 1_000
 MAX_WATCHES = 10_000
 MAX_REMEMBERED = 1_000
-"""Bound of each list of ids, versions and assignments: the oldest are forgotten."""
+"""Bound of each list of ids and versions: the oldest are forgotten."""
 
 
 class Phase(StrEnum):
@@ -87,7 +87,6 @@ class PolicyState(Struct, frozen=True):
     accepted: tuple[Accepted, ...] = ()
     baselines: tuple[Baseline, ...] = ()
     acks: tuple[Ack, ...] = ()  # also of triggers that are not known yet: after a loss, controls may be read first
-    assigned: dict[str, Assign] = field(default_factory=dict)  # by failure mode
     applied: tuple[str, ...] = ()  # ids of the newest controls
     controls: int = 0  # how many were applied, ever
 

@@ -136,10 +136,6 @@ def _policy(model: ModelView, view: RetrainingView) -> dict[str, Any]:
         "baselines": [
             {"id": each.control.id, "kind": kind_of(each.control), "since": iso(each.event_ms)} for each in policy.baselines[-10:]
         ],
-        "failure_modes": [
-            {"failure_mode": each.failure_mode, "owner": each.owner, "status": each.status, "by": each.by}
-            for each in policy.assigned.values()
-        ][:MAX_CONDITIONS],
     }
 
 

@@ -21,7 +21,7 @@ ARGUMENTS = {
     "rebaseline": ["--signal", "x"],
     "ack": ["--trigger", "a" * 32],
     "switch-reference": ["--version", "2", "--reference", "0123abcd"],
-    "assign": ["--failure-mode", "f1", "--owner", "bob", "--status", "fixed"],
+    "assign": ["--failure-mode", "f1", "--owner", "bob", "--fix-version", "2"],
 }
 
 
@@ -59,7 +59,8 @@ def test_the_options_are_in_the_message(tmp_path, capsys):
     accept = printed(capsys, "accept", "-c", path, "--segment", "country=FR")
     assert (accept.segment, accept.signal, accept.version, accept.until_ms) == ("country=FR", None, None, None)
     assert printed(capsys, "ack", "-c", path, "--trigger", "b" * 32).trigger_id == "b" * 32
-    assert printed(capsys, "assign", "-c", path, "--failure-mode", "f1", "--owner", "").owner == ""
+    assigned = printed(capsys, "assign", "-c", path, "--failure-mode", "f1", "--fix-version", "2")
+    assert (assigned.failure_mode, assigned.owner, assigned.fix_version) == ("f1", None, "2")
 
 
 def test_who_decides_is_the_user_of_the_system_unless_said(tmp_path, capsys, monkeypatch):
@@ -81,8 +82,7 @@ def test_two_decisions_have_two_ids(tmp_path, capsys):
         (["ack", "--why", "x", "--trigger", "../x"], "Expected `str` of length >= 8 - at `$.trigger_id`"),
         (["ack", "--why", "x"], "--trigger"),
         (["hold", "--why", "x", "--until", "tomorrow"], "--until: expected a time such as 2026-03-02T06:00Z, got 'tomorrow'"),
-        (["assign", "--why", "x", "--failure-mode", "f1"], "expected an owner, a status or both"),
-        (["assign", "--why", "x", "--failure-mode", "f1", "--status", "gone"], "invalid choice: 'gone'"),
+        (["assign", "--why", "x", "--failure-mode", "f1"], "expected owner, fix_version or both"),
         (["release", "--why", "x", "--model", "other"], "models: expected --model with one of m, got 'other'"),
         (["explode", "--why", "x"], "invalid choice: 'explode'"),
     ],

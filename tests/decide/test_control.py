@@ -22,7 +22,7 @@ EVERY = {
     "rebaseline": {"signal": "x"},
     "ack": {"trigger_id": "a" * 32},
     "switch_reference": {"version": "2", "reference": "0123abcd"},
-    "assign": {"failure_mode": "f1", "owner": "bob", "status": "fixed"},
+    "assign": {"failure_mode": "f1", "owner": "bob", "fix_version": "2"},
 }
 GOOD: dict[str, Any] = {"kind": "hold", "id": "abcdefgh", "model": "m", "by": "ann", "time_ms": 1, "why": "because"}
 
@@ -70,8 +70,8 @@ def test_the_schema_refuses_what_the_parser_refuses(changes):
         ({"id": "../../etc/passwd"}, "Expected `str` matching regex"),
         ({"model": "m" * 101}, "Expected `str` of length <= 100 - at `$.model`"),
         ({"kind": "ack"}, "Object missing required field `trigger_id`"),
-        ({"kind": "assign", "failure_mode": "f"}, "expected an owner, a status or both"),
-        ({"kind": "assign", "failure_mode": "f", "status": "gone"}, "Invalid enum value 'gone' - at `$.status`"),
+        ({"kind": "assign", "failure_mode": "f"}, "expected owner, fix_version or both"),
+        ({"kind": "assign", "failure_mode": "f", "owner": ""}, "Expected `str` of length >= 1 - at `$.owner`"),
     ],
 )
 def test_a_refusal_says_what_was_expected_and_where(message, said):

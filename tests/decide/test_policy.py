@@ -10,7 +10,7 @@ import pytest
 
 from monitor.decide.facts import AlarmLevel, Facts
 from monitor.decide.gate import Gate
-from monitor.decide.policy import forget, step
+from monitor.decide.policy import step
 from monitor.decide.reading import Reason
 from monitor.decide.state import MAX_TRIGGERS, Phase, PolicyState, pack_policy, unpack_policy
 from monitor.decide.transition import Change
@@ -362,12 +362,6 @@ def test_a_rebaseline_does_not_hide_poor_performance():
     assert len(required(said)) == 1
 
 
-def test_a_failure_mode_keeps_the_owner_when_only_its_status_changes():
-    given = [control("assign", 1, failure_mode="f1", owner="bob"), control("assign", 2, failure_mode="f1", status="fixed")]
-    state, _ = play(given)
-    assert (state.assigned["f1"].owner, state.assigned["f1"].status) == ("bob", "fixed")
-
-
 def test_data_drift_counts_on_features_that_matter_or_where_enough_traffic_is():
     settings = policy(data_drift={"features": ["x"], "min_share": 0.2}, performance=[], cost={"ceiling": 1.0})
     for asks, each in (
@@ -382,11 +376,11 @@ def test_data_drift_counts_on_features_that_matter_or_where_enough_traffic_is():
 
 
 def test_versions_that_are_gone_are_forgotten_and_their_triggers_are_not():
-    state, _ = play([*timeline("oo"), facts(MONDAY + HOUR, "o", version="2")])
-    left = forget(state, ["2"])
-    assert list(left.versions) == ["2"]
-    assert left.triggers == state.triggers
-    assert forget(left, ["2", "3"]) is left
+    state, _ = play([*timeline("oo"), *timeline("c" * 48, start_ms=MONDAY + HOUR, version="2", rows=1)])
+    assert list(state.versions) == ["1", "2"], "the cooldown is two days"
+    state, _ = play([facts(MONDAY + 52 * HOUR, "c", version="2", rows=1)], state=state)
+    assert list(state.versions) == ["2"]
+    assert [trigger.phase for trigger in state.triggers] == [Phase.REQUIRED]
 
 
 def test_the_lists_in_the_state_are_bounded():
@@ -394,14 +388,13 @@ def test_the_lists_in_the_state_are_bounded():
     state = PolicyState()
     for hour in range(MAX_TRIGGERS + 20):
         state, _ = play([facts(MONDAY + hour * HOUR, "o"), facts(MONDAY + hour * HOUR, version=f"v{hour}")], settings, state)
-        state = forget(state, ["1"])
     assert len(state.triggers) == MAX_TRIGGERS
     controls = [control("ack", number, trigger_id=f"{number:032x}") for number in range(1_500)]
     controls += [control("rebaseline", number) for number in range(1_500)]
-    controls += [control("assign", number, failure_mode=f"f{number}", owner="x") for number in range(1_500)]
     state, _ = play(controls, settings, state)
-    assert {len(each) for each in (state.acks, state.baselines, state.assigned, state.applied)} == {1_000}
+    assert {len(each) for each in (state.acks, state.baselines, state.applied)} == {1_000}
     assert len(state.first_seen_ms) == MAX_TRIGGERS + 21
+    assert len(state.versions) <= 3
     state, said = play([control("accept", number) for number in range(1_001)], settings, state)
     assert said[-1].change is Change.CONTROL_REFUSED
     assert said[-1].detail == "expected at most 1000 acceptances; withdraw some"
@@ -422,11 +415,11 @@ def test_very_many_segments_keep_the_watches_that_hold_longest():
 def test_a_state_is_the_same_after_a_round_trip_and_nothing_else_is_taken_for_one():
     settings = policy(label_quality=[{"measure": "noise_ratio", "at_most": 0.5}], data_drift={"min_share": 0.1})
     more = {"label_quality": {"noise_ratio": 0.1}, "failure_modes": (("f1", 3, 0.5, None, True),), "data_alarms": (alarm(),)}
-    given = [control("hold"), control("release"), control("accept", signal="z"), control("rebaseline")]
+    given = [control("hold"), control("release"), control("accept", signal="z")]
     given += [control("assign", failure_mode="f1", owner="bob"), *timeline("ooo", **more), facts(MONDAY, "o", version="2", partial=True)]
     state, _ = play(given, settings)
-    state, _ = play([control("ack", trigger_id=state.triggers[0].id), control("hold", 2)], settings, state)
-    assert all((state.triggers, state.accepted, state.assigned, state.acks, state.hold, state.versions["2"].watches))
+    state, _ = play([control("ack", trigger_id=state.triggers[0].id), control("hold", 2), control("rebaseline")], settings, state)
+    assert all((state.triggers, state.accepted, state.baselines, state.acks, state.hold, state.versions["2"].watches))
     assert unpack_policy(pack_policy(state)) == state
     for wrong in (b"", b"[]", b'{"versions": 1}', b'{"triggers": [{}]}'):
         with pytest.raises(ValueError, match=r"."):

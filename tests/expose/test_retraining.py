@@ -189,7 +189,6 @@ def test_the_list_says_where_each_policy_is_and_why() -> None:
     assert version["conditions"][0]["active"] is True
     assert version["unknown"] == [{"reason": "cost", "signal": "cost", "segment": "", "detail": "nothing is measured"}]
     assert [each["signal"] for each in model["accepted"]] == ["x"]
-    assert model["failure_modes"] == [{"failure_mode": "f1", "owner": "bob", "status": None, "by": "ann"}]
 
 
 def section(model: ModelView, now_ms: int = WALL_MS) -> Outline:
