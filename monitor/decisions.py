@@ -146,6 +146,7 @@ def choose_reference(model: ModelState, version: str, fingerprint: str) -> None:
         raise ValueError(f"expected the reference {fingerprint[:12]} that version {version} was switched to, and it is not configured")
     model.references[version], model.chosen[version] = found, fingerprint
     model.validations.pop(version, None)
+    model.error_tables.pop(version, None)
 
 
 def _start_detectors_anew(model: ModelState, control: Rebaseline) -> None:

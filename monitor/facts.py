@@ -9,7 +9,7 @@ import numpy as np
 
 from monitor.config.retraining import Retraining, Where
 from monitor.decide.docket import Part, Side
-from monitor.decide.facts import Facts, LabelledRows, Measured, Scalar
+from monitor.decide.facts import NEVER, Facts, LabelledRows, Measured, Scalar
 from monitor.evaluate.verdict import Status, Verdicts
 from monitor.label_verdicts import LabelVerdicts
 from monitor.labels import LabelsEvaluated
@@ -70,6 +70,8 @@ def labels_parts(evaluated: LabelsEvaluated, policy: Retraining) -> Iterator[Par
             event_ms=evaluated.event_ms,
             performance=tuple(_measured(judged, {each.metric for each in policy.performance})),
             cost=tuple(_measured(judged, {COST_METRIC}, "cost")) if policy.cost is not None else (),
+            estimated_loss=tuple(_losses(one)) if policy.estimated_loss and one.estimate is not None else None,
+            as_of_estimates=NEVER if one.estimate_window is None else one.estimate_window.end_ms,
             label_quality=label_measures(one),
             labelled=labelled,
             failure_modes=tuple(_modes(one.modes, backlog)),
@@ -93,6 +95,18 @@ def _measured(judged: Performance, wanted: set[str], name: str | None = None) ->
                 ends = (low, high) if rows else (0.0, 0.0)
                 segment = plain(judged.segments[g])
                 yield Measured(name or called, segment, float(judged.value[g, m]), *ends, rows, judged.window.start_ms)
+
+
+def _losses(one: LabelVerdicts) -> Iterator[Measured]:
+    """How much less accurate than in the reference each segment is estimated to be; unknown where the reference has no labels of it."""
+    found, window, judged = one.estimate, one.estimate_window, one.by_prediction
+    if found is None or window is None or ("accuracy", "") not in zip(judged.metrics, judged.classes, strict=True):
+        return
+    reference = dict(zip(judged.segments, judged.reference[:, judged.column("accuracy")].tolist(), strict=True))
+    for g, segment in enumerate(found.segments):
+        before, value, low, high = reference.get(segment, math.nan), *(float(end[g]) for end in (found.value, found.low, found.high))
+        if math.isfinite(before + value + low + high):
+            yield Measured("accuracy", plain(segment), before - value, before - high, before - low, int(found.n[g]), window.start_ms)
 
 
 def label_measures(one: LabelVerdicts) -> dict[str, float]:

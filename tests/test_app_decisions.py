@@ -199,6 +199,20 @@ def test_a_control_topic_that_was_made_anew_is_read_from_its_beginning_and_that_
 
 
 @pytest.mark.broker
+def test_offsets_that_the_log_lost_while_it_was_read_cost_no_control_that_is_there(broker, topic):
+    name = topic()
+    send(broker, name, b"0")
+    opened = reader(broker, name)
+    try:
+        assert len(read(opened, 1)) == 1
+        opened._client.consumer.seek(TopicPartition(name, 0), 99)  # where a topic that was cut does not go on
+        send(broker, name, b"1")
+        assert [(r.offset, r.value) for r in read(opened, 1)] == [(1, b"1")]
+    finally:
+        opened.close()
+
+
+@pytest.mark.broker
 def test_a_broker_that_goes_away_and_comes_back_costs_no_control(broker, topic):
     name = topic()
     send(broker, name, b"0")

@@ -70,7 +70,11 @@ class Where(Section):
 class PerformanceLimit(Where):
     """A performance metric that is too low (or, of a loss, too high)."""
 
-    metric: str = Field(min_length=1, max_length=100, description="The metric, such as recall.")
+    metric: str = Field(
+        min_length=1,
+        max_length=100,
+        description="The metric, such as recall, or recall[yes] of a class; of a binary model the positive one.",
+    )
     floor: float | None = Field(None, allow_inf_nan=False, description="Below is too low.")
     ceiling: float | None = Field(None, allow_inf_nan=False, description="Above is too high, for a metric that is better when lower.")
     clear: float | None = Field(
@@ -142,7 +146,7 @@ class DataDrift(DriftCondition):
 class EstimatedLoss(Where):
     """Performance that is estimated, before labels come, to be worse than in the reference."""
 
-    metric: str = Field(min_length=1, max_length=100, description="The metric, such as accuracy.")
+    metric: Literal["accuracy"] = Field("accuracy", description="The metric; only accuracy is estimated.")
     loss: float = Field(gt=0, allow_inf_nan=False, description="Worse than in the reference by more than this.")
     clear: float | None = Field(None, allow_inf_nan=False, description="The condition is over at or below this loss; `loss` when absent.")
     judged_by: Literal["interval", "value"] = Field("interval", description="See performance.")
@@ -265,6 +269,11 @@ def check_retraining(model: ModelConfig) -> None:
     if unknown:
         raise ValueError(f"retraining.data_drift.features: expected configured features, got {unknown[0]!r}")
     if model.labels is not None:
+        from monitor.performance.metric import METRICS  # knows them all, and is not needed to read any other section
+
+        for index, limit in enumerate(policy.performance):
+            if limit.metric.partition("[")[0] not in METRICS:
+                raise ValueError(f"retraining.performance[{index}].metric: expected one of {', '.join(METRICS)}, got {limit.metric!r}")
         return
     for key, instead in (("performance", "none"), ("cost", "none"), ("label_quality", "none"), ("min_fresh_labels", "0")):
         if getattr(policy, key):

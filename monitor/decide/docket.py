@@ -118,6 +118,7 @@ def _together(docket: Docket, version: str, situation: Situation) -> Facts:
         found = replace(
             found,
             performance=labels.performance,
+            estimated_loss=labels.estimated_loss,
             cost=labels.cost,
             concept_alarms=labels.concept_alarms,
             label_quality=labels.label_quality,
@@ -129,6 +130,7 @@ def _together(docket: Docket, version: str, situation: Situation) -> Facts:
         event_ms=docket.decided_ms,
         as_of_windows=NEVER if windows is None else windows.event_ms,
         as_of_labels=NEVER if labels is None else labels.event_ms,
+        as_of_estimates=NEVER if labels is None else labels.estimates_ms,
         partial=situation.partial or any(side.partial for side in (windows, labels) if side is not None),
         rebuilding=situation.rebuilding,
         controls_unread=situation.controls_unread,

@@ -1,8 +1,10 @@
 """Facts: everything that a decision about one model version may rest on.
 
 They have two sides, because predictions and labels move on clocks of their own: what is known of the windows (``as_of_windows``), and
-what is known of the labels (``as_of_labels``). Unknown is None, never zero and never an empty tuple: ``data_alarms=()`` says that the
-detectors are quiet, None that there are none. A condition over what is None is unknown; it never triggers, and that is said.
+what is known of the labels (``as_of_labels``), with an estimate that is made less often (``as_of_estimates``).
+
+Unknown is None, never zero and never an empty tuple: ``data_alarms=()`` says that the detectors are quiet, None that there are none. A
+condition over what is None is unknown; it never triggers, and that is said.
 """
 
 from __future__ import annotations
@@ -67,15 +69,16 @@ class Facts(Struct, frozen=True):
     event_ms: int  # of the decision
     as_of_windows: int | None = None  # event time of the windows' evaluation; the decision's own when absent
     as_of_labels: int | None = None  # event time of the labels' evaluation; the decision's own when absent
+    as_of_estimates: int | None = None  # event time of the estimate without labels; that of the labels when absent
     # Of the windows.
     rows: int = 0  # predictions in the longest window
     shares: Mapping[str, float] | None = None  # share of traffic per segment; ALL is 1
     data_alarms: tuple[Alarm, ...] | None = None  # on inputs and scores
-    estimated_loss: tuple[Measured, ...] | None = None  # by how much worse than in the reference; positive is worse
     reference: str | None = None  # fingerprint
     dataset: str | None = None  # version of the data set of the reference
     # Of the labels.
     performance: tuple[Measured, ...] | None = None
+    estimated_loss: tuple[Measured, ...] | None = None  # by how much worse than in the reference; positive is worse
     cost: tuple[Measured, ...] | None = None  # expected cost per prediction
     concept_alarms: tuple[Alarm, ...] | None = None  # on errors and labels
     label_quality: Mapping[str, float] | None = None  # measures by name
@@ -95,6 +98,11 @@ class Facts(Struct, frozen=True):
     def labels_ms(self) -> int:
         """Event time of what is known of the labels."""
         return self.event_ms if self.as_of_labels is None else self.as_of_labels
+
+    @property
+    def estimates_ms(self) -> int:
+        """Event time of the estimate without labels."""
+        return self.labels_ms if self.as_of_estimates is None else self.as_of_estimates
 
 
 def labelled_since(facts: Facts, start_ms: int) -> int | None:

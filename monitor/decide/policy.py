@@ -22,7 +22,7 @@ from monitor.decide.control import Control
 from monitor.decide.evidence import evidence, since
 from monitor.decide.facts import NEVER, Facts
 from monitor.decide.gate import Gate, Withheld, shut
-from monitor.decide.reading import OF_LABELS, Readings, Reason, Vote, as_of, key_of, read
+from monitor.decide.reading import Readings, Reason, Vote, as_of, key_of, read
 from monitor.decide.state import MAX_REMEMBERED, MAX_TRIGGERS, MAX_WATCHES, Phase, PolicyState, Trigger, VersionPolicy
 from monitor.decide.transition import Change, Transition
 from monitor.decide.trigger_id import trigger_ids
@@ -40,12 +40,13 @@ def step(state: PolicyState, given: Facts | Control, policy: Retraining) -> Step
     """One input in, the next state and what changed out. Facts with nothing newer about the version than the last change nothing."""
     if not isinstance(given, Facts):
         return override.apply(state, given)
-    before = state.versions.get(given.version, VersionPolicy(NEVER, NEVER, NEVER))
-    news = frozenset(reason for reason in Reason if as_of(given, reason) > (before.labels_ms if reason in OF_LABELS else before.windows_ms))
+    before = state.versions.get(given.version, VersionPolicy(NEVER))
+    news = frozenset(reason for reason in Reason if as_of(given, reason) > before.as_of.get(reason, NEVER))
     if not news or (state.event_ms is not None and given.event_ms < state.event_ms - policy.cooldown_ms):
         return state, ()  # nothing new, or of a time whose versions may be forgotten
     event_ms = max(given.event_ms, before.event_ms)
-    given = replace(given, event_ms=event_ms, as_of_windows=given.windows_ms, as_of_labels=given.labels_ms)
+    times = given.windows_ms, given.labels_ms, given.estimates_ms
+    given = replace(given, event_ms=event_ms, as_of_windows=times[0], as_of_labels=times[1], as_of_estimates=times[2])
     state, superseded = _seen(override.expire(state, given.event_ms), given, policy)
     readings = read(given, policy)
     state = override.settle(state, given, readings, news, policy.persistence)
@@ -119,8 +120,8 @@ def _judged(
     state: PolicyState, before: VersionPolicy, facts: Facts, readings: Readings, watches: tuple[Watch, ...], policy: Retraining
 ) -> tuple[PolicyState, VersionPolicy, tuple[Transition, ...]]:
     """The version's phase, and the trigger if it comes to one."""
-    times = facts.event_ms, facts.windows_ms, facts.labels_ms
-    now = VersionPolicy(*times, Phase.QUIET, (), readings.unknown[:MAX_REMEMBERED], watches)
+    times = {reason: max(as_of(facts, reason), before.as_of.get(reason, NEVER)) for reason in Reason}
+    now = VersionPolicy(facts.event_ms, times, Phase.QUIET, (), readings.unknown[:MAX_REMEMBERED], watches)
     active = [watch for watch in watches if watch.active]
     asking = [watch for watch in active if _is_current(watch, facts, policy)]
     withheld: tuple[Withheld, ...] = (_NOT_CURRENT,) if active and not asking else ()

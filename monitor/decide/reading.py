@@ -65,9 +65,6 @@ Key = tuple[Reason, str, str]
 DRIFTS = frozenset({Reason.CONCEPT_DRIFT, Reason.DATA_DRIFT})
 """Reasons that rest on alarms."""
 
-OF_LABELS = frozenset({Reason.PERFORMANCE, Reason.COST, Reason.CONCEPT_DRIFT})
-"""Reasons that rest on labels; the others rest on windows."""
-
 
 @dataclass(frozen=True, slots=True)
 class Readings:
@@ -102,7 +99,9 @@ def read(facts: Facts, policy: Retraining) -> Readings:
 
 def as_of(facts: Facts, reason: Reason) -> int:
     """Event time of what is known about a reason."""
-    return facts.labels_ms if reason in OF_LABELS else facts.windows_ms
+    if reason is Reason.DATA_DRIFT:
+        return facts.windows_ms
+    return facts.estimates_ms if reason is Reason.ESTIMATED_LOSS else facts.labels_ms
 
 
 class _Level(NamedTuple):

@@ -51,8 +51,7 @@ class VersionPolicy(Struct, frozen=True):
     """One model version."""
 
     event_ms: int  # of the last decision
-    windows_ms: int  # of the windows it rested on
-    labels_ms: int  # of the labels it rested on
+    as_of: dict[Reason, int] = field(default_factory=dict)  # event time of what was known about each reason
     phase: Phase = Phase.QUIET
     withheld: tuple[Withheld, ...] = ()
     unknown: tuple[Unknown, ...] = ()

@@ -62,8 +62,17 @@ def test_a_policy_as_a_user_writes_it():
             "clear: expected a value on the good side of the limit 2, got 3",
         ),
         ({"performance": [{"metric": "recall", "floor": float("nan")}]}, "retraining.performance[0].floor", "finite number"),
+        (
+            {"performance": [LIMIT, {"metric": "recal", "floor": 0.5}]},
+            "",
+            "retraining.performance[1].metric: expected one of accuracy, balanced_accuracy, precision, recall,",
+        ),
         ({"cost": {"ceiling": 1, "clear": 2}}, "retraining.cost", "clear: expected at most the ceiling 1, got 2"),
-        ({"estimated_loss": [{"metric": "auc", "loss": 0.1, "clear": 0.2}]}, "retraining.estimated_loss[0]", "expected at most the loss"),
+        (
+            {"estimated_loss": [{"metric": "accuracy", "loss": 0.1, "clear": 0.2}]},
+            "retraining.estimated_loss[0]",
+            "expected at most the loss",
+        ),
         ({"data_drift": {}}, "retraining.data_drift", "expected features, segments or min_share"),
         ({"data_drift": {"features": ["y"]}}, "", "retraining.data_drift.features: expected configured features, got 'y'"),
         (

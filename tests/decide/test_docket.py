@@ -134,6 +134,18 @@ def test_an_evaluation_of_the_labels_is_one_vote_however_often_the_windows_are_j
     assert required(run.said)
 
 
+def test_an_estimate_is_one_vote_for_as_long_as_it_is_the_newest():
+    settings = policy(performance=[], estimated_loss=[{"loss": 0.05}])
+
+    def estimated(hour: int, made: int) -> Part:
+        found = Facts("m", "1", MONDAY + hour * HOUR, as_of_estimates=MONDAY + made * HOUR, estimated_loss=(measured(0.1, "accuracy"),))
+        return Part(Side.LABELS, found)
+
+    run = Run().take(*(estimated(hour, made=0) for hour in range(5)), settings=settings)
+    assert run.phase is Phase.PENDING
+    assert run.take(estimated(6, made=6), settings=settings).phase is Phase.REQUIRED
+
+
 def test_what_labels_said_still_asks_when_a_gate_opens_and_not_when_it_is_old():
     settings = policy(data_drift={"features": ["x"]}, max_evidence_age="12h")
     for later, phase in ((10, Phase.REQUIRED), (20, Phase.WITHHELD)):
@@ -154,8 +166,7 @@ def test_versions_that_are_judged_at_the_same_time_keep_both_their_sides():
         *(part(5, version=version) for version in "12" for part in (windows, lambda hour, version: labelled(hour, "c", version)))
     )
     assert list(run.docket.windows) == list(run.docket.labels) == ["1", "2"]
-    times = {(each.windows_ms, each.labels_ms) for each in run.docket.policy.versions.values()}
-    assert times == {(MONDAY + 5 * HOUR, MONDAY + 5 * HOUR)}
+    assert {time for each in run.docket.policy.versions.values() for time in each.as_of.values()} == {MONDAY + 5 * HOUR}
 
 
 @pytest.mark.parametrize("flag", ["partial", "rebuilding", "controls_unread"])

@@ -42,8 +42,8 @@ def test_levels_of_performance(limit, value, vote):
 def test_cost_and_estimated_loss_are_too_high_above_their_level():
     settings = policy(performance=[], cost={"ceiling": 2.0, "clear": 1.5})
     assert [vote_of(settings, cost=(measured(v, "cost"),)) for v in (2.1, 2.005, 1.5)] == [Vote.OVER, Vote.BETWEEN, Vote.CLEAR]
-    settings = policy(performance=[], estimated_loss=[{"metric": "auc", "loss": 0.05, "clear": 0.02}])
-    found = [vote_of(settings, estimated_loss=(measured(v, "auc"),)) for v in (0.07, 0.055, 0.02, -0.5)]
+    settings = policy(performance=[], estimated_loss=[{"metric": "accuracy", "loss": 0.05, "clear": 0.02}])
+    found = [vote_of(settings, estimated_loss=(measured(v, "accuracy"),)) for v in (0.07, 0.055, 0.02, -0.5)]
     assert found == [Vote.OVER, Vote.BETWEEN, Vote.CLEAR, Vote.CLEAR]
 
 

@@ -15,9 +15,11 @@ from monitor.decide.gate import Gate
 from monitor.decide.transition import Change
 from monitor.decisions import Controls, Decided, Process
 from monitor.decode import Decoder, LabelDecoder
+from monitor.estimate.accuracy import Estimates
 from monitor.facts import labels_parts, plain, windows_parts
 from monitor.labels import LabelsEvaluated, LabelsIdle
 from monitor.pipeline import Evaluated, advance
+from monitor.window import Window
 from tests.decide.make import control
 from tests.flow import label_world, world
 from tests.flow.world import MINUTE, START
@@ -243,6 +245,27 @@ def test_a_metric_of_a_class_is_called_by_it_and_of_a_binary_model_also_without(
     assert set(everywhere) == {"recall", "recall[0]", "recall[1]", "roc_auc", "log_loss"}
     assert everywhere["recall"] == everywhere["recall[1]"] != everywhere["recall[0]"]
     assert next(part for part in labels_parts(labels, config(view="audit").retraining)).facts.performance != facts.performance
+
+
+def test_the_estimated_loss_is_what_the_reference_had_less_what_is_estimated(evaluations):
+    _, labels, _ = evaluations
+    policy = config(estimated_loss=[{"loss": 0.1}]).retraining
+    one = next(each for each in labels.verdicts if each.version == "1")
+    judged, nan = one.by_prediction, float("nan")
+    reference = np.full_like(judged.reference, nan)
+    reference[[judged.segments.index("ALL"), judged.segments.index("device=ios")], judged.column("accuracy")] = 0.9, 0.8
+    three = [np.array([0.7, 0.6, 0.5]), np.array([0.65, 0.5, 0.4]), np.array([0.75, nan, 0.6])]
+    whole = [np.array([100, 50, 20])] * 2
+    estimate = Estimates(("ALL", "device=ios", "device=web"), *whole, *three, *three, np.zeros(3, bool), whole[0])
+    window = Window("estimate", labels.event_ms - 100, labels.event_ms - 50)
+    one = replace(one, estimate=estimate, estimate_window=window, by_prediction=replace(judged, reference=reference))
+    [part] = labels_parts(replace(labels, verdicts=(one,)), policy)
+    [loss] = part.facts.estimated_loss
+    assert (loss.segment, loss.n, loss.since_ms) == ("ALL", 100, window.start_ms), "unknown: an interval without an end, no reference"
+    assert (loss.value, loss.low, loss.high) == pytest.approx((0.2, 0.15, 0.25))
+    assert part.facts.estimates_ms == window.end_ms
+    [part] = labels_parts(replace(labels, verdicts=(replace(one, estimate=None, estimate_window=None),)), policy)
+    assert part.facts.estimated_loss is None
 
 
 def test_the_windows_side_holds_rows_reference_and_the_shares_that_a_condition_may_ask_for(evaluations):
