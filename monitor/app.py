@@ -26,7 +26,7 @@ from monitor.checkpoint.checkpoint import Checkpoint
 from monitor.checkpoint.store import Store
 from monitor.config import Config
 from monitor.control_topic import ControlTopic
-from monitor.decisions import Decided, Process
+from monitor.decisions import Decided
 from monitor.decode import Decoder, LabelDecoder, needs, needs_ids
 from monitor.errors import SinkError, SourceError, StateError
 from monitor.expose.published import Published
@@ -78,7 +78,6 @@ class Monitor:
         self._committed_at = self._published_at = clock_ms()
         self._letters = Letters(config.source, telemetry)
         self._triggers, self._controls = Triggers(config.source, telemetry), ControlTopic(config, telemetry)
-        self._process = Process(rebuilding=False, controls_unread=False)
 
     def run(
         self, stop: threading.Event, *, until_end: bool = False, progress: Callable[[int, int], None] = lambda _done, _lag: None
@@ -138,16 +137,11 @@ class Monitor:
         return "earliest" if resumed.lost else self.config.source.start
 
     def _operate(self, *, history: bool) -> list[Outcome]:
-        """Take decisions of operators, and let the models know how things stand."""
+        """Take decisions of operators."""
         found: list[Outcome] = []
-        for model, step in self._controls.read(self.clock_ms(), history=history):
+        for model, step in self._controls.read(self.clock_ms(), history=history, rebuilding=self.snapshot.rebuilding_since_ms is not None):
             found += self._advance(model, step)
             self._changed = True
-        process = Process(self.snapshot.rebuilding_since_ms is not None, self._controls.unread)
-        if process != self._process:
-            self._process = process
-            for model in self._models:
-                advance(model, process)
         return found
 
     def _needs(self) -> Needs:

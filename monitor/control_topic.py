@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from monitor import events
 from monitor.config import Config
 from monitor.decide.control import Control, ControlError, parse_control
 from monitor.decision_events import ControlRefused
-from monitor.decisions import Controls
+from monitor.decisions import Controls, Process
 from monitor.source.controls import ControlReader, ControlRecord, open_controls
 from monitor.state import ModelState
 from monitor.telemetry import Telemetry
 
 _EVERY_MS = 1_000
 _PAUSE_S = 0.05
+_AT_START = Process(rebuilding=False, controls_unread=False)
 
 
 @dataclass(eq=False)
@@ -29,7 +30,7 @@ class ControlTopic:
     reader: ControlReader | None = None
     _read_ms: int | None = None
     _history: bool = False  # what was read last waits for its time
-    _starts: dict[str, dict[int, int]] = field(default_factory=dict)
+    _process: Process = _AT_START
 
     @property
     def unread(self) -> bool:
@@ -55,8 +56,19 @@ class ControlTopic:
         self._history = True
         return self._steps(found, at_once=False)
 
-    def read(self, now_ms: int, *, history: bool) -> list[tuple[ModelState, Controls]]:
-        """New decisions, looked for once a second. ``history``: old messages are read again, so each waits for its time."""
+    def read(self, now_ms: int, *, history: bool, rebuilding: bool = False) -> list[tuple[ModelState, Controls | Process]]:
+        """New decisions, looked for once a second, and how things stand with the process where that changed.
+
+        ``history``: old messages are read again, so each decision waits for its time.
+        """
+        steps: list[tuple[ModelState, Controls | Process]] = [*self._decisions(now_ms, history)]
+        process = Process(rebuilding, self.unread)
+        if process != self._process:
+            self._process = process
+            steps += [(model, process) for model in self.models]
+        return steps
+
+    def _decisions(self, now_ms: int, history: bool) -> list[tuple[ModelState, Controls]]:
         if self.reader is None:
             return []
         over, self._history = self._history and not history, history

@@ -18,7 +18,7 @@ from monitor.decide.control import control_message
 from monitor.decide.docket import Docket
 from monitor.decide.state import Phase
 from monitor.decision_events import ControlRefused, RetrainingRequired, RetrainingWithheld, TriggerEnded
-from monitor.decisions import Controls, Decided
+from monitor.decisions import Controls, Decided, Process
 from monitor.errors import SinkError
 from monitor.events import Event, OffsetsLost
 from monitor.pipeline import advance
@@ -119,6 +119,26 @@ def test_controls_wait_for_their_time_while_history_is_read_and_hold_when_it_is_
     advance(model, step)
     assert model.docket.policy.hold is not None
     assert topic.read(WALL_MS + 9_000, history=False) == []
+
+
+def test_how_things_stand_is_told_when_it_changes(tmp_path, log):
+    given = config(tmp_path)
+    [model] = models = states(given)
+    topic = ControlTopic(given, log.telemetry())
+    start(topic, models)
+    told = [topic.read(WALL_MS, history=rebuilding, rebuilding=rebuilding) for rebuilding in (True, True, False)]
+    processes = [[step for _, step in steps if isinstance(step, Process)] for steps in told]
+    assert processes == [[Process(True, False)], [], [Process(False, False)]]
+    topic.reader = Unread(given.source, "controls", {})
+    assert (model, Process(False, True)) in topic.read(WALL_MS, history=False)
+
+
+class Unread(FileControls):
+    """A topic that cannot be read to its end."""
+
+    @property
+    def caught_up(self) -> bool:
+        return False
 
 
 def test_without_a_control_topic_nothing_is_read_and_nothing_is_waited_for(tmp_path, log):
