@@ -58,7 +58,8 @@ class Stream:
         if self.labels.inbox.rows <= self.labels.config.max_inbox_rows:
             return set()
         reached = arrived_pane(self.clock)
-        if reached is not None and (self.labels.applied_pane or 0) < reached:
+        applied = self.labels.inbox.first_pane() if self.labels.applied_pane is None else self.labels.applied_pane
+        if reached is not None and applied is not None and applied < reached:
             return set(self.clock.owned)  # what waits waits for predictions
         active = (self.clock.owned - self.clock.idle) & self.clock.newest_ms.keys()
         return {p for p in active if reached is None or self.clock.newest_ms[p] // self.clock.pane_ms > reached}

@@ -113,11 +113,33 @@ def apply_until(state: LabelState, end_pane: int, observe: Observe = lambda _app
         state.applied_pane = pane + 1
         if state.applied_pane % per_outcome_pane == 0:
             _expire(state, state.applied_pane * state.clock.pane_ms)
-            yield state.applied_pane
+            if _counted(state):
+                yield state.applied_pane
+            else:
+                state.applied_pane = _next_counted(state, end_pane, per_outcome_pane)
+                # As if no boundary on the way had been passed over.
+                _expire(state, state.applied_pane // per_outcome_pane * state.config.pane_ms)
         else:  # on to the next pane with labels, or the next end of a pane of outcomes
             first = state.inbox.first_pane()
             boundary = (pane // per_outcome_pane + 1) * per_outcome_pane - 1
             state.applied_pane = min(end_pane, boundary, end_pane if first is None else max(first, state.applied_pane))
+
+
+def _counted(state: LabelState) -> bool:
+    """Whether any pane that has ended is kept: else there is nothing to judge, and nothing that could leave a window."""
+    return any(
+        number < panes.end_pane for counted in state.versions.values() for panes in counted.panes.values() for number in panes.settle()
+    )
+
+
+def _next_counted(state: LabelState, end_pane: int, per_outcome_pane: int) -> int:
+    """The pane to go on with when nothing is counted so far: one label of long ago must not have every pane since then judged."""
+    starts = [
+        number * per_outcome_pane for counted in state.versions.values() for panes in counted.panes.values() for number in panes.panes
+    ]
+    first = state.inbox.first_pane()
+    next_pane = min([end_pane, *starts, *([] if first is None else [first])])
+    return max(state.applied_pane or 0, next_pane)
 
 
 def _apply(state: LabelState, labels: LabelRows, start_ms: int) -> Applied:

@@ -314,3 +314,19 @@ def test_rows_beyond_the_bound_are_evicted_oldest_first_and_counted(tmp_path: Pa
         some = [Prediction(minute * 10 + i, 0, minute * MINUTE, 0.5) for i in range(2)]
         add_predictions(state, "1", ids_of([p.id for p in some]), np.array([p.time_ms for p in some]), rows_of(some))
     assert (state.pending.rows(), state.evicted, state.predictions) == (4, 4, 8)
+
+
+def test_a_label_of_long_ago_does_not_have_every_pane_since_then_judged(tmp_path: Path) -> None:
+    state = state_of(tmp_path, config(window="10m"))
+    year = 365 * 24 * 60
+    for minute in (0, year):
+        prediction = Prediction(minute, 0, minute * MINUTE, 0.9)
+        add_predictions(state, "1", ids_of([minute]), np.array([prediction.time_ms]), rows_of([prediction]))
+        for partition in range(PARTITIONS):
+            arrive(state, batch_of(partition, [Label(minute, (minute + 1) * MINUTE, 1, 0, 1, "", math.nan, math.nan)], minute + 1))
+    judged = list(apply_until(state, year + 4))
+    # A window is ten minutes in panes of two; the window before it is kept as well.
+    assert 2 <= len(judged) <= 14
+    assert ledger_of(state) == {"messages": 4, "matched": 2, "duplicate": 2}
+    assert state.predictions == 2
+    assert (state.expired, state.pending.rows()) == (0, 1), "the prediction of a year ago is gone, and had its label"
