@@ -13,15 +13,20 @@ Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
 Bool = NDArray[np.bool_]
 
+MOST_OPEN = 0.9
+"""Of the variance of an estimate, the share that may still be open when it is judged."""
+
+_ROUNDING = 1e-12
+
 
 @dataclass(frozen=True, eq=False)
 class EstimateError:
     """Of one window, [N] each: ALL first, then the segments. NaN, and not covered: too few of its labels have come to judge."""
 
     segments: tuple[str, ...]
-    error: Float64  # estimate - accuracy as labels have it now
+    error: Float64  # estimate - accuracy as it is known now
     absolute_error: Float64
-    tolerance: Float64  # how far labels still missing leave the truth open, in the same unit (one standard deviation)
+    tolerance: Float64  # half the width of the interval of what is known now: 0 once all labels are in
     covered: Bool  # whether the truth lay in the interval
     judged: Bool
 
@@ -65,22 +70,25 @@ class ErrorTrack:
         return ErrorTrack(windows.astype(np.int64), covered.astype(np.int64), signed.astype(np.float64), absolute.astype(np.float64), keys)
 
 
-def estimate_error(then: Estimates, now: Estimates, min_share: float = 0.95) -> EstimateError:
-    """Error of the estimate made ``then`` of a window, by what labels say ``now`` of the same window.
+def estimate_error(then: Estimates, now: Estimates) -> EstimateError:
+    """Error of the estimate made ``then`` of a window, by what is known ``now`` of the same window.
 
-    A segment is judged once ``min_share`` of its predictions have labels, or of the share that ever gets them: the truth is the labelled
-    rows' accuracy where all are labelled, else today's estimate, which then rests on labels almost alone.
+    Of predictions that never get a label the truth stays an estimate: a segment is judged where labels have made it clearly sharper than
+    it was then. What has become known since must lie within that part of the interval which is due to what was not known then: with V the
+    variances, within sqrt(1 - V now / V then) of it. Once all labels are in, that is the interval.
     """
     place = {key: row for row, key in enumerate(now.segments)}
     rows = np.array([place.get(key, -1) for key in then.segments], np.intp)
     known = rows >= 0
-    n, labelled = (np.where(known, array[rows], 0) for array in (now.n, now.labelled))
-    truth = np.where(known, now.value[rows], np.nan)
-    judged = known & (n > 0) & (labelled >= min_share * n) & (then.n > 0)
-    error = np.where(judged, then.value - truth, np.nan)
-    open_ = np.where(judged, (now.high[rows] - now.low[rows]) / 4, np.nan)
-    covered = judged & (truth >= then.low - 1e-12) & (truth <= then.high + 1e-12)
-    return EstimateError(then.segments, error, np.abs(error), open_, covered, judged)
+    value, width, n = (np.where(known, array[rows], np.nan) for array in (now.value, now.high - now.low, now.n))
+    width_then = then.high - then.low
+    open_share = np.where(width_then > 0, (width / np.where(width_then > 0, width_then, 1.0)) ** 2, np.where(width > 0, np.inf, 0.0))
+    judged = known & (n > 0) & (then.n > 0) & (open_share <= MOST_OPEN)
+    reach = np.sqrt(np.where(judged, 1 - open_share, 0.0))
+    low, high = then.value - reach * (then.value - then.low), then.value + reach * (then.high - then.value)
+    error = np.where(judged, then.value - value, np.nan)
+    covered = judged & (value >= low - _ROUNDING) & (value <= high + _ROUNDING)
+    return EstimateError(then.segments, error, np.abs(error), np.where(judged, width / 2, np.nan), covered, judged)
 
 
 def track(error: EstimateError) -> ErrorTrack:

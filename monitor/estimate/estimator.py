@@ -59,6 +59,14 @@ class Estimator:
     ``predicted`` [m]. ``lag_ms`` [m]: how much later their labels were known, NaN where unknown. Predicted classes are apart when there
     are two: 0 and 1, or, in ``labels``, any two values, the greater of which is the positive one. Without ``predicted`` it is score >=
     ``threshold``.
+
+    >>> rng = np.random.default_rng(0)
+    >>> score = rng.random(50_000)
+    >>> estimator = Estimator(score, labels=rng.random(50_000) < score)
+    >>> estimator.predictions(range(1_000), range(1_000), None, np.full(1_000, 0.8))
+    >>> found = estimator.estimate()
+    >>> round(found.value, 1), found.low < 0.8 < found.high, found.n, found.labelled, found.rectified
+    (0.8, True, 1000, 0, False)
     """
 
     def __init__(
@@ -75,8 +83,7 @@ class Estimator:
     ) -> None:
         score = np.asarray(scores, np.float64)
         self.threshold, self.settings = threshold, settings or Settings()
-        values = sorted({*_plain(labels)}, key=repr) if labels is not None else []
-        self._classes = Codes(values if len(values) == 2 else (0, 1))
+        self._classes = Codes(_two_classes([] if labels is None else _plain(labels)))
         self._segments = Codes()
         self._stream = Stream()
         self._score = _bins(score)
@@ -178,6 +185,17 @@ class Estimator:
 
 def _plain(values: Sequence[Hashable] | NDArray[Any]) -> list[Any]:
     return values.tolist() if isinstance(values, np.ndarray) else [getattr(value, "item", lambda value=value: value)() for value in values]
+
+
+def _two_classes(labels: list[Any]) -> Sequence[Hashable]:
+    """The negative and the positive class."""
+    values = {*labels}
+    if len(values) != 2:
+        return (0, 1)
+    try:
+        return sorted(values)
+    except TypeError:  # such as a number and a word
+        return sorted(values, key=repr)
 
 
 def _bins(score: Float64) -> SignalBins:
