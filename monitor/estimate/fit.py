@@ -6,6 +6,8 @@ equal results to the bit.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,19 +26,29 @@ _ROUNDS = 5
 _TINY = 1e-9
 
 
+@dataclass(frozen=True, eq=False)
+class LabelledBefore:
+    """Labelled rows from before production, L lag bins and S cells."""
+
+    n: Float64  # [L, S]
+    wrong: Float64  # [L]
+    log_odds: Float64  # [S] as the table has it
+    stratum: Int64  # [S]
+
+
 class Fit:
     """Parts of the log odds of K labelled rows of the look-back, beyond the table's: block, stratum, segment and lag.
 
     ``block``, ``stratum`` and ``fraction`` [K] are those of the rows; ``right`` [J, L + 1] shares of lags among right predictions;
-    ``reference`` [2, L] observed minus expected wrong rows, and their variance, of labelled rows before production.
+    ``before``: labelled rows from before production, one more block for the effects of the lag.
     """
 
     def __init__(
         self, table: ErrorTable, rows: LabelledRows, block: Int64, blocks: int, stratum: Int64, fraction: Float64, right: Float64,
-        reference: Float64,
+        before: LabelledBefore | None,
     ) -> None:  # fmt: skip
         self.table, self.rows, self.block, self.blocks, self.stratum = table, rows, block, blocks, stratum
-        self.fraction, self.reference = fraction, reference
+        self.fraction, self.before = fraction, before
         self.segments, self.strata, self.lags = len(table.segments), len(right), right.shape[1] - 1
         self.base = logit(table.rate[rows.segment, rows.cell])
         self.n = (rows.right + rows.wrong).astype(np.float64)
@@ -70,8 +82,11 @@ class Fit:
     def _fit_lag(self) -> None:
         shape = (self.blocks, self.lags)
         score, information = (x.reshape(shape) for x in self._sums(self.block * self.lags + self.rows.lag, self.blocks * self.lags))
-        score, information = np.vstack([score, self.reference[0]]), np.vstack([information, self.reference[1]])
-        score[-1] -= information[-1] * self.lag.effect[:-1]
+        if self.before is not None:
+            before = self.before
+            p = expit(before.log_odds + self.lag.effect[:-1, None] - self.lag.neutral[before.stratum])
+            score = np.vstack([score, before.wrong - (before.n * p).sum(axis=1)])
+            information = np.vstack([information, (before.n * p * (1 - p)).sum(axis=1)])
         self.lag = lag_effect(score, information, self.lag.effect, self.lag.right)
         self._refresh()
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from monitor.estimate.cohort import blocks_of, fractions, label_share, right_lags
 from monitor.estimate.counts import LabelledRows, PaneCounts, labelled_rows, total
-from monitor.estimate.fit import Fit
+from monitor.estimate.fit import Fit, LabelledBefore
 from monitor.estimate.lag import LagEffect
 from monitor.estimate.tables import ErrorTable, expit, logit
 
@@ -138,18 +138,17 @@ def rectify(table: ErrorTable, counts: PaneCounts, settings: Settings) -> Rectif
     )
 
 
-def _reference_lags(table: ErrorTable, place: Int64, strata_: int, counts: PaneCounts) -> tuple[Float64 | None, Float64]:
-    """Rows [J, L, 2] by stratum, lag, right and wrong; [2, L] observed minus expected wrong ones, without effect, and their variance."""
-    lags, bins = table.lags, counts.lags
+def _reference_lags(table: ErrorTable, place: Int64, strata_: int, counts: PaneCounts) -> tuple[Float64 | None, LabelledBefore | None]:
+    """Labelled rows of the reference by stratum and lag, [J, L, 2] right and wrong, and as the fit wants them."""
+    lags = table.lags
     if lags is None or lags.edges_ms != counts.lag_edges_ms:
-        return None, np.zeros((2, bins))
-    n = (lags.right + lags.wrong).astype(np.float64)
-    scale = min(1.0, REFERENCE_ROWS / float(n.sum()))
-    p = expit(table.new_logit)
-    known = np.zeros((strata_, bins, 2))
+        return None, None
+    scale = min(1.0, REFERENCE_ROWS / max(float((lags.right + lags.wrong).sum()), 1.0))
+    known = np.zeros((strata_, counts.lags, 2))
     # A cell's predicted class is not known here: its rows go to its first stratum, and the others follow all rows.
     np.add.at(known, (place[:, 0],), scale * np.stack([lags.right.T, lags.wrong.T], axis=2))
-    return known, scale * np.stack([(lags.wrong - n * p).sum(axis=1), (n * p * (1 - p)).sum(axis=1)])
+    n, wrong = lags.right + lags.wrong, lags.wrong.sum(axis=1)
+    return known, LabelledBefore(n.astype(np.float64) * scale, wrong.astype(np.float64) * scale, table.new_logit, place[:, 0])
 
 
 def _old_levels(

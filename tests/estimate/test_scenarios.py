@@ -17,6 +17,7 @@ from tests.estimate.world import (
     CORRELATED,
     CORRELATED_CONCEPT,
     COVARIATE,
+    EVENT_MS,
     LARGE_CONCEPT,
     MISCALIBRATION,
     MIX,
@@ -76,3 +77,25 @@ def test_wrong_predictions_labelled_sooner_are_not_taken_for_a_drift():
     come = stream.arrival[newest] <= STOPS[-1]
     assert stream.wrong[newest][come].mean() > 1.3 * stream.wrong[newest].mean()
     assert abs(errors(CORRELATED)["error"].mean()) < 0.3
+
+
+def test_on_the_first_day_the_lags_of_the_reference_tell_quick_wrong_labels_from_a_drift():
+    known, unknown = [], []
+    for seed in range(4):
+        stream = world(CORRELATED, seed, n=10_000, onset=10_000)
+        rows = stream.validation
+        median = np.where(rows["predicted"] == rows["label"], 10_000, 10_000 / CORRELATED.wrong_sooner)
+        lag_ms = EVENT_MS * median * np.exp(np.random.default_rng(seed).normal(0, 1, len(median)))
+        truth = 1 - stream.wrong.mean()
+        for found, lags in ((known, lag_ms), (unknown, None)):
+            _, estimator = next(stream.play([10_000], batch=5_000, lag_ms=lags))
+            estimate = estimator.estimate(estimator.newest(10_000))
+            found.append((100 * abs(estimate.value - truth), estimate.low <= truth <= estimate.high, estimate.high - estimate.low))
+    error, covered, width = np.array(known, float).T
+    wide, honest, wider = np.array(unknown, float).T
+    assert error.mean() < 0.6
+    assert covered.sum() >= 3
+    # Who does not know says so.
+    assert honest.all()
+    assert wide.mean() > error.mean()
+    assert wider.mean() > 2 * width.mean()

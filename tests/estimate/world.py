@@ -67,13 +67,13 @@ class World:
     def wrong(self) -> np.ndarray:
         return self.predicted != self.label
 
-    def estimator(self) -> Estimator:
+    def estimator(self, lag_ms: np.ndarray | None = None) -> Estimator:
         v = self.validation
-        return Estimator(v["score"], v["segment"], labels=v["label"], predicted=v["predicted"])
+        return Estimator(v["score"], v["segment"], labels=v["label"], predicted=v["predicted"], lag_ms=lag_ms)
 
-    def play(self, stops: list[int], batch: int = 10_000) -> Iterator[tuple[int, Estimator]]:
-        """The estimator after each of the ``stops``, fed in batches with what has come by then."""
-        estimator = self.estimator()
+    def play(self, stops: list[int], batch: int = 10_000, lag_ms: np.ndarray | None = None) -> Iterator[tuple[int, Estimator]]:
+        """The estimator after each of the ``stops``, fed in batches with what has come by then; ``lag_ms`` of the validation rows."""
+        estimator = self.estimator(lag_ms)
         order = np.argsort(self.arrival, kind="stable")
         arrivals = self.arrival[order]
         done, labelled = 0, 0
@@ -106,7 +106,8 @@ def world(scenario: Scenario, seed: int, n: int = 180_000, onset: int = 80_000, 
     rng = np.random.default_rng([seed, *scenario.name.encode()])
     before = replace(NO_DRIFT, wrong_sooner=scenario.wrong_sooner)
     segment, score, predicted, p = draw(before, rng, validation)
-    rows = {"segment": segment, "score": score, "predicted": predicted, "label": (rng.random(validation) < p).astype(np.int64)}
+    label = (rng.random(validation) < p).astype(np.int64)
+    rows = {"segment": segment, "score": score, "predicted": predicted, "label": label}
     parts = [draw(before, rng, onset), draw(scenario, rng, n - onset)]
     segment, score, predicted, p = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     label = (rng.random(n) < p).astype(np.int64)
