@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 import urllib.request
 import uuid
@@ -13,11 +14,17 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
 
 from monitor.__main__ import main
+from monitor.app import Monitor
+from monitor.config import load_config
 from monitor.config.source import SourceConfig
 from monitor.decide.control import control_message
+from monitor.decision_events import TriggersDelivered
 from monitor.errors import SourceError
+from monitor.expose.self_metrics import SelfMetrics
+from monitor.reference.fit import load_references
 from monitor.reference.format import with_fingerprint, write_reference
 from monitor.source.controls import FileControls, KafkaControls, open_controls
+from monitor.telemetry import Telemetry
 from tests.decide.make import control
 from tests.expose.exposition import series
 from tests.flow import label_world, world
@@ -249,3 +256,28 @@ def test_a_file_source_has_its_controls_beside_it(tmp_path):
     assert [(r.offset, r.value) for r in opened.poll()] == [(2, b"b"), (3, b"c")]
     assert opened.poll() == []
     opened.close()
+
+
+@pytest.mark.broker
+def test_a_trigger_that_was_sent_before_a_crash_is_sent_again_under_the_same_id(broker, config):
+    """Killed after the delivery and before the commit: the next process comes to the same trigger."""
+    path, name = config
+
+    def run(at_step) -> None:
+        given = load_config(path)
+        references = load_references(given)
+        told = Telemetry(listeners=(lambda event: sent.append(event) if isinstance(event, TriggersDelivered) else None,))
+        Monitor(given, references, SelfMetrics(), told, lambda: time.time_ns() // 1_000_000, at_step).run(threading.Event(), until_end=True)
+
+    def die(_step: str) -> None:
+        if sent:
+            raise KeyboardInterrupt
+
+    sent: list[TriggersDelivered] = []
+    with pytest.raises(KeyboardInterrupt):
+        run(die)
+    [once] = delivered(broker, f"{name}-triggers")
+    run(lambda _step: None)
+    twice = delivered(broker, f"{name}-triggers")
+    assert [event["id"] for event in twice] == [once["id"]] * 2
+    assert twice[0] == twice[1]
