@@ -1,3 +1,6 @@
+import signal
+from collections.abc import Iterator
+
 import pytest
 
 from monitor.demo.events import split
@@ -23,3 +26,11 @@ def training(flights: Flights) -> Flights:
 @pytest.fixture(scope="session")
 def model(training: Flights) -> Model:
     return train(training)
+
+
+@pytest.fixture
+def _interruptible() -> Iterator[None]:
+    """SIGINT raises, also where the tests run in the background of a shell, which has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

@@ -21,6 +21,7 @@ def test_what_the_work_returns_or_raises_comes_back() -> None:
         interruptible(lambda _stop: int("no such topic"))
 
 
+@pytest.mark.usefixtures("_interruptible")
 def test_an_interrupt_reaches_the_caller_while_a_client_connects() -> None:
     """A client of kafka-python in the main thread swallows it and waits for good."""
     with socket.socket() as silent:  # accepts and says nothing: the client stays in its event loop

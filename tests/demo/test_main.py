@@ -86,6 +86,7 @@ def test_three_weeks_end_with_findings_a_balanced_ledger_and_no_process(tmp_path
     assert "\x1b" not in text
 
 
+@pytest.mark.usefixtures("_interruptible")
 def test_ctrl_c_while_it_streams_ends_broker_and_monitor(tmp_path: Path, flights: Flights, model: Model) -> None:
     folder, written = tmp_path / "demo", io.StringIO()
     short = play(flights, model, 3, 21)
