@@ -24,12 +24,7 @@ from monitor.profile.bare import signal_names
 from monitor.review.intake import take_labels as offer_labels
 from monitor.review.intake import take_predictions
 from monitor.review.worst import worst_segments
-from monitor.segment import OTHER
 from monitor.state import ModelState, VersionState
-
-_VERSIONS = 4
-"""Outcomes are counted apart for so many times ``max_versions``: which of a flood of made-up versions get a place does not matter."""
-
 
 MAX_FAILURE_MODES = 200
 
@@ -86,9 +81,7 @@ def remember(model: ModelState, labels: LabelState, version: VersionState, batch
     predicted = None
     if model.class_index is not None:
         predicted = indices_of(batch.values[:, names.index(PREDICTED_CLASS)], model.class_index)
-    name = version.version
-    if name not in labels.versions and name not in model.references and len(labels.versions) >= _VERSIONS * model.config.max_versions:
-        name = OTHER
+    name = labels.place_of(version.version)
     kept = prediction_rows(labels, name, batch, rows, score, predicted)
     ids, time_ms = batch.ids[rows], batch.time_ms[rows]
     add_predictions(labels, name, ids, time_ms, kept)

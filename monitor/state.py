@@ -205,6 +205,7 @@ def _new_labels(config: ModelConfig, labels: Labels, references: Mapping[str, Re
         combinations=Combinations(tuple(config.segments.columns), _MAX_COMBINATIONS),
         layouts=layouts,
         fallback=plain,
+        max_versions=4 * config.max_versions,
         keeps_probabilities=keeps,
         agreement=_agreement(labels, plain) if labels.annotator or labels.confidence or labels.label_version else None,
     )

@@ -46,6 +46,8 @@ def save_labels(model: str, labels: LabelState, written: set[str]) -> SavedLabel
         "topic": labels.config.topic,
         "pane_ms": [labels.clock.pane_ms, labels.config.pane_ms],
         "columns": list(labels.combinations.columns),
+        "definition": _definition(labels),
+        "layouts": {name: _fingerprint(labels.layout_of(name), labels.agreement) for name in labels.version_names},
         "offsets": {str(partition): offset for partition, offset in labels.offsets.items()},
         "newest_ms": {str(partition): ms for partition, ms in labels.clock.newest_ms.items()},
         "idle": sorted(labels.clock.idle),
@@ -61,6 +63,7 @@ def save_labels(model: str, labels: LabelState, written: set[str]) -> SavedLabel
         "outcomes": {},
     }
     saved.now[f"{prefix}/combinations"] = msgspec.msgpack.encode(labels.combinations.values)
+    labels.inbox.gather()
     for partition, parts in labels.inbox.waiting.items():
         for index, (arrived, rows) in enumerate(parts):
             saved.values["inbox"].append([partition, index])
@@ -79,7 +82,7 @@ def save_labels(model: str, labels: LabelState, written: set[str]) -> SavedLabel
                     saved.now[name] = data
                 panes.append([view, number, name])
         ends = {view: [of_view.end_pane, of_view.too_old] for view, of_view in counted.panes.items()}
-        saved.values["outcomes"][version] = {"layout": _fingerprint(counted.layout, labels.agreement), "panes": panes, "ends": ends}
+        saved.values["outcomes"][version] = {"panes": panes, "ends": ends}
     for kind, runs in (("pending", labels.pending), ("records", labels.records)):
         flushed = runs.flush()
         saved.values[kind] = flushed.values
@@ -99,6 +102,13 @@ def load_labels(labels: LabelState, model: str, values: Mapping[str, Any], blobs
         raise ValueError(f"panes of labels were {values['pane_ms']} ms and are {panes} ms wide: one cannot be added to the other")
     if values["columns"] != list(labels.combinations.columns):
         raise ValueError("segments.columns changed: predictions that wait for labels have no value for the new ones")
+    definition = _definition(labels)
+    changed = [name for name, value in values["definition"].items() if definition.get(name) != value]
+    if changed:
+        raise ValueError(f"labels.{changed[0]} changed: labels that were applied before cannot be restated under another one")
+    for name, layout in values["layouts"].items():
+        if layout != _fingerprint(labels.layout_of(name), labels.agreement):
+            raise ValueError(f"the cells of version {name} changed: labels of predictions counted in the old ones cannot be restated")
     labels.offsets = {int(partition): offset for partition, offset in values["offsets"].items()}
     labels.clock.newest_ms = {int(partition): ms for partition, ms in values["newest_ms"].items()}
     labels.clock.idle = set(values["idle"])
@@ -116,14 +126,25 @@ def load_labels(labels: LabelState, model: str, values: Mapping[str, Any], blobs
         labels.inbox.put(partition, *_unpack_rows(blobs[f"{prefix}/inbox/{partition}/{index}"]))
     for version, part in values["outcomes"].items():
         counted = labels.outcomes_of(version)
-        if part["layout"] != _fingerprint(counted.layout, labels.agreement):
-            continue  # the score has other bins now: its outcomes start anew
         for view, (end_pane, too_old) in part["ends"].items():
             counted.panes[view].end_pane, counted.panes[view].too_old = end_pane, too_old
         for view, number, name in part["panes"]:
             counted.panes[view].panes[number] = unpack_sparse(blobs[name])
     labels.pending.restore(values["pending"], blobs)
     labels.records.restore(values["records"], blobs)
+
+
+def _definition(labels: LabelState) -> dict[str, Any]:
+    """What decides which label counts and how it is kept: none of it may change while rows wait."""
+    config = labels.config
+    return {
+        "task": config.task,
+        "classes": list(config.class_names),
+        "consensus": config.consensus,
+        "prediction": config.prediction is not None,
+        "horizon": config.horizon_ms,
+        "early_allowance": config.early_allowance_ms,
+    }
 
 
 def conserved(labels: LabelState) -> bool:

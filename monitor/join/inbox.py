@@ -57,10 +57,19 @@ class Inbox:
         """The lowest arrival pane of which labels wait."""
         return min((int(parts[0][0][0]) for parts in self.waiting.values() if parts), default=None)
 
+    def gather(self) -> None:
+        """Make one part of what many polls brought, so that saving it does not cost by the poll."""
+        for partition, parts in self.waiting.items():
+            if len(parts) > 1:
+                arrived = np.concatenate([arrived for arrived, _ in parts])
+                self.waiting[partition] = [(arrived, joined([labels for _, labels in parts]))]
+
     def take(self, pane: int) -> LabelRows | None:
         """Take out the labels that arrived in ``pane`` or before."""
         taken: list[LabelRows] = []
         for partition in sorted(self.waiting):
+            if self.waiting[partition][0][0][0] > pane:
+                continue  # arrival panes never fall
             left = []
             for arrived, labels in self.waiting[partition]:
                 cut = int(np.searchsorted(arrived, pane, side="right"))

@@ -87,7 +87,9 @@ def _carried_rows(state: LabelState, carried: Carried) -> NDArray[np.void]:
     parts: list[tuple[NDArray[np.intp], NDArray[np.void]]] = []
     for code, name in enumerate(carried.versions):
         at = np.flatnonzero(carried.version == code)
-        rows = _rows(state, name, carried.segments[at], carried.segment_values, carried.score[at], carried.predicted[at], None)
+        rows = _rows(
+            state, state.place_of(name), carried.segments[at], carried.segment_values, carried.score[at], carried.predicted[at], None
+        )
         parts.append((at, rows))
     result = np.zeros(len(carried.version), parts[0][1].dtype if parts else NO_FIELDS)
     for at, rows in parts:

@@ -18,6 +18,7 @@ from monitor.outcome.annotations import AgreementLayout
 from monitor.outcome.combination import Combinations
 from monitor.outcome.layout import OutcomeLayout
 from monitor.outcome.panes import OutcomePanes
+from monitor.segment import OTHER
 
 if TYPE_CHECKING:
     from monitor.config.labels import Labels
@@ -85,6 +86,7 @@ class LabelState:
     applied_pane: int | None = None  # labels that arrived in panes below this one are applied
     layouts: dict[str, OutcomeLayout] = field(default_factory=dict)  # of versions that have a reference
     fallback: OutcomeLayout = field(default_factory=lambda: OutcomeLayout("binary", ("0", "1")))  # of those without
+    max_versions: int = 32  # without a reference, that are counted apart
     keeps_probabilities: bool = False
     agreement: AgreementLayout | None = None  # None: labels name neither annotator nor confidence nor version
     versions: dict[str, VersionOutcomes] = field(default_factory=dict)
@@ -99,11 +101,19 @@ class LabelState:
     records_evicted: int = 0  # labels forgotten before the horizon, for want of room
     revisions: int = 0  # labels of predictions that were restated
 
+    def layout_of(self, version: str) -> OutcomeLayout:
+        """The cells that a version is counted in."""
+        return self.layouts.get(version, self.fallback)
+
+    def place_of(self, version: str) -> str:
+        """Its name, or ``__other__`` once there are so many: which of a flood of made-up versions get a place does not matter."""
+        known = version in self.versions or version in self.layouts or len(self.versions) < self.max_versions
+        return version if known else OTHER
+
     def outcomes_of(self, version: str) -> VersionOutcomes:
         """Counts of a version, made when it is first met."""
         if version not in self.versions:
-            layout = self.layouts.get(version, self.fallback)
-            self.versions[version] = VersionOutcomes.empty(layout, self.config.window_ms // self.config.pane_ms)
+            self.versions[version] = VersionOutcomes.empty(self.layout_of(version), self.config.window_ms // self.config.pane_ms)
         return self.versions[version]
 
     @property

@@ -150,3 +150,36 @@ def test_a_failure_mode_shows_ids_that_fail_so(logs, tmp_path):
         assert all(str(event[column]) == value for column, value in (part.split("=") for part in segment.split(",")))
         assert (event["score"] >= 0.5) == (predicted == "1")
         assert (0 if kind == "false_positive" else 1) in said[id_]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ({}, {"consensus": "majority"}, "labels.consensus changed"),
+        ({}, {"positive": ["0"], "negative": ["1"]}, "labels.classes changed"),
+        ({}, {"prediction": {"score": "s"}}, "labels.prediction changed"),
+        ({}, {"kpi_max": 5.0}, "the cells of version 1 changed"),
+        ({}, {"horizon": "19m"}, "labels.horizon changed"),
+    ],
+)
+def test_what_decides_how_labels_are_restated_cannot_change_under_a_state(logs, tmp_path, before, after, said):
+    checkpoint = Checkpoint(Store(tmp_path, 2), {"m": label_world.fresh(tmp_path, label_world.model_config(**before))})
+    checkpoint.resume()
+    label_world.play(checkpoint.models["m"], label_world.polls(*logs, np.random.default_rng(0), 5_000))
+    checkpoint.commit({})
+    checkpoint.store.close()
+    other = Checkpoint(Store(tmp_path, 2), {"m": label_world.fresh(tmp_path, label_world.model_config(**after))})
+    resumed = other.resume()
+    other.store.close()
+    assert resumed.lost
+    assert any(said in notice for notice in resumed.notices), resumed.notices
+
+
+def test_versions_made_up_by_labels_share_one_beyond_the_bound(tmp_path):
+    state = label_world.fresh(tmp_path)
+    bound = state.labels.max_versions
+    for number in range(bound + 50):
+        name = state.labels.place_of(f"made-up-{number}")
+        state.labels.outcomes_of(name)
+    assert len(state.labels.versions) == bound + 1
+    assert state.labels.place_of("1") == "1", "a version with a reference always has a place"

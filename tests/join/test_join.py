@@ -330,3 +330,17 @@ def test_a_label_of_long_ago_does_not_have_every_pane_since_then_judged(tmp_path
     assert ledger_of(state) == {"messages": 4, "matched": 2, "duplicate": 2}
     assert state.predictions == 2
     assert (state.expired, state.pending.rows()) == (0, 1), "the prediction of a year ago is gone, and had its label"
+
+
+def test_many_small_polls_are_saved_as_one_part_and_taken_as_they_were(tmp_path: Path) -> None:
+    state = state_of(tmp_path, config())
+    for minute in range(50):
+        arrive(state, batch_of(0, [Label(minute, minute * MINUTE, 1, 0, 1, "", math.nan, math.nan)], minute + 1))
+    assert len(state.inbox.waiting[0]) == 50
+    state.inbox.gather()
+    assert len(state.inbox.waiting[0]) == 1
+    assert state.inbox.take(-1) is None
+    taken = state.inbox.take(9)
+    assert taken is not None
+    assert taken.time_ms.tolist() == [minute * MINUTE for minute in range(10)]
+    assert state.waiting == 40
