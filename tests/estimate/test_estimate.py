@@ -11,6 +11,7 @@ from monitor.estimate.accuracy import Estimates, estimate_accuracy
 from monitor.estimate.classes import Costs, class_metrics
 from monitor.estimate.counts import LabelledRows, PaneCounts, PredictionRows
 from monitor.estimate.estimate import wrong_predictions
+from monitor.estimate.lag import LagEffect
 from monitor.estimate.rectifier import Settings, rectify
 from monitor.estimate.tables import ReferenceLags, error_table
 
@@ -97,6 +98,41 @@ def test_a_segment_that_is_off_alone_is_rectified_alone():
     assert found.rectified[2]
 
 
+def test_a_range_of_the_score_that_is_off_is_rectified_where_the_window_lies_in_it():
+    # Of the first pane all labels have come: the second cell is wrong as often as expected, the third in 60 %, not 40 %.
+    n, right, wrong = (np.zeros((2, 2, 3, 1), np.int64) for _ in range(3))
+    right[0, 0, :, 0], wrong[0, 0, :, 0] = [0, 16_000, 8_000], [0, 4_000, 12_000]
+    n[0] = right[0] + wrong[0]
+    for cell, truth in ((1, 0.8), (2, 0.4)):
+        moved = n.copy()
+        moved[1, 0, cell, 0] = 5_000
+        made = counts(moved, right, wrong, panes=2)
+        found = estimate_accuracy(TABLE, made, np.array([False, True]))
+        assert found.value[0] == pytest.approx(truth, abs=0.015)
+
+
+def test_while_the_table_holds_for_all_traffic_its_segments_leave_it_unsure():
+    n = array(0, 20_000, 0, 0, 20_000, 0)
+    made = counts(n, array(0, 800, 0, 0, 700, 0), array(0, 200, 0, 0, 300, 0))
+    fit = rectify(TABLE, made, Settings())
+    wrong = wrong_predictions(made, np.array([True]), fit)
+    moved = wrong.sensitivity[1:].sum(axis=1)
+    assert fit.failed < 0.2
+    assert wrong.other[0] >= (1 - fit.failed) * (moved**2 @ fit.segment_variance)
+
+
+def test_having_no_label_yet_follows_from_bayes_rule():
+    made = counts(array(0, 1_000, 0, 0, 0, 0))
+    right, wrong = np.array([0.0, 0.2, 0.3, 0.5, 0.0, 0.0, 0.0]), np.array([0.0, 0.6, 0.3, 0.1, 0.0, 0.0, 0.0])
+    effect = np.log(np.maximum(wrong, 1e-9) / np.maximum(right, 1e-9))
+    fit = rectify(TABLE, made, Settings())
+    strata = len(fit.stratum)
+    lag = LagEffect(effect, np.zeros((7, 7)), np.tile(right, (strata, 1)))
+    fit = replace(fit, lag=lag, fraction=np.array([[1.0, 1.0, 0.5, 0.0, 0.0, 0.0]]), label_share=0.8)
+    # Of the right ones half of 0.3 and 0.5 are ahead, of the wrong ones half of 0.3 and 0.1; a fifth of either never gets a label.
+    assert fit.unlabelled()[0] == pytest.approx(np.log((0.2 + 0.8 * 0.25) / (0.2 + 0.8 * 0.65)))
+
+
 def test_all_traffic_is_the_sum_of_its_segments():
     n = array(900, 300, 100, 50, 150, 1_800)
     made = counts(n, array(100, 30, 10, 5, 15, 100), array(5, 10, 5, 1, 5, 120))
@@ -108,10 +144,10 @@ def test_all_traffic_is_the_sum_of_its_segments():
 
 
 def test_the_interval_stays_within_what_labels_leave_open():
-    right, wrong = array(0, 700, 0, 0, 0, 0), array(0, 290, 0, 0, 0, 0)
-    found = of_window(counts(right + wrong + array(0, 10, 0, 0, 0, 0), right, wrong))
-    assert found.low[0] >= 1 - 300 / 1_000
-    assert found.high[0] <= 1 - 290 / 1_000
+    right, wrong = array(0, 700, 0, 0, 0, 0), array(0, 298, 0, 0, 0, 0)
+    found = of_window(counts(right + wrong + array(0, 2, 0, 0, 0, 0), right, wrong))
+    assert found.low[0] == pytest.approx(1 - 300 / 1_000)
+    assert found.high[0] == pytest.approx(1 - 298 / 1_000)
 
 
 def test_a_segment_without_predictions_is_unknown_and_not_perfect():
@@ -203,6 +239,18 @@ def test_the_intervals_of_binary_metrics_are_those_of_drawn_truths():
     for name, truth in truths.items():
         inside = (truth >= alone[name].low[0]) & (truth <= alone[name].high[0])
         assert inside.mean() == pytest.approx(0.95, abs=0.015), name
+
+
+def test_binary_metrics_move_with_the_level_as_their_intervals_say():
+    n = np.zeros((1, 2, 3, 2), np.int64)
+    n[0, 0, :, 0], n[0, 0, :, 1] = [2_000, 800, 300], [100, 600, 900]
+    made = counts(n)
+    wrong = wrong_predictions(made, np.array([True]), rectify(TABLE, made, Settings()))
+    sure = replace(wrong, chance=0 * wrong.chance, other=0 * wrong.other, level=np.full(3, 1e-3**2))
+    moved = class_metrics(replace(sure, expected=wrong.expected + 1e-3 * wrong.sensitivity))
+    for name, metric in class_metrics(sure).items():
+        shift = abs(moved[name].value[0] - metric.value[0])
+        assert metric.high[0] - metric.value[0] == pytest.approx(1.96 * shift, rel=1e-2), name
 
 
 def test_more_than_two_classes_have_no_binary_metrics():

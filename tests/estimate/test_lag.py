@@ -76,6 +76,8 @@ def test_the_trend_goes_on_into_bins_not_seen_yet_but_unsurely():
     spread = np.sqrt(np.diag(found.covariance + found.covariance[2, 2] - 2 * found.covariance[2]))
     assert spread[2] == pytest.approx(0, abs=1e-6)
     assert 0.2 < spread[3] < spread[4] < spread[5]
+    # Lags beyond the oldest pane lie two bins beyond the last one seen, whatever bins there are that nothing was seen of.
+    assert spread[LAGS] == pytest.approx(spread[4])
 
 
 def test_panes_are_through_bins_on_the_scale_of_log_lag():
