@@ -7,7 +7,7 @@ Variance of the second sum, which is all that is unsure:
     chance      sum of p (1 - p), times the dispersion of the labels
     level       of the present level of all traffic, for all rows alike; of a segment's own level; of strata as far as the window's
                 rows lie in others than the labelled ones did
-    lag         of the effects of the lag on rows without label
+    lag         of the effects of the lag on rows without label, and for its bins being coarse 3 % of what they change
     table       of the error table, as far as the window's rows lie in other cells than the labelled ones did: what is common is in the
     level
 
@@ -28,6 +28,9 @@ from monitor.estimate.tables import expit, logit
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
 Bool = NDArray[np.bool_]
+
+COARSE = 0.03
+"""How wrong what lags change may be because effects are constant within a bin, as a share of it: one standard deviation."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,6 +117,7 @@ class _Rows:
         self.stratum = fit.stratum_of[self.cell, self.predicted]
         odds = logit(fit.table.rate[self.segment, self.cell]) + fit.shift(self.pane, self.segment, self.stratum)
         self.p = expit(odds + fit.unlabelled()[self.pane, self.stratum])
+        self.regardless = expit(odds)  # of how long the label has not come
 
     def by_cell(self, weights: Float64) -> Float64:
         """[G, S] sum of ``weights`` [K]."""
@@ -148,7 +152,9 @@ def _lag(rows: _Rows, fit: Rectifier, sensitivity: Float64, moved: Float64) -> F
     slope = fit.label_share * wrong * (fit.waiting - ahead[:, None]) / np.maximum(left, 1e-9)[:, None]  # [T, L + 1]
     by_pane = total(rows.segment * t + rows.pane, sensitivity, rows.g * t).reshape(rows.g, t)
     by_effect = np.vstack([by_pane.sum(axis=0), by_pane]) @ slope
-    return np.asarray(np.maximum(np.einsum("nl,lm,nm->n", by_effect, fit.lag.covariance, by_effect), 0.0))
+    changed = total(rows.segment, rows.unlabelled * (rows.p - rows.regardless), rows.g)
+    coarse = (COARSE * np.append(changed.sum(), changed)) ** 2
+    return np.asarray(np.maximum(np.einsum("nl,lm,nm->n", by_effect, fit.lag.covariance, by_effect), 0.0) + coarse)
 
 
 def _table(rows: _Rows, fit: Rectifier, sensitivity: Float64, whole: Float64) -> Float64:

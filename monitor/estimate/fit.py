@@ -72,7 +72,7 @@ class Fit:
         rows = self.rows
         shift = self.level.measured[0, self.block] + self.segment_level.measured[rows.segment, self.block]
         shift = shift + self.level.current[0, self.block] * self.stratum_shift[self.stratum]
-        p = expit(self.base + shift + self.lag.of(rows.lag, self.fraction) - self.lag.neutral[self.stratum])
+        p = expit(self.base + shift + self.lag.of(rows.lag, self.fraction, self.stratum) - self.lag.neutral[self.stratum])
         self.score = rows.wrong - self.n * p
         self.information = self.n * p * (1 - p)
 

@@ -29,6 +29,8 @@ _STEPS = np.array([0.003, 0.03, 0.06, 0.12, 0.25, 0.5, 1.0])
 _BORROWED = 50.0
 """Labels that a stratum must have for its own lags to weigh as much as everyone's."""
 
+_NOTHING = 1e-9
+
 _BEYOND = 2.0
 """Steps of the walk from the last bin with labels to the lags beyond."""
 
@@ -54,15 +56,17 @@ class LagEffect:
         """[J, L + 1] shares of lags among predictions that are wrong: how far ``neutral`` moves with each effect."""
         return np.asarray(self.right * np.exp(self.effect - self.neutral[:, None]))
 
-    def of(self, lag: Int64, fraction: Float64) -> Float64:
+    def of(self, lag: Int64, fraction: Float64, stratum: Int64) -> Float64:
         """[K] effects of labels in bins ``lag`` of which only the first ``fraction`` can have come (on the scale of log lag).
 
-        Effects are taken to run straight from bin to bin, and labels to come evenly within one: those of its beginning lie before its
-        middle.
+        Effects are taken to run straight from bin to bin. Labels of a bin's beginning lie before its middle.
         """
         slope = np.zeros(len(self.effect))
         slope[1:-1] = (self.effect[2:] - self.effect[:-2]) / 2
-        return np.asarray(self.effect[lag] - slope[lag] * (1 - fraction) / 2)
+        a = leaning(self.right)[stratum, lag]
+        rest = 1 - a
+        middle = (a / 2 + 2 * rest * fraction / 3) / np.maximum(a + rest * fraction, _NOTHING) * fraction
+        return np.asarray(self.effect[lag] - slope[lag] * (a / 2 + 2 * rest / 3 - middle))
 
     def variance(self, sensitivity: Float64) -> float:
         """Variance of an estimate that moves by ``sensitivity`` [L + 1] with the effects."""
@@ -83,6 +87,23 @@ def bin_fractions(age_ms: Float64, edges_ms: Float64) -> Float64:
     fraction[:, 1:-1] = np.clip(through, 0.0, 1.0)
     fraction[:, -1] = age_ms >= edges_ms[-1]
     return fraction
+
+
+def leaning(share: Float64) -> Float64:
+    """[J, L] density of lags at the beginning of each bin in units of its mean; at the end of the bin it is 2 less that; ``share`` [J, L + 1].
+
+    The density runs straight within a bin (on the scale of log lag), from the mean of its neighbour's and its own to the next such mean.
+    """
+    before = np.concatenate([np.zeros((len(share), 1)), share[:, :-2]], axis=1)
+    first, last = before + share[:, :-1], share[:, :-1] + share[:, 1:]
+    both = first + last
+    return np.asarray(np.where(both > 0, 2 * first / np.where(both > 0, both, 1.0), 1.0))
+
+
+def still_ahead(share: Float64, fraction: Float64) -> Float64:
+    """[T, J] share of lags beyond what panes have been through, from ``share`` [J, L + 1] and ``fraction`` [T, L]."""
+    a = leaning(share)
+    return np.asarray(1 - fraction @ (share[:, :-1] * a).T - fraction**2 @ (share[:, :-1] * (1 - a)).T)
 
 
 def lag_shares(right: Float64, labelled: Float64, predicted: Float64, age_ms: Float64, edges_ms: Float64) -> Float64:

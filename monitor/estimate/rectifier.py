@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from monitor.estimate.cohort import blocks_of, fractions, label_share, right_lags
 from monitor.estimate.counts import LabelledRows, PaneCounts, labelled_rows, total
 from monitor.estimate.fit import Fit, LabelledBefore
-from monitor.estimate.lag import LagEffect
+from monitor.estimate.lag import LagEffect, still_ahead
 from monitor.estimate.tables import ErrorTable, expit, logit
 
 Float64 = NDArray[np.float64]
@@ -79,8 +79,8 @@ class Rectifier:
         Predictions that will never have a label are as the rest.
         """
         share = self.label_share
-        right, wrong = (1 - share + share * (self.waiting @ shares.T) for shares in (self.lag.right, self.lag.wrong))
-        return np.asarray(np.log(np.maximum(wrong, 1e-12) / np.maximum(right, 1e-12)))
+        right, wrong = (1 - share + share * still_ahead(shares, self.fraction) for shares in (self.lag.right, self.lag.wrong))
+        return np.asarray(np.log(np.maximum(wrong, 1e-9) / np.maximum(right, 1e-9)))
 
 
 def strata(table: ErrorTable, classes: int, ranges: int) -> Int64:
@@ -159,7 +159,7 @@ def _old_levels(
     if not older:
         return level
     place, n = block[rows.pane], (rows.right + rows.wrong).astype(np.float64)
-    base = logit(table.rate[rows.segment, rows.cell]) + lag.of(rows.lag, fraction[rows.pane, rows.lag]) - lag.neutral[stratum]
+    base = logit(table.rate[rows.segment, rows.cell]) + lag.of(rows.lag, fraction[rows.pane, rows.lag], stratum) - lag.neutral[stratum]
     for _ in range(4):
         p = expit(base + level[place])
         score = total(place, rows.wrong - n * p, older) - level / _OLD_SD2

@@ -129,8 +129,10 @@ def test_having_no_label_yet_follows_from_bayes_rule():
     strata = len(fit.stratum)
     lag = LagEffect(effect, np.zeros((7, 7)), np.tile(right, (strata, 1)))
     fit = replace(fit, lag=lag, fraction=np.array([[1.0, 1.0, 0.5, 0.0, 0.0, 0.0]]), label_share=0.8)
-    # Of the right ones half of 0.3 and 0.5 are ahead, of the wrong ones half of 0.3 and 0.1; a fifth of either never gets a label.
-    assert fit.unlabelled()[0] == pytest.approx(np.log((0.2 + 0.8 * 0.25) / (0.2 + 0.8 * 0.65)))
+    # Half through a bin whose density begins at (0.2 + 0.3) / 2 and ends at (0.3 + 0.5) / 2 of the right ones, at 0.45 and 0.2 of the wrong
+    # ones: 23/52 and 31/52 of it are over. A fifth of either never gets a label.
+    ahead = 0.1 + 0.3 * 21 / 52, 0.5 + 0.3 * 29 / 52
+    assert fit.unlabelled()[0] == pytest.approx(np.log((0.2 + 0.8 * ahead[0]) / (0.2 + 0.8 * ahead[1])))
 
 
 def test_all_traffic_is_the_sum_of_its_segments():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from monitor.estimate.lag import LagEffect, bin_fractions, lag_effect, lag_shares
+from monitor.estimate.lag import LagEffect, bin_fractions, lag_effect, lag_shares, leaning, still_ahead
 from monitor.estimate.tables import expit
 
 EDGES = np.array([0.0, 1_000.0, 2_000.0, 4_000.0, 8_000.0])
@@ -91,4 +91,23 @@ def test_panes_are_through_bins_on_the_scale_of_log_lag():
 def test_a_bin_half_over_holds_the_labels_of_its_beginning():
     effect = LagEffect(np.array([0.0, 0.0, -1.0, -2.0, -3.0, -4.0, -5.0]), np.zeros((7, 7)), np.full((1, 7), 1 / 7))
     lag = np.array([3, 3, 3])
-    assert effect.of(lag, np.array([1.0, 0.5, 0.0])) == pytest.approx([-2.0, -1.75, -1.5])
+    assert effect.of(lag, np.array([1.0, 0.5, 0.0]), np.zeros(3, int)) == pytest.approx([-2.0, -1.75, -1.5])
+
+
+def test_where_lags_are_evenly_spread_they_are_ahead_evenly():
+    share = np.array([[0.0, 0.2, 0.2, 0.2, 0.2, 0.2, 0.0]])
+    assert leaning(share)[0, 2:5] == pytest.approx(1.0)
+    fraction = np.array([[1.0, 1, 1, 0.25, 0, 0]])
+    assert still_ahead(share, fraction)[0, 0] == pytest.approx(1 - 0.45)
+
+
+def test_lags_are_denser_in_a_bin_towards_its_fuller_neighbour():
+    # A density that falls straight over four bins, 4 - x: 3.5, 2.5, 1.5 and 0.5 of 8. In the third bin it is 2 at the beginning, 1 at the end.
+    share = np.array([[0.0, 3.5, 2.5, 1.5, 0.5, 0.0, 0.0]]) / 8
+    assert leaning(share)[0, 3] == pytest.approx(2 / 1.5)
+    fraction = np.array([[1.0, 1, 1, 0.5, 0, 0]])
+    assert still_ahead(share, fraction)[0, 0] == pytest.approx(1.5**2 / 2 / 8)
+    # Of a bin half over, the labels lie at 5/21 of it on the average, of the whole bin at 4/9.
+    effect = LagEffect(np.array([0.0, 0.0, -1.0, -2.0, -3.0, -4.0, -5.0]), np.zeros((7, 7)), share)
+    shift = effect.of(np.array([3, 3]), np.array([0.5, 1.0]), np.zeros(2, int)) - (-2.0)
+    assert shift == pytest.approx([4 / 9 - 5 / 21, 0.0])
