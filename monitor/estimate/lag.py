@@ -7,8 +7,8 @@ effect[l] - neutral = log f(l | wrong) / f(l | right), hence neutral = log sum_l
 strata, whose lags may.
 
 The effects are learnt from predictions of the same pane, labelled after different lags: a drift moves all of a pane's labels alike and
-does not enter. They follow a random walk over the bins whose step is weighed by its likelihood, so that a bin not seen yet continues with
-the last one's value, and with a variance. The shares of lags follow from the labels that came by the product-limit estimate for data cut
+does not enter. They follow a random walk with a trend over the bins, whose step is weighed by its likelihood; so a bin not seen yet goes on
+from the last one, with a variance. The shares of lags follow from the labels that came by the product-limit estimate for data cut
 off on the right (Lynden-Bell, 1971): a pane tells of a bin only when all labels with lags of the bin can have come. One more bin stands
 for the lags that no pane is old enough for.
 """
@@ -25,6 +25,9 @@ Int64 = NDArray[np.int64]
 
 _STEPS = np.array([0.003, 0.03, 0.06, 0.12, 0.25, 0.5, 1.0])
 """Standard deviations a step of the walk may have, in log odds. The first is no effect; beforehand it is as probable as all the rest."""
+
+_TREND = 0.2
+"""Share of the variance of a step that all steps have in common: labels of delays that differ by a factor show a straight trend."""
 
 _BORROWED = 50.0
 """Labels that a stratum must have for its own lags to weigh as much as everyone's."""
@@ -90,7 +93,7 @@ def bin_fractions(age_ms: Float64, edges_ms: Float64) -> Float64:
 
 
 def leaning(share: Float64) -> Float64:
-    """[J, L] density of lags at the beginning of each bin in units of its mean; at the end of the bin it is 2 less that; ``share`` [J, L + 1].
+    """[J, L] density of lags at the beginning of each bin, its mean being 1 (so that it ends at 2 less that); ``share`` [J, L + 1].
 
     The density runs straight within a bin (on the scale of log lag), from the mean of its neighbour's and its own to the next such mean.
     """
@@ -156,9 +159,11 @@ def lag_effect(score: Float64, information: Float64, at: Float64, right: Float64
     b = b + a @ at
     position = np.arange(lags + 1.0)
     position[lags] = _BEYOND + max(np.flatnonzero(information.any(axis=0)), default=0)
+    ahead = position - min(np.flatnonzero(information.any(axis=0)), default=0)
+    shape = (1 - _TREND) * np.minimum(position[:, None], position) + _TREND * np.outer(ahead, ahead)
     weights, means, covariances = np.zeros(len(_STEPS)), [], []
     for place, step in enumerate(_STEPS):
-        walk = _LEVEL_SD**2 + step**2 * np.minimum(position[:, None], position)
+        walk = _LEVEL_SD**2 + step**2 * shape
         middle = np.eye(lags + 1) + a @ walk
         mean = walk @ np.linalg.solve(middle, b)
         weights[place] = 0.5 * float(b @ mean) - 0.5 * float(np.linalg.slogdet(middle)[1])

@@ -72,7 +72,8 @@ def test_the_trend_goes_on_into_bins_not_seen_yet_but_unsurely():
     p = np.where(n > 0, wrong.sum() / n.sum(), 0.0)
     found = lag_effect(wrong - n * p, n * p * (1 - p), np.zeros(LAGS + 1), np.append(RIGHT, 0.0)[None])
     assert found.effect[2] < found.effect[1] - 0.3
-    assert found.effect[5] == pytest.approx(found.effect[2], abs=0.01)
+    step = found.effect[2] - found.effect[1]
+    assert found.effect[2] + 3 * step < found.effect[5] < found.effect[2] + 0.3 * step
     spread = np.sqrt(np.diag(found.covariance + found.covariance[2, 2] - 2 * found.covariance[2]))
     assert spread[2] == pytest.approx(0, abs=1e-6)
     assert 0.2 < spread[3] < spread[4] < spread[5]
@@ -102,7 +103,7 @@ def test_where_lags_are_evenly_spread_they_are_ahead_evenly():
 
 
 def test_lags_are_denser_in_a_bin_towards_its_fuller_neighbour():
-    # A density that falls straight over four bins, 4 - x: 3.5, 2.5, 1.5 and 0.5 of 8. In the third bin it is 2 at the beginning, 1 at the end.
+    # A density that falls straight over four bins, 4 - x: 3.5, 2.5, 1.5 and 0.5 of 8. In the third bin it falls from 2 to 1.
     share = np.array([[0.0, 3.5, 2.5, 1.5, 0.5, 0.0, 0.0]]) / 8
     assert leaning(share)[0, 3] == pytest.approx(2 / 1.5)
     fraction = np.array([[1.0, 1, 1, 0.5, 0, 0]])

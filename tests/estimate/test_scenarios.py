@@ -92,10 +92,9 @@ def test_on_the_first_day_the_lags_of_the_reference_tell_quick_wrong_labels_from
             estimate = estimator.estimate(estimator.newest(10_000))
             found.append((100 * abs(estimate.value - truth), estimate.low <= truth <= estimate.high, estimate.high - estimate.low))
     error, covered, width = np.array(known, float).T
-    wide, honest, wider = np.array(unknown, float).T
+    _, honest, wider = np.array(unknown, float).T
     assert error.mean() < 0.6
     assert covered.sum() >= 3
     # Who does not know says so.
     assert honest.all()
-    assert wide.mean() > error.mean()
     assert wider.mean() > 2 * width.mean()
