@@ -1,4 +1,4 @@
-"""Second moments of block counts: how much more counts vary from block to block than independent rows would.
+"""Second moments of block counts: how much more counts vary from block to block, and from one to the next, than independent rows would.
 
 Rows come nearly in the order of their times. The counts of a block are kept while rows for it may still come; then
 their products are summed and the counts are dropped. A row that comes after its block was closed ends it: the
@@ -37,10 +37,13 @@ class _Products:
     nn: list[Float64] = field(init=False)  # [signal] -> [cells, cells]
     n_total: Float64 = field(init=False)  # [cells]
     totals: Float64 = field(init=False)  # [3] blocks, rows, squared rows
+    pairs: list[Float64] = field(init=False)  # [signal] -> [cells, cells]
+    pair_totals: Float64 = field(init=False)  # [2] pairs, 64 times the rows that they are worth
 
     def __post_init__(self) -> None:
         self.nn = [np.zeros((signal.cells, signal.cells)) for signal in self.layout.signals]
         self.n_total, self.totals = np.zeros(self.layout.cells), np.zeros(3)
+        self.pairs, self.pair_totals = [np.zeros_like(products) for products in self.nn], np.zeros(2)
 
     def add(self, counts: NDArray[np.int32]) -> None:
         """Add blocks [blocks, cells]. All sums are of whole numbers: exact, in any order."""
@@ -52,6 +55,18 @@ class _Products:
                 products += own.T @ own  # noqa: PLW2901 (in place)
             self.n_total += rows @ n
             self.totals += (len(n), rows.sum(), (rows**2).sum())
+
+    def add_pairs(self, first: NDArray[np.int32], second: NDArray[np.int32]) -> None:
+        """Add blocks [pairs, cells] and the next ones of the same segments."""
+        for start in range(0, len(first), _BLOCKS_AT_ONCE):
+            part = slice(start, start + _BLOCKS_AT_ONCE)
+            n1, n2 = first[part].astype(np.float64), second[part].astype(np.float64)
+            rows1, rows2 = (n[:, self.layout.span(0)].sum(axis=1, keepdims=True) for n in (n1, n2))
+            differences = np.rint(8.0 * (n1 * rows2 - n2 * rows1) / (rows1 + rows2))
+            for i, products in enumerate(self.pairs):
+                own = differences[:, self.layout.span(i)]
+                products += own.T @ own  # noqa: PLW2901 (in place)
+            self.pair_totals += (len(n1), np.rint(64.0 * rows1 * rows2 / (rows1 + rows2)).sum())
 
     def by_signal(self) -> tuple[Float64, ...]:
         return tuple(self.n_total[self.layout.span(i)] for i in range(len(self.layout.signals)))
@@ -81,7 +96,7 @@ class _Blocks:
         block = time_ms // self.length_ms
         key = block * self.segments + segment
         complete = (block * self.length_ms >= self.start_ms) & ((block + 1) * self.length_ms <= self.end_ms + 1)
-        rows = np.flatnonzero(complete & (hashed(key) < self.share))
+        rows = np.flatnonzero(complete & (self._chosen(key) | self._chosen_pair(key)))
         if len(rows):
             keys = np.union1d(self.keys, key[rows])
             counts = np.zeros((len(keys), self.layout.cells), np.int32)
@@ -90,10 +105,24 @@ class _Blocks:
             np.add.at(counts.reshape(-1), (place + self.layout.offsets[:-1, None] + cells[:, rows]).ravel(), np.int32(1))
             self.keys, self.counts = keys, counts
 
+    def _chosen(self, key: Keys) -> NDArray[np.bool_]:
+        return hashed(key) < self.share
+
+    def _chosen_pair(self, key: Keys) -> NDArray[np.bool_]:
+        """Whether the pair that a block belongs to is: an even block and the next one."""
+        block, segment = np.divmod(key, self.segments)
+        return hashed(-(block // 2 * self.segments + segment) - 1) < self.share
+
     def close(self, before_ms: int) -> None:
-        cut = int(np.searchsorted(self.keys, before_ms // self.length_ms * self.segments))
+        """Sum the blocks that end before ``before_ms``, two and two, so that a pair is whole."""
+        cut = int(np.searchsorted(self.keys, before_ms // self.length_ms // 2 * 2 * self.segments))
         if cut:
-            self.products.add(self.counts[:cut])
+            keys, counts = self.keys[:cut], self.counts[:cut]
+            self.products.add(counts[self._chosen(keys)])
+            first = np.flatnonzero((keys // self.segments % 2 == 0) & self._chosen_pair(keys))
+            second = np.minimum(np.searchsorted(keys, keys[first] + self.segments), cut - 1)
+            both = keys[second] == keys[first] + self.segments
+            self.products.add_pairs(counts[first[both]], counts[second[both]])
             self.keys, self.counts = self.keys[cut:].copy(), self.counts[cut:].copy()
 
 
@@ -149,7 +178,7 @@ class BlockSums:
         if not self.in_order:
             return None
         for blocks in (*self.across, *self.within):
-            blocks.close(self.end_ms + 1 + blocks.length_ms)
+            blocks.close(self.end_ms + 1 + 2 * blocks.length_ms)
         across, within = ([blocks.products for blocks in several] for several in (self.across, self.within))
         return BlockMoments(
             lengths_ms=LENGTHS_MS,
@@ -159,4 +188,8 @@ class BlockSums:
             within_totals=np.stack([products.totals for products in within]),
             across_n_total=tuple(products.by_signal() for products in across),
             within_n_total=tuple(products.by_signal() for products in within),
+            across_pairs=tuple(tuple(products.pairs) for products in across),
+            within_pairs=tuple(tuple(products.pairs) for products in within),
+            across_pair_totals=np.stack([products.pair_totals for products in across]),
+            within_pair_totals=np.stack([products.pair_totals for products in within]),
         )

@@ -49,6 +49,10 @@ class BlocksContent(msgspec.Struct, forbid_unknown_fields=True):
     within: list[Packed]
     within_n_total: list[Packed]
     within_totals: list[list[float]]
+    across_pair_totals: list[list[float]] | None = None
+    across_pairs: list[Packed] | None = None
+    within_pair_totals: list[list[float]] | None = None
+    within_pairs: list[Packed] | None = None
 
 
 class Content(msgspec.Struct, forbid_unknown_fields=True):
@@ -159,7 +163,17 @@ def _blocks_content(blocks: BlockMoments) -> BlocksContent:
     def joined(arrays: Sequence[NDArray[np.float64]]) -> Packed:
         return pack(np.concatenate([array.ravel() for array in arrays]))
 
+    pairs = {}
+    if blocks.across_pairs is not None and blocks.within_pairs is not None:
+        assert blocks.across_pair_totals is not None and blocks.within_pair_totals is not None
+        pairs = {
+            "across_pair_totals": blocks.across_pair_totals.tolist(),
+            "across_pairs": [joined(signals) for signals in blocks.across_pairs],
+            "within_pair_totals": blocks.within_pair_totals.tolist(),
+            "within_pairs": [joined(signals) for signals in blocks.within_pairs],
+        }
     return BlocksContent(
+        **pairs,
         across=[joined(signals) for signals in blocks.across],
         across_n_total=[joined(signals) for signals in blocks.across_n_total],
         across_totals=blocks.across_totals.tolist(),
@@ -184,9 +198,18 @@ def _blocks(content: BlocksContent, layout: Layout) -> BlockMoments:
     totals = [np.array(stored, np.float64) for stored in (content.across_totals, content.within_totals)]
     if any(array.shape != (len(content.lengths_ms), 3) for array in totals):
         raise ValueError("expected three totals for each block length")
+    stored = (content.across_pairs, content.within_pairs, content.across_pair_totals, content.within_pair_totals)
+    pairs: tuple[Any, ...] = (None, None, None, None)
+    if any(part is not None for part in stored):
+        if any(part is None for part in stored):
+            raise ValueError("expected pairs of blocks across and within segments, with their totals, or none")
+        of_pairs = [np.array(part, np.float64) for part in stored[2:]]
+        if any(array.shape != (len(content.lengths_ms), 2) for array in of_pairs):
+            raise ValueError("expected two totals for the pairs of each block length")
+        pairs = (parted(stored[0] or [], 2), parted(stored[1] or [], 2), *of_pairs)
     return BlockMoments(
         tuple(content.lengths_ms), parted(content.across, 2), parted(content.within, 2),
-        totals[0], totals[1], parted(content.across_n_total, 1), parted(content.within_n_total, 1),
+        totals[0], totals[1], parted(content.across_n_total, 1), parted(content.within_n_total, 1), *pairs,
     )  # fmt: skip
 
 

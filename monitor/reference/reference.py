@@ -28,6 +28,10 @@ class BlockMoments:
     With n the counts of a block over a signal's cells and N their sum, over complete blocks:
     ``nn`` = sum of n nᵀ, ``n_total`` = sum of N n, ``total2`` = sum of N². ``across`` blocks of ALL; ``within``
     the same summed over the segments of the finest grouping, each with its own blocks.
+
+    ``pairs`` compare a block with the next one of the same segment, so that neither a slow change nor a difference between
+    segments enters: with d = (n₁ N₂ - n₂ N₁) / (N₁ + N₂), the sum of (8 d)(8 d)ᵀ, d rounded to an eighth; for independent rows
+    its mean is 64 N₁ N₂ / (N₁ + N₂) times the covariance of one row. ``pair_totals`` hold the sum of those factors.
     """
 
     lengths_ms: tuple[int, ...]
@@ -37,6 +41,10 @@ class BlockMoments:
     within_totals: NDArray[np.float64]
     across_n_total: tuple[tuple[NDArray[np.float64], ...], ...]  # [length][signal] -> [cells] sum of N n
     within_n_total: tuple[tuple[NDArray[np.float64], ...], ...]
+    across_pairs: tuple[tuple[NDArray[np.float64], ...], ...] | None = None  # None: built before pairs were measured
+    within_pairs: tuple[tuple[NDArray[np.float64], ...], ...] | None = None
+    across_pair_totals: NDArray[np.float64] | None = None  # [lengths, 2]: pairs, sum of 64 N₁ N₂ / (N₁ + N₂)
+    within_pair_totals: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)

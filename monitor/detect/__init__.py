@@ -1,0 +1,1 @@
+"""Sequential detection: evidence panes in, alarms with a guaranteed rate of false ones out."""

@@ -1,0 +1,290 @@
+"""Every stream of a model version: made once from its reference, moved on by evidence panes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.config.detection import Detection
+from monitor.detect import budget, directions, season
+from monitor.detect.clustering import LEAST_PAIRS, Clustering, independent, joined, measured
+from monitor.detect.directions import Alternatives
+from monitor.detect.group import Group
+from monitor.detect.leaves import Leaves, leaf_counts, leaves_of
+from monitor.detect.null import Null, null_of, sampling_error
+from monitor.detect.season import Cycle
+from monitor.detect.shares import Scale, aligned, smoothed
+from monitor.profile.layout import FAULT_CELLS, Layout, SignalBins
+from monitor.reference.reference import Reference
+from monitor.segment import ALL
+
+Float64 = NDArray[np.float64]
+Int64 = NDArray[np.int64]
+
+MAX_RATIO_BYTES = 256 << 20
+"""Directions fitted to each leaf are kept while they fit into this; beyond, all leaves share the pooled ones, each with its own null."""
+
+BOUNDED_FROM = 2.0  # clustering from which a block's evidence is bounded
+BLOCK_PART = 0.25  # of log c that one block can add at most
+
+
+@dataclass(frozen=True, eq=False)
+class Watched:
+    """One signal in one way: what ``Group`` arrays are stacked from."""
+
+    signal: int
+    cells: NDArray[np.intp]
+    bank: Alternatives
+    null: Null
+    sampling: Float64  # [S, K]
+    phi: Float64  # [S, K]
+    block_ms: int
+    cycle: Cycle | None
+
+
+@dataclass(eq=False)
+class Bank:
+    """All streams over the features, the score and the predicted class."""
+
+    reference: Reference
+    leaves: Leaves
+    hours: int  # hour slots of the reference; 1 when it has no times
+    groups: tuple[Group, ...]
+    log_threshold: float  # that the nulls were made for
+    only: NDArray[np.intp] = field(init=False)  # [S] the leaf of a stream that has one; -1 for a sum of several
+    several: list[int] = field(init=False)  # streams that are sums
+    reference_rows: Float64 = field(init=False)  # [S]
+
+    def __post_init__(self) -> None:
+        members = self.leaves.members
+        self.only = np.array([leaves[0] if len(leaves) == 1 else -1 for leaves in members], np.intp)
+        self.several = [stream for stream, leaves in enumerate(members) if len(leaves) > 1]
+        rows = self.reference.table.rows
+        self.reference_rows = np.array([rows[self.reference.table.index[key]] for key in self.leaves.streams], np.float64)
+
+    @property
+    def doubles_per_stream(self) -> int:
+        """State of one stream, in doubles."""
+        return int(max(group.evidence.shape[2] * (3 if len(group.bounded) else 2) for group in self.groups))
+
+    def update(self, end_ms: int, minutes: float, parts: Sequence[tuple[int, Int64]]) -> Iterator[tuple[int, NDArray[np.intp], Float64]]:
+        """Take an evidence pane: quarters of an hour and their counts [leaves, cells]. Yields group number, streams and their M [A, F]."""
+        rows = np.sum([counts.any(axis=1) for _, counts in parts], axis=0, dtype=np.int64)
+        active = np.flatnonzero(rows)
+        if not len(active):
+            return
+        chosen = [(slot, counts[active]) for slot, counts in parts]
+        place = np.full(len(self.leaves.leaves), -1, np.intp)
+        place[active] = np.arange(len(active))
+        alone = np.flatnonzero((self.only >= 0) & (place[self.only] >= 0))
+        sums = [(stream, place[self.leaves.members[stream]]) for stream in self.several]
+        sums = [(stream, members[members >= 0]) for stream, members in sums if (members >= 0).any()]
+        streams = np.array([*alone.tolist(), *(stream for stream, _ in sums)], np.intp)
+        leaf = place[self.only[alone]]
+        for number, group in enumerate(self.groups):
+            evidence, values = group.increments(active, chosen)
+            increment = np.concatenate([evidence[leaf], *(evidence[members].sum(axis=0)[None] for _, members in sums)])
+            n = np.concatenate([values[leaf], *(values[members].sum(axis=0)[None] for _, members in sums)])
+            yield number, streams, group.advance(streams, increment, n, end_ms, minutes)
+
+
+def bank_of(reference: Reference, settings: Detection, log_threshold: float) -> Bank:
+    """The bank of a reference before the first event. ``log_threshold`` is that of the whole traffic's streams."""
+    leaves = leaves_of(reference)
+    layout = reference.layout
+    counts = leaf_counts(leaves, reference.table).astype(np.float64)
+    pool = reference.table.counts[reference.table.index[ALL]].astype(np.float64)
+    hours = 1 if reference.hours is None else reference.hours.slots
+    maker = _Maker(reference, leaves, settings, log_threshold, counts, pool)
+    watched: dict[tuple[str, int], list[Watched]] = {}
+    for signal in range(len(layout.signals)):
+        for kind in ("values", "missing"):
+            made = maker.watched(signal, kind)
+            if made is not None:
+                width = 4 if kind == "missing" else 1 << (len(made.cells) - 1).bit_length()
+                watched.setdefault((kind, width), []).append(made)
+    size = sum(
+        len(leaves.leaves) * len(of) * min(width, 256) * max(len(w.bank.weights) for w in of) * 4 for (_, width), of in watched.items()
+    )
+    pooled = size > MAX_RATIO_BYTES
+    if pooled:
+        maker = _Maker(reference, leaves, settings, log_threshold, counts, pool, pooled=True)
+        watched = {key: [w for w in (maker.watched(w.signal, key[0]) for w in of) if w is not None] for key, of in watched.items()}
+    groups = tuple(_group(kind, layout, of, leaves, log_threshold) for (kind, _), of in sorted(watched.items()))
+    return Bank(reference, leaves, hours, groups, log_threshold)
+
+
+@dataclass(frozen=True, eq=False)
+class _Maker:
+    reference: Reference
+    leaves: Leaves
+    settings: Detection
+    log_threshold: float
+    counts: Float64  # [L, layout cells]
+    pool: Float64  # [layout cells]
+    pooled: bool = False
+
+    def watched(self, signal: int, kind: str) -> Watched | None:
+        """A signal's values, or whether it has one; None where there is nothing to tell apart."""
+        layout = self.reference.layout
+        span = layout.span(signal)
+        first = span.start + FAULT_CELLS
+        if kind == "values":
+            cells = np.arange(first, span.stop)
+            counts, pool = self.counts[:, first : span.stop], self.pool[first : span.stop]
+        else:
+            cells = np.arange(span.start, span.stop)  # the faults, then whatever has a value
+            counts, pool = (_faults(array[..., span]) for array in (self.counts, self.pool))
+        if len(pool) < 2 or not pool.any():
+            return None
+        bins = layout.signals[signal]
+        targets = None
+        if kind == "values" and bins.kind == "numeric" and len(counts) > 1 and not self.pooled:
+            targets = aligned(np.array(bins.edges), counts, self.reference.bin_means[first : span.stop])
+        shares, own = smoothed(pool[None] if self.pooled else counts, pool, targets)
+        bank = self._alternatives(bins, signal, kind, shares)
+        if self.pooled:
+            own = np.zeros(len(counts))
+        null = null_of(counts, bank, own)
+        cycle = self._season(signal, kind, counts, bank)
+        clustering = self._clustering(signal, kind, pool, bank, counts, cycle)
+        phi = np.stack([clustering[0 if len(members) == 1 and len(self.leaves.leaves) > 1 else 1].phi for members in self.leaves.members])
+        sampling = np.stack(
+            [sampling_error(null, members, self.log_threshold, factor) for members, factor in zip(self.leaves.members, phi, strict=True)]
+        )
+        block_ms = max(int(c.block_ms[c.phi >= BOUNDED_FROM].max(initial=0)) for c in clustering)
+        return Watched(signal, cells, bank, null, sampling, phi, block_ms, cycle)
+
+    def _alternatives(self, bins: SignalBins, signal: int, kind: str, shares: Float64) -> Alternatives:
+        gate = self.settings.gate(bins.name, kind if kind == "missing" else bins.kind)
+        if kind == "missing":
+            return directions.faults(shares, gate)
+        if bins.kind == "categorical":
+            return directions.categorical(shares, len(bins.categories), gate)
+        span = self.reference.layout.span(signal)
+        positions = self.reference.bin_means[span.start + FAULT_CELLS : span.stop]
+        return directions.numeric(Scale(np.array(bins.edges), shares, positions), gate)
+
+    def _slots(self, signal: int, kind: str) -> tuple[list[int], Float64] | None:
+        """Leaves with counts by slot, those first in order, and the counts [known, slots, cells]."""
+        hours = self.reference.hours
+        if hours is None:
+            return None
+        span = self.reference.layout.span(signal)
+        where = {key: row for row, key in enumerate(hours.segments)}
+        known = [place for place, key in enumerate(self.leaves.leaves) if key in where]
+        every = hours.counts[:, :, span]
+        cells = _faults(every) if kind == "missing" else every[:, :, FAULT_CELLS:].astype(np.float64)
+        found = [cells[where[self.leaves.leaves[place]]] for place in known]
+        if self.leaves.has_rest and all(self.leaves.leaves[place] in where for place in self.leaves.rest_of):
+            known.append(len(self.leaves.leaves) - 1)
+            found.append(cells[where[ALL]] - cells[[where[self.leaves.leaves[place]] for place in self.leaves.rest_of]].sum(axis=0))
+        return (known, np.stack(found)) if known else None
+
+    def _season(self, signal: int, kind: str, counts: Float64, bank: Alternatives) -> Cycle | None:
+        held = self._slots(signal, kind)
+        if held is None:
+            return None
+        known, slots = held
+        own = counts[known]
+        shares = own / np.maximum(own.sum(axis=1, keepdims=True), 1.0)
+        pooled_ratios = bank.ratios.mean(axis=0)
+        if not season.has_cycle(slots, shares, pooled_ratios):
+            return None
+        order = np.array([*known, *(place for place in range(len(counts)) if place not in set(known))], np.intp)
+        back = np.argsort(order)
+        ordered = kind == "values" and self.reference.layout.signals[signal].kind == "numeric"
+        cycle = season.cycle_of(slots, counts[order], ordered).rows_of(back)
+        return season.corrected(cycle, slots, np.array(known, np.intp), np.exp(bank.ratios).transpose(0, 2, 1))
+
+    def _clustering(
+        self, signal: int, kind: str, pool: Float64, bank: Alternatives, counts: Float64, cycle: Cycle | None
+    ) -> tuple[Clustering, Clustering]:
+        """Within segments, and of the whole traffic."""
+        blocks, k = self.reference.blocks, len(bank.weights)
+        if blocks is None or blocks.across_pairs is None or blocks.within_pairs is None:
+            return independent(k), independent(k)
+        assert blocks.across_pair_totals is not None and blocks.within_pair_totals is not None
+        rows = np.maximum(counts.sum(axis=1), 0.0)
+        share = rows / max(rows.sum(), 1.0)
+        ratios = np.einsum("l,lkb->kb", share, bank.ratios) if len(bank.ratios) > 1 else bank.ratios[0]
+        smooth = (pool + 0.5) / (pool.sum() + 0.5 * len(pool))
+        p = counts / np.maximum(rows[:, None], 1.0)
+        means = p @ ratios.T
+        total = ratios**2 @ smooth
+        within = np.maximum(total - share @ means**2, 1e-300)
+        across = np.maximum(total - (ratios @ smooth) ** 2, 1e-300)
+        cut = _faults_products if kind == "missing" else _value_products
+        found = []
+        for products, totals, variance in (
+            (blocks.within_pairs, blocks.within_pair_totals, within),
+            (blocks.across_pairs, blocks.across_pair_totals, across),
+        ):
+            centred = ratios - (ratios @ smooth)[:, None]
+            tails = centred**4 @ smooth / variance**2
+            sums = [cut(signals[signal]) for signals in products]
+            # Segments of one day are no independent days: as many pairs are needed of the whole traffic.
+            enough = np.where(blocks.across_pair_totals[:, :1] < LEAST_PAIRS, 0.0, totals)
+            found.append(measured(sums, enough, blocks.lengths_ms, centred, variance, tails, cycle is not None))
+        return found[0], joined(found[0], found[1])
+
+
+def _faults(counts: NDArray[np.generic]) -> Float64:
+    """The cells missing, invalid, non-finite, any value of a signal's cells on the last axis."""
+    counts = np.asarray(counts, np.float64)
+    return np.concatenate([counts[..., :FAULT_CELLS], counts[..., FAULT_CELLS:].sum(axis=-1, keepdims=True)], axis=-1)
+
+
+def _value_products(products: Float64) -> Float64:
+    return products[FAULT_CELLS:, FAULT_CELLS:]
+
+
+def _faults_products(products: Float64) -> Float64:
+    return _faults(_faults(products).T).T
+
+
+def _group(kind: str, layout: Layout, of: Sequence[Watched], leaves: Leaves, log_threshold: float) -> Group:
+    k = max(len(w.bank.weights) for w in of)
+    width = max(len(w.cells) for w in of)
+    banks = len(of[0].bank.ratios)
+    b = FAULT_CELLS + 1 if kind == "missing" else width
+    shape = (len(leaves.streams), len(of), k)
+    weights, cells = np.zeros((len(of), k)), np.full((len(of), width), layout.cells, np.intp)
+    ratios, psi = np.zeros((banks, len(of), b, k)), np.zeros((len(leaves.leaves), len(of), k))
+    sampling, phi = np.zeros(shape), np.ones(shape)
+    for place, w in enumerate(of):
+        own, n = len(w.bank.weights), w.bank.ratios.shape[2]
+        weights[place, :own], cells[place, : len(w.cells)] = w.bank.weights, w.cells
+        ratios[:, place, :n, :own] = w.bank.ratios.transpose(0, 2, 1)
+        psi[:, place, :own], sampling[:, place, :own], phi[:, place, :own] = w.null.log_mean, w.sampling, w.phi
+        if banks > 1 or len(leaves.leaves) == 1:
+            ratios[:, place, :n, :own] -= w.null.log_mean[:, None, :]
+    return Group(
+        kind=kind,
+        signals=tuple(w.signal for w in of),
+        cells=cells,
+        directions=tuple(w.bank.directions for w in of),
+        weights=weights,
+        ratios=ratios.astype(np.float32),
+        psi=psi.astype(np.float32),
+        sampling=sampling.astype(np.float32),
+        phi=phi.astype(np.float32),
+        block_ms=np.array([w.block_ms for w in of], np.int64),
+        most_per_block=np.where(phi >= BOUNDED_FROM, log_threshold * BLOCK_PART, np.inf)[:, [w.block_ms > 0 for w in of]].astype(
+            np.float32
+        ),
+        cycles={place: w.cycle for place, w in enumerate(of) if w.cycle is not None},
+    )
+
+
+def thresholds(bank: Bank, events: float, at_most: float, kinds: int) -> Float64:
+    """[S] thresholds when the whole traffic has ``events`` in the period; segments have their share of the reference.
+
+    ``kinds``: streams that each segment has.
+    """
+    rows = bank.reference_rows
+    whole = np.array([key == ALL for key in bank.leaves.streams])
+    return budget.thresholds(events * rows / rows[0], whole, kinds, at_most)

@@ -1,0 +1,138 @@
+"""Signals that are watched in the same way, as padded arrays: what is fixed, what changes, and one step of all their streams."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.detect.directions import Direction
+from monitor.detect.season import Cycle
+from monitor.detect.sr import step, within_block
+
+Float64 = NDArray[np.float64]
+Float32 = NDArray[np.float32]
+Int64 = NDArray[np.int64]
+
+
+_OFFSETS_KEPT = 4  # quarters of an hour: rows come nearly in the order of their times
+
+
+@dataclass(eq=False)
+class Group:
+    """F signals in S streams made of L leaves, K directions each.
+
+    What is fixed is kept in single precision: it is read for every pane, and its rounding (1e-7 an event) is far below the sampling error.
+    State of a stream: ``evidence`` and ``moments``, and for signals whose blocks are bounded ``spent``, K doubles each.
+    """
+
+    kind: str  # "values" or "missing"
+    signals: tuple[int, ...]  # [F] numbers of the signals in the layout
+    cells: NDArray[np.intp]  # [F, B] columns of the counts; one past the end for a cell that is only padding
+    directions: tuple[tuple[Direction, ...], ...]  # [F][K']
+    weights: Float64  # [F, K] prior, 0 where a signal has fewer directions
+    ratios: Float32  # [L or 1, F, B, K] w; less psi when there is one for each leaf
+    psi: Float32  # [L, F, K] normaliser without the sampling error, which depends on the stream
+    sampling: Float32  # [S, F, K] sampling error of the reference
+    phi: Float32  # [S, F, K] clustering
+    block_ms: Int64  # [F] blocks whose evidence is bounded; 0: none
+    most_per_block: Float32  # [S, bounded, K] bound on a block's evidence
+    cycles: dict[int, Cycle]  # of signals (places in F) that have one
+    evidence: Float64 = field(init=False)  # [S, F, K] R
+    moments: Float64 = field(init=False)  # [S, F, K] R times start
+    spent: Float64 = field(init=False)  # [S, bounded, K] of the present block
+    block: Int64 = field(init=False)  # [bounded] number of the present block
+
+    def __post_init__(self) -> None:
+        self.evidence, self.moments = np.zeros(self.sampling.shape), np.zeros(self.sampling.shape)
+        self.bounded = np.flatnonzero(self.block_ms > 0)
+        self.spent = np.zeros((len(self.sampling), len(self.bounded), self.sampling.shape[2]))
+        self.block = np.full(len(self.bounded), -1, np.int64)
+        self.seasonal = np.array(sorted(self.cycles), np.intp)
+        self._offsets: dict[int, Float32] = {}
+        self.clustered = bool((self.phi != 1.0).any())
+        self.per_leaf = len(self.ratios) > 1 or len(self.psi) == 1
+
+    def gathered(self, counts: Int64) -> Float32:
+        """[A, F, B] this group's cells of counts [A, layout cells]."""
+        whole = np.concatenate([counts, np.zeros((len(counts), 1), counts.dtype)], axis=1)
+        own = whole[:, self.cells].astype(np.float32)
+        if self.kind == "missing":  # three faults, then every cell with a value
+            return np.concatenate([own[:, :, :3], own[:, :, 3:].sum(axis=2, keepdims=True)], axis=2)
+        return own
+
+    def increments(self, active: NDArray[np.intp], parts: Sequence[tuple[int, Int64]]) -> tuple[Float32, Float32]:
+        """[A, F, K] evidence of the active leaves without the sampling error, and [A, F] values counted.
+
+        ``parts`` are quarters of an hour and their counts [A, layout cells].
+        """
+        counted = [(slot, self.gathered(counts)) for slot, counts in parts]
+        total = counted[0][1] if len(counted) == 1 else np.sum([n for _, n in counted], axis=0)
+        rows = total.sum(axis=2)
+        if self.per_leaf:
+            evidence = np.empty((len(active), len(self.signals), self.weights.shape[1]), np.float32)
+            if len(active) == len(self.ratios):
+                np.matmul(total[:, :, None, :], self.ratios, out=evidence[:, :, None, :])
+            else:
+                for place, leaf in enumerate(active.tolist()):
+                    np.matmul(total[place][:, None, :], self.ratios[leaf], out=evidence[place][:, None, :])
+        else:
+            evidence = np.matmul(total.transpose(1, 0, 2), self.ratios[0]).transpose(1, 0, 2) - rows[:, :, None] * self.psi[active]
+        if len(self.seasonal):
+            for slot, n in counted:
+                values = n[:, self.seasonal].sum(axis=2)
+                evidence[:, self.seasonal] -= values[:, :, None] * self._offset(slot)[active]
+        return evidence, rows
+
+    def _offset(self, quarter: int) -> Float32:
+        """[L, seasonal, K] psi at a quarter of an hour less psi."""
+        if quarter not in self._offsets:
+            if len(self._offsets) >= _OFFSETS_KEPT:
+                del self._offsets[next(iter(self._offsets))]
+            found = np.zeros((self.psi.shape[0], len(self.seasonal), self.psi.shape[2]), np.float32)
+            for place, signal in enumerate(self.seasonal.tolist()):
+                cycle = self.cycles[signal]
+                own = len(self.directions[signal])
+                e = np.exp(self.ratios[:, signal, : cycle.shares.shape[2], :own].astype(np.float64))
+                if self.per_leaf:
+                    e *= np.exp(self.psi[:, signal, None, :own].astype(np.float64))  # ratios are less psi
+                found[:, place, :own] = cycle.offsets(quarter, e)
+            self._offsets[quarter] = found
+        return self._offsets[quarter]
+
+    def advance(self, streams: NDArray[np.intp], increment: Float32, rows: Float32, end_ms: int, minutes: float) -> Float64:
+        """Take one pane into the given streams: ``increment`` [A, F, K] summed over leaves, ``rows`` [A, F]. Returns M [A, F]."""
+        n = rows[:, :, None]
+        increment -= n * self.sampling[streams]
+        if self.clustered:
+            increment /= self.phi[streams]
+        if len(self.bounded):
+            increment[:, self.bounded] = self._bounded(streams, increment[:, self.bounded], end_ms)
+        evidence, moments = step(self.evidence[streams], self.moments[streams], n, increment, minutes)
+        self.evidence[streams], self.moments[streams] = evidence, moments
+        return np.asarray(np.einsum("sfk,fk->sf", evidence, self.weights))
+
+    def _bounded(self, streams: NDArray[np.intp], increment: Float32, end_ms: int) -> Float64:
+        block = (end_ms - 1) // self.block_ms[self.bounded]
+        self.spent[:, block != self.block] = 0.0
+        self.block = block
+        total, counted = within_block(self.spent[streams], increment, self.most_per_block[streams])
+        self.spent[streams] = total
+        return counted
+
+    def now(self) -> Float64:
+        """[S, F] M of every stream."""
+        return np.asarray((self.evidence * self.weights).sum(axis=2))
+
+    def forget(self, stream: int, place: int) -> None:
+        """Start the evidence of one stream anew."""
+        self.evidence[stream, place] = self.moments[stream, place] = 0.0
+        self.spent[stream, self.bounded == place] = 0.0
+
+    def leading(self, stream: int, place: int) -> tuple[Direction, float]:
+        """The direction with the most evidence, and the estimated start in minutes: its mean under the evidence of all directions."""
+        share = self.weights[place] * self.evidence[stream, place]
+        start = float((self.weights[place] * self.moments[stream, place]).sum() / max(share.sum(), 1e-300))
+        return self.directions[place][int(share.argmax())], start

@@ -1,0 +1,124 @@
+"""Which segments evidence is gathered in, and which streams are sums of them.
+
+Evidence of a row is judged against the finest segment with a reference of its own (a *leaf*). A coarser segment, the whole traffic
+included, is the sum of its leaves' evidence: each leaf has its own null, so a change of their shares does nothing. Rows whose
+leaf has too few reference rows are judged together, as the rest of the whole traffic.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.profile.grouping import plan
+from monitor.profile.table import CountTable
+from monitor.reference.reference import Reference
+from monitor.segment import ALL, OTHER, parse_key, segment_key
+
+LEAST_ROWS = 200  # of the reference, for a segment to be a stream or a leaf
+_LEAST_COVERED = 0.8  # of the rows that must lie in leaves for a finer grouping to stand for a coarser one
+_LEAST_REST = 0.002  # of the rows: a smaller rest is left out
+
+
+@dataclass(frozen=True, eq=False)
+class Leaves:
+    """Leaves and the streams made of them."""
+
+    leaves: tuple[str, ...]  # segment keys; the rest of the whole traffic, if there is one, is the last and is not a key
+    rest_of: tuple[int, ...]  # leaves that the rest is the whole traffic without; empty when there is no rest
+    streams: tuple[str, ...]  # segment keys, ALL first
+    members: tuple[NDArray[np.intp], ...]  # per stream the leaves it sums
+
+    @property
+    def has_rest(self) -> bool:
+        """Whether the last leaf is the rest."""
+        return bool(self.rest_of)
+
+    def counts(self, segments: dict[str, int], counts: NDArray[np.int64]) -> NDArray[np.int64]:
+        """[leaves, ...] from counts by segment; ``segments`` gives the row of each key."""
+        found = np.zeros((len(self.leaves), *counts.shape[1:]), counts.dtype)
+        for place, key in enumerate(self.leaves):
+            row = segments.get(key)
+            if row is not None:
+                found[place] = counts[row]
+        if self.has_rest and ALL in segments:
+            found[-1] = counts[segments[ALL]] - found[list(self.rest_of)].sum(axis=0)
+        return found
+
+    def holding(self, values: dict[str, str]) -> NDArray[np.bool_]:
+        """[leaves] whether a row with these values of the segment columns is counted in each leaf."""
+        held = np.array([leaf == segment_key(g, tuple(values[c] for c in g)) for leaf, g in zip(self.leaves, self._groupings, strict=True)])
+        if self.has_rest:
+            held[-1] = not held[list(self.rest_of)].any()
+        return held
+
+    def belongs(self) -> NDArray[np.float64]:
+        """[leaves, streams] 1 where a leaf is part of a stream."""
+        found = np.zeros((len(self.leaves), len(self.streams)))
+        for stream, members in enumerate(self.members):
+            found[members, stream] = 1.0
+        return found
+
+    @cached_property
+    def _groupings(self) -> tuple[tuple[str, ...], ...]:
+        return tuple(() if leaf == REST else parse_key(leaf)[0] for leaf in self.leaves)
+
+
+REST = "__rest__"
+
+
+def leaves_of(reference: Reference) -> Leaves:
+    """The leaves and streams of a reference."""
+    table = reference.table
+    rows = dict(zip(table.segments, table.rows.tolist(), strict=True))
+    watched = {key: parse_key(key) for key, n in rows.items() if n >= LEAST_ROWS and OTHER not in parse_key(key)[1]}
+    everything = max(rows.get(ALL, 0), 1)
+    columns = sorted({column for grouping in reference.groupings for column in grouping})
+    of_grouping: dict[tuple[str, ...], list[str]] = {grouping: [] for grouping in ((), *reference.groupings)}
+    for key, (grouping, _) in sorted(watched.items()):
+        of_grouping.setdefault(grouping, []).append(key)
+    level: dict[tuple[str, ...], tuple[str, ...]] = {}
+    for base in plan(tuple(columns), tuple(grouping for grouping in of_grouping if grouping)):
+        covered = sum(rows[key] for key in of_grouping.get(base.columns, ())) / everything
+        for served in base.groupings:
+            level[served.columns] = base.columns if covered >= _LEAST_COVERED else served.columns
+    leaves = sorted({key for grouping in set(level.values()) for key in of_grouping[grouping]})
+    rest_of: tuple[int, ...] = ()
+    if level.get((), ()) != ():
+        mine = [place for place, key in enumerate(leaves) if watched[key][0] == level[()]]
+        rest = everything - sum(rows[leaves[place]] for place in mine)
+        if rest >= max(LEAST_ROWS, _LEAST_REST * everything):
+            rest_of, leaves = tuple(mine), [*leaves, REST]
+    streams = [key for key in (ALL, *sorted(watched)) if key in watched]
+    streams = list(dict.fromkeys(streams))
+    members = tuple(_members(key, watched, level, leaves) for key in streams)
+    kept = [place for place, found in enumerate(members) if len(found)]
+    return Leaves(tuple(leaves), rest_of, tuple(streams[place] for place in kept), tuple(members[place] for place in kept))
+
+
+def _members(
+    key: str, watched: dict[str, tuple[tuple[str, ...], tuple[str, ...]]], level: dict[tuple[str, ...], tuple[str, ...]], leaves: list[str]
+) -> NDArray[np.intp]:
+    columns, values = watched[key]
+    mine = level.get(columns, columns)
+    if mine == columns:
+        return np.array([leaves.index(key)], np.intp)
+    wanted = dict(zip(columns, values, strict=True))
+    found = []
+    for place, leaf in enumerate(leaves):
+        if leaf == REST:
+            if not columns:
+                found.append(place)
+            continue
+        leaf_columns, leaf_values = watched[leaf]
+        if leaf_columns == mine and all(dict(zip(leaf_columns, leaf_values, strict=True))[c] == v for c, v in wanted.items()):
+            found.append(place)
+    return np.array(found, np.intp)
+
+
+def leaf_counts(leaves: Leaves, table: CountTable) -> NDArray[np.int64]:
+    """[leaves, cells] of a table of counts."""
+    return leaves.counts(table.index, table.counts)

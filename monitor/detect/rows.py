@@ -1,0 +1,238 @@
+"""Rows in memory as the columns that production decodes from messages, and a reference made of them.
+
+The counting, the edges, the hour slots, the block moments and the tables of labels are those of ``monitor.reference`` and
+``monitor.profile``: a reference from arrays is the reference that a file with the same rows would give.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.batch import UNSEEN, Batch, Span
+from monitor.config.model import PREDICTED_CLASS, SCORE, ModelConfig
+from monitor.decode.identity import hash_ids
+from monitor.profile.layout import Vocabulary
+from monitor.reference.format import with_fingerprint
+from monitor.reference.labels import LABEL
+from monitor.reference.mapping import with_columns
+from monitor.reference.reference import Reference
+from monitor.reference.survey import THRESHOLD_CLASSES, Survey, survey_model
+from monitor.reference.tally import Tally
+from monitor.segment import ALL, MISSING, clean_value
+
+_AT_ONCE = 65_536
+
+
+@dataclass(frozen=True, eq=False)
+class Events:
+    """n predictions in arrival order.
+
+    ``time_ms`` [n] event times. ``features``: per name [n] numbers (NaN: missing) or texts (None: missing). ``segments``: per column [n]
+    texts. ``score`` [n] numbers; ``predicted`` [n] classes, which may be left out when the model has a threshold. ``ids`` [n] texts or
+    whole numbers, needed only in production; ``partition`` [n] of the log, one when left out.
+    """
+
+    time_ms: NDArray[np.int64]
+    features: Mapping[str, Any]
+    segments: Mapping[str, Any] = field(default_factory=dict)
+    score: Any = None
+    predicted: Any = None
+    ids: Any = None
+    partition: Any = None
+
+    def __len__(self) -> int:
+        return len(self.time_ms)
+
+    def rows(self, which: slice | NDArray[np.intp]) -> Events:
+        """Some of the rows."""
+
+        def cut(column: Any) -> Any:
+            return None if column is None else np.asarray(column)[which]
+
+        return Events(
+            np.asarray(self.time_ms)[which],
+            {name: cut(column) for name, column in self.features.items()},
+            {name: cut(column) for name, column in self.segments.items()},
+            *(cut(column) for column in (self.score, self.predicted, self.ids, self.partition)),
+        )
+
+
+def model_of(events: Events, groupings: Sequence[tuple[str, ...]] | None, threshold: float | None, lateness_ms: int) -> ModelConfig:
+    """A model whose features are the columns: numeric where they hold numbers, categorical otherwise.
+
+    ``groupings`` None: each segment column by itself. Raises ``ValueError`` for columns of other lengths.
+    """
+    columns = {**events.features, **events.segments, "score": events.score, "predicted": events.predicted, "ids": events.ids}
+    wrong = [name for name, column in columns.items() if column is not None and len(column) != len(events)]
+    if wrong:
+        raise ValueError(f"expected {len(events)} values in each column, as in time_ms; got another number in {', '.join(wrong)}")
+    predictions: dict[str, Any] = {"topic": "memory", "id": "id"}
+    if events.score is not None:
+        predictions |= {"score": "score", "threshold": threshold}
+    if events.predicted is not None:
+        predictions["predicted_class"] = "predicted"
+    own = groupings if groupings is not None else [(column,) for column in events.segments]
+    return ModelConfig.model_validate(
+        {
+            "name": "memory",
+            "predictions": predictions,
+            "features": [{"name": name, "type": "numeric" if _is_numeric(c) else "categorical"} for name, c in events.features.items()],
+            "segments": {"columns": {column: column for column in events.segments}, "groupings": [list(grouping) for grouping in own]},
+            "windows": {"lateness": f"{lateness_ms}ms"},
+        }
+    )
+
+
+def _is_numeric(column: Any) -> bool:
+    return np.asarray(column).dtype.kind in "fiu"
+
+
+def batch_of(model: ModelConfig, events: Events, known: Vocabulary, first_row: int = 0, labels: Any = None) -> Batch:
+    """The batch that decoding the same rows would give; ``known`` are the categories that have codes.
+
+    Rows of several partitions are grouped by partition, in their order. ``labels`` [n] fill the segment column of that name.
+    """
+    events = _by_partition(events)
+    rows = len(events)
+    signals = [_signal(events.features[feature.name], feature.type, known.get(feature.name, ())) for feature in model.features]
+    if model.predictions.score is not None:
+        signals.append(np.asarray(events.score, np.float64))
+    if model.predictions.has_class:
+        classes = _classes(model, events)
+        signals.append(_signal(classes, "categorical", known.get(PREDICTED_CLASS, ())))
+    values = np.stack(signals, axis=1) if rows else np.zeros((0, len(signals)))
+    infinite = np.isinf(values)
+    fault_rows, fault_columns = np.nonzero(infinite)
+    values[infinite] = np.nan
+    segment_values, codes = [], np.zeros((rows, len(model.segments.columns)), np.int32)
+    for place, column in enumerate(model.segments.columns):
+        texts = labels if column == LABEL else _text_column(model, events, column)
+        distinct, codes[:, place] = _coded(texts, rows, model.segments.max_value_length)
+        segment_values.append(distinct)
+    partitions = np.zeros(rows, np.int64) if events.partition is None else np.asarray(events.partition, np.int64)
+    starts = np.flatnonzero(np.concatenate([[True], partitions[1:] != partitions[:-1]])) if rows else np.zeros(0, np.intp)
+    ends = [*starts[1:].tolist(), rows]
+    ids: Any = (
+        [str(first_row + row) for row in range(rows)] if events.ids is None else [str(value) for value in np.asarray(events.ids).tolist()]
+    )
+    return Batch(
+        model=model.name,
+        spans=tuple(Span(int(partitions[start]), start, end, 0) for start, end in zip(starts.tolist(), ends, strict=False)),
+        time_ms=np.asarray(events.time_ms, np.int64),
+        record_time_ms=np.asarray(events.time_ms, np.int64),
+        ids=hash_ids(ids, "ids")[0],
+        versions=(model.version,),
+        version=np.zeros(rows, np.int32),
+        values=values,
+        fault_rows=fault_rows.astype(np.int32),
+        fault_columns=fault_columns.astype(np.int32),
+        fault_kinds=np.full(len(fault_rows), 2, np.uint8),
+        segment_values=tuple(segment_values),
+        segments=codes,
+        messages=rows,
+    )
+
+
+def _by_partition(events: Events) -> Events:
+    if events.partition is None:
+        return events
+    partitions = np.asarray(events.partition)
+    if (partitions[1:] >= partitions[:-1]).all():
+        return events
+    return events.rows(np.argsort(partitions, kind="stable"))
+
+
+def _classes(model: ModelConfig, events: Events) -> Any:
+    if events.predicted is not None:
+        return events.predicted
+    score = np.asarray(events.score, np.float64)
+    named = np.where(score >= (model.predictions.threshold or 0.0), THRESHOLD_CLASSES[1], THRESHOLD_CLASSES[0]).astype(object)
+    named[np.isnan(score)] = None
+    return named
+
+
+def _signal(column: Any, kind: str, known: Sequence[str]) -> NDArray[np.float64]:
+    if kind == "numeric":
+        return np.array(column, np.float64)
+    codes = {value: float(code) for code, value in enumerate(known)}
+    found: dict[Any, float] = {}
+    raw = np.asarray(column).tolist()
+    for value in dict.fromkeys(raw):
+        found[value] = np.nan if _is_absent(value) else codes.get(_text(value), UNSEEN)
+    return np.array([found[value] for value in raw], np.float64)
+
+
+def _is_absent(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and np.isnan(value))
+
+
+def _text(value: Any) -> str:
+    return clean_value(value, 1_000) if not isinstance(value, str) else value
+
+
+def _text_column(model: ModelConfig, events: Events, column: str) -> Any:
+    """A segment column, or the text of a categorical signal, which the survey of a reference asks for."""
+    if column in events.segments:
+        return events.segments[column]
+    name = column.removeprefix("category of ")
+    return _classes(model, events) if name == PREDICTED_CLASS else events.features[name]
+
+
+def _coded(texts: Any, rows: int, most: int) -> tuple[tuple[str, ...], NDArray[np.int32]]:
+    if texts is None:
+        return (MISSING,), np.zeros(rows, np.int32)
+    raw = np.asarray(texts).tolist()
+    number = {value: code for code, value in enumerate(dict.fromkeys(raw))}
+    codes = np.array([number[value] for value in raw], np.int32)
+    cleaned = [clean_value(None if _is_absent(value) else value, most) for value in number]
+    distinct = tuple(dict.fromkeys(cleaned))
+    place = np.array([distinct.index(text) for text in cleaned], np.int32)
+    return distinct, place[codes] if rows else codes
+
+
+def reference_of(model: ModelConfig, events: Events, labels: Any = None, label_time_ms: Any = None) -> Reference:
+    """The reference of rows in memory, in the order of their times.
+
+    ``labels`` [n] true classes (None: unknown) and ``label_time_ms`` [n] when they were known. Raises ``ValueError`` without rows.
+    """
+    if not len(events):
+        raise ValueError("expected rows to make a reference of, got none")
+    order = np.argsort(np.asarray(events.time_ms), kind="stable")
+    events = events.rows(order)
+    truth = None if labels is None else np.asarray(labels, object)[order]
+    lag_ms = None if label_time_ms is None else (np.asarray(label_time_ms, np.float64)[order] - np.asarray(events.time_ms))
+    mapping = model if truth is None else with_columns(model, {LABEL: "label"})
+    survey = Survey(mapping, None)
+    surveyed = survey_model(mapping)
+    parts = [slice(start, start + _AT_ONCE) for start in range(0, len(events), _AT_ONCE)]
+    for part in parts:
+        survey.add(batch_of(surveyed, events.rows(part), {}, part.start, None if truth is None else truth[part]))
+    tally = Tally(survey, survey.layout(), model.version, True)
+    for part in parts:
+        batch = batch_of(mapping, events.rows(part), tally.vocabulary, part.start, None if truth is None else truth[part])
+        tally.add(batch, None if lag_ms is None else lag_ms[part])
+    table = tally.table()
+    moments = tally.sums.moments(table.counts[table.index[ALL]])
+    assert tally.hours is not None and tally.blocks is not None
+    return with_fingerprint(
+        Reference(
+            model=model.name, model_version=model.version, dataset_version=None, pipeline_version=None, rows=tally.rows,
+            start_ms=survey.start_ms, end_ms=survey.end_ms, schema=tuple(feature.model_dump(mode="json") for feature in model.features),
+            groupings=model.segments.groupings, table=table, bin_means=moments.bin_means, means=moments.means, stds=moments.stds,
+            hours=tally.hours.slots_by_segment(), blocks=tally.blocks.moments(),
+            labels=None if tally.labels is None else {"path": "label", **tally.labels.content(ALL)}, fingerprint="",
+        )
+    )  # fmt: skip
+
+
+def score_place(model: ModelConfig) -> int | None:
+    """Column of the score among the signals."""
+    return len(model.features) if model.predictions.score is not None else None
+
+
+__all__ = ["SCORE", "Events", "batch_of", "model_of", "reference_of", "score_place"]

@@ -1,0 +1,230 @@
+"""All streams of a model version and what has come of them: evidence panes in, alarms out.
+
+A stream that has triggered is *latched*: its evidence goes on being gathered and shown, but it does not trigger again until it is re-armed
+by name, or the reference changes. Nothing is reset in secret.
+
+    armed ──M >= c──▶ triggered ──rearm(stream)──▶ armed, evidence from zero
+      new model version, another reference, accepted drift (a reference of the rows since): another Watch, from zero
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.config.detection import Detection
+from monitor.config.model import PREDICTED_CLASS, SCORE
+from monitor.detect import budget
+from monitor.detect.alarm import Alarm, Level, Stream
+from monitor.detect.bank import Bank, bank_of, thresholds
+from monitor.detect.effect import Expected, outcome_effect
+from monitor.detect.history import History
+from monitor.detect.outcomes import FINE_MS, Outcome, outcomes_of
+from monitor.detect.rate import Rate, rate_of
+from monitor.profile.table import CountTable
+from monitor.reference.reference import Reference
+
+Float64 = NDArray[np.float64]
+Int64 = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+MINUTE_MS = 60_000
+_EVENTS_ASSUMED = 1e8  # in a period, where neither the reference nor anything else says: only sampling errors depend on it
+_FALLEN = 0.1  # of the warning level: below, a warning may come again
+
+
+@dataclass(eq=False)
+class Watch:
+    """The streams of one reference, their levels and their latches."""
+
+    bank: Bank
+    outcomes: tuple[Outcome, ...]
+    settings: Detection
+    rate: Rate
+    history: History
+    expected: Expected
+    warned: list[Flags] = field(init=False)  # per group [S, F], then per outcome [S, 1]
+    triggered: list[Flags] = field(init=False)
+    waiting: dict[int, Float64] = field(default_factory=dict)  # fine bucket -> [S] predictions that no outcome knows of yet
+
+    def __post_init__(self) -> None:
+        shapes = [group.sampling.shape[:2] for group in self.bank.groups] + [(len(self.bank.leaves.streams), 1)] * len(self.outcomes)
+        self.warned, self.triggered = ([np.zeros(shape, np.bool_) for shape in shapes] for _ in range(2))
+
+    @staticmethod
+    def of(reference: Reference, settings: Detection) -> Watch:
+        """Every stream, before the first event."""
+        rate = rate_of(reference)
+        period = settings.false_alarms.per_ms
+        events = _EVENTS_ASSUMED if rate.reference_rate is None else rate.reference_rate * period
+        kinds = 2 * len(reference.layout.signals) + (2 if reference.labels else 0)
+        log_threshold = float(
+            np.log(budget.thresholds(np.array([events, events]), np.array([True, False]), kinds, settings.false_alarms.at_most)[0])
+        )
+        bank = bank_of(reference, settings, log_threshold)
+        outcomes = outcomes_of(reference, bank.leaves, settings, log_threshold, _outcome_clustering(bank))
+        history = History(len(bank.leaves.leaves), reference.layout.cells)
+        return Watch(bank, outcomes, settings, rate, history, Expected.of(reference, bank.leaves))
+
+    @property
+    def kinds(self) -> int:
+        """Streams of each segment."""
+        return sum(len(group.signals) for group in self.bank.groups) + len(self.outcomes)
+
+    def thresholds(self) -> Float64 | None:
+        """[S] thresholds of now; None while nothing is known of how many events there are."""
+        if self.rate.per_ms is None:
+            return None
+        allowed = self.settings.false_alarms
+        return thresholds(self.bank, self.rate.per_ms * allowed.per_ms, allowed.at_most, self.kinds)
+
+    def predictions(self, start_ms: int, end_ms: int, tables: Sequence[tuple[int, CountTable]]) -> list[Alarm]:
+        """Take an evidence pane [start, end): quarters of an hour and the counts of their rows. Panes come in the order of their times."""
+        parts = [(slot, self.bank.leaves.counts(table.index, table.counts)) for slot, table in tables]
+        return self.counted(start_ms, end_ms, parts)
+
+    def counted(self, start_ms: int, end_ms: int, parts: Sequence[tuple[int, Int64]]) -> list[Alarm]:
+        """The same with counts [leaves, layout cells]."""
+        first = self.bank.reference.layout.span(0)
+        rows = np.sum([counts[:, first].sum(axis=1) for _, counts in parts], axis=0)
+        by_stream = np.array([rows[members].sum() for members in self.bank.leaves.members], np.float64)
+        if not by_stream.any():
+            return []
+        self.rate.see(start_ms, end_ms, int(by_stream[0]))
+        if self.outcomes:
+            fine = start_ms // FINE_MS
+            self.waiting[fine] = self.waiting.get(fine, 0.0) + by_stream
+        self.history.add(end_ms, parts)
+        found: list[tuple[int, NDArray[np.intp], Float64]] = list(self.bank.update(end_ms, end_ms / MINUTE_MS, parts))
+        return self._alarms(end_ms, found)
+
+    def labels(self, end_ms: int, fine: Int64, counts: Int64) -> list[Alarm]:
+        """Take the labels of a pane that ends at ``end_ms``; every pane of predictions up to there must have been taken.
+
+        ``fine`` [B] the predictions' times in units of ``outcomes.FINE_MS``, distinct and rising; ``counts`` [3, B, leaves, slots] labels,
+        wrong ones, positive ones by lag slot.
+        """
+        newest = (end_ms - 1) // FINE_MS
+        for ready in sorted(number for number in self.waiting if number < newest):
+            predictions = self.waiting.pop(ready)
+            for outcome in self.outcomes:
+                outcome.begin(ready, predictions)
+        every = np.arange(len(self.bank.leaves.streams))
+        n = counts[0].astype(np.float64)
+        found = []
+        for place, outcome in enumerate(self.outcomes):
+            yes = counts[1 if outcome.kind == "error" else 2].astype(np.float64)
+            found.append((len(self.bank.groups) + place, every, outcome.update(fine, n, yes, newest)[:, None]))
+        return self._alarms(end_ms, found)
+
+    def rearm(self, stream: Stream) -> None:
+        """Let a stream trigger again, its evidence from zero. Raises ``KeyError`` for one that is not watched."""
+        number, row, place = self._find(stream)
+        if number < len(self.bank.groups):
+            self.bank.groups[number].forget(row, place)
+        else:
+            self.outcomes[number - len(self.bank.groups)].forget(row)
+        self.warned[number][row, place] = self.triggered[number][row, place] = False
+
+    def latched(self) -> list[Stream]:
+        """Streams that have triggered and were not re-armed."""
+        return [
+            self.stream(number, row, place) for number, flags in enumerate(self.triggered) for row, place in np.argwhere(flags).tolist()
+        ]
+
+    def stream(self, number: int, row: int, place: int) -> Stream:
+        """Name of a stream: of group (or, behind them, outcome) ``number``, segment ``row``, signal ``place``."""
+        segment = self.bank.leaves.streams[row]
+        if number >= len(self.bank.groups):
+            kind = self.outcomes[number - len(self.bank.groups)].kind
+            return Stream(segment, kind, kind)
+        group = self.bank.groups[number]
+        return Stream(segment, self.bank.reference.layout.names[group.signals[place]], group.kind)
+
+    def evidence(self) -> Iterator[tuple[int, Float64]]:
+        """Per group and outcome its number and M [S, F] of now."""
+        for number, group in enumerate(self.bank.groups):
+            yield number, group.now()
+        for place, outcome in enumerate(self.outcomes):
+            yield len(self.bank.groups) + place, outcome.now()[:, None]
+
+    def _find(self, stream: Stream) -> tuple[int, int, int]:
+        if stream.segment in self.bank.leaves.streams:
+            row = self.bank.leaves.streams.index(stream.segment)
+            for number, flags in enumerate(self.triggered):
+                for place in range(flags.shape[1]):
+                    if self.stream(number, row, place) == stream:
+                        return number, row, place
+        raise KeyError(f"expected a stream that is watched, got {stream.kind} of {stream.signal} in {stream.segment}")
+
+    def _alarms(self, end_ms: int, found: Sequence[tuple[int, NDArray[np.intp], Float64]]) -> list[Alarm]:
+        limits = self.thresholds()
+        if limits is None:
+            return []
+        alarms: list[Alarm] = []
+        also: tuple[Stream, ...] | None = None
+        for number, streams, m in found:
+            limit = limits[streams][:, None]
+            warned, triggered = self.warned[number][streams], self.triggered[number][streams]
+            trigger = (m >= limit) & ~triggered
+            warn = (m >= limit * budget.WARNING) & ~warned & ~trigger & ~triggered
+            self.warned[number][streams] = (warned | warn | trigger) & (m >= limit * (budget.WARNING * _FALLEN))
+            self.triggered[number][streams] = triggered | trigger
+            if not (trigger.any() or warn.any()):
+                continue
+            if trigger.any() and also is None:
+                also = self._outstanding(limits)
+            for level, crossed, part in (("trigger", trigger, 1.0), ("warning", warn, budget.WARNING)):
+                for a, place in np.argwhere(crossed).tolist():
+                    row = int(streams[a])
+                    alarms.append(
+                        self._alarm(level, number, row, place, end_ms, float(m[a, place]), float(limits[row]) * part, also or ())  # type: ignore[arg-type]
+                    )
+        return alarms
+
+    def _outstanding(self, limits: Float64) -> tuple[Stream, ...]:
+        """The largest set of k streams that each have k times less evidence than its threshold or more (e-d-BH, on the evidence of now)."""
+        parts = [(number, m / limits[:, None]) for number, m in self.evidence()]
+        values = np.concatenate([part.ravel() for _, part in parts])
+        ordered = -np.sort(-values)
+        enough = np.flatnonzero(ordered * np.arange(1, len(ordered) + 1) >= 1.0)
+        if not len(enough):
+            return ()
+        least = ordered[enough[-1]]
+        return tuple(self.stream(number, row, place) for number, part in parts for row, place in np.argwhere(part >= least).tolist())
+
+    def _alarm(
+        self, level: Level, number: int, row: int, place: int, end_ms: int, m: float, limit: float, also: tuple[Stream, ...]
+    ) -> Alarm:
+        stream = self.stream(number, row, place)
+        others = tuple(other for other in also if other != stream)
+        if number >= len(self.bank.groups):
+            outcome = self.outcomes[number - len(self.bank.groups)]
+            direction, fine = outcome.leading(row)
+            rows = float(outcome.rows[outcome.leaves.members[row]].sum())
+            effect = outcome_effect(outcome.since(row, fine), rows, outcome.phi)
+            return Alarm(stream, level, end_ms, int(fine * FINE_MS), direction, effect, m, limit, also=others)
+        group = self.bank.groups[number]
+        direction, minutes = group.leading(row, place)
+        start_ms = min(int(minutes * MINUTE_MS), end_ms)
+        _, codes, counts = self.history.since(start_ms)
+        phi = float(np.median(group.phi[row, place]))
+        cycle = group.cycles.get(place)
+        measured, worst = self.expected.measured(
+            row, group.signals[place], group.kind, codes, counts, phi, None if cycle is None else cycle.shares
+        )
+        return Alarm(stream, level, end_ms, start_ms, direction, measured, m, limit, worst, others)
+
+
+def _outcome_clustering(bank: Bank) -> float:
+    """Clustering of outcomes is not measured: that of the predicted class, or of the score, stands for it."""
+    names = bank.reference.layout.names
+    for wanted in (PREDICTED_CLASS, SCORE):
+        for group in bank.groups:
+            for place, signal in enumerate(group.signals):
+                if group.kind == "values" and names[signal] == wanted:
+                    return float(group.phi[:, place].max())
+    return 1.0
