@@ -70,7 +70,7 @@ class Drift:
         return self if not self.over else replace(self, size=self.size * min(events / self.over, 1.0), over=0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class World:
     """``numeric`` features x0, x1, … of the five shapes in turn, ``categorical`` ones c0, …, a score, ``segments`` of unequal size."""
 

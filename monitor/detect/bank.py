@@ -68,9 +68,9 @@ class Bank:
     @property
     def doubles_per_stream(self) -> int:
         """State of one stream, in doubles."""
-        return int(max(group.evidence.shape[2] * (3 if len(group.bounded) else 2) for group in self.groups))
+        return int(max(group.evidence.shape[2] * (2 if len(group.bounded) else 1) for group in self.groups))
 
-    def update(self, end_ms: int, minutes: float, parts: Sequence[tuple[int, Int64]]) -> Iterator[tuple[int, NDArray[np.intp], Float64]]:
+    def update(self, end_ms: int, parts: Sequence[tuple[int, Int64]]) -> Iterator[tuple[int, NDArray[np.intp], Float64]]:
         """Take an evidence pane: quarters of an hour and their counts [leaves, cells]. Yields group number, streams and their M [A, F]."""
         rows = np.sum([counts.any(axis=1) for _, counts in parts], axis=0, dtype=np.int64)
         active = np.flatnonzero(rows)
@@ -88,7 +88,7 @@ class Bank:
             evidence, values = group.increments(active, chosen)
             increment = np.concatenate([evidence[leaf], *(evidence[members].sum(axis=0)[None] for _, members in sums)])
             n = np.concatenate([values[leaf], *(values[members].sum(axis=0)[None] for _, members in sums)])
-            yield number, streams, group.advance(streams, increment, n, end_ms, minutes)
+            yield number, streams, group.advance(streams, increment, n, end_ms)
 
 
 def bank_of(reference: Reference, settings: Detection, log_threshold: float) -> Bank:

@@ -25,7 +25,7 @@ class Group:
     """F signals in S streams made of L leaves, K directions each.
 
     What is fixed is kept in single precision: it is read for every pane, and its rounding (1e-7 an event) is far below the sampling error.
-    State of a stream: ``evidence`` and ``moments``, and for signals whose blocks are bounded ``spent``, K doubles each.
+    State of a stream: K doubles of ``evidence``, and K more of ``spent`` where the evidence of a block is bounded.
     """
 
     kind: str  # "values" or "missing"
@@ -41,12 +41,11 @@ class Group:
     most_per_block: Float32  # [S, bounded, K] bound on a block's evidence
     cycles: dict[int, Cycle]  # of signals (places in F) that have one
     evidence: Float64 = field(init=False)  # [S, F, K] R
-    moments: Float64 = field(init=False)  # [S, F, K] R times start
     spent: Float64 = field(init=False)  # [S, bounded, K] of the present block
     block: Int64 = field(init=False)  # [bounded] number of the present block
 
     def __post_init__(self) -> None:
-        self.evidence, self.moments = np.zeros(self.sampling.shape), np.zeros(self.sampling.shape)
+        self.evidence = np.zeros(self.sampling.shape)
         self.bounded = np.flatnonzero(self.block_ms > 0)
         self.spent = np.zeros((len(self.sampling), len(self.bounded), self.sampling.shape[2]))
         self.block = np.full(len(self.bounded), -1, np.int64)
@@ -102,7 +101,7 @@ class Group:
             self._offsets[quarter] = found
         return self._offsets[quarter]
 
-    def advance(self, streams: NDArray[np.intp], increment: Float32, rows: Float32, end_ms: int, minutes: float) -> Float64:
+    def advance(self, streams: NDArray[np.intp], increment: Float32, rows: Float32, end_ms: int) -> Float64:
         """Take one pane into the given streams: ``increment`` [A, F, K] summed over leaves, ``rows`` [A, F]. Returns M [A, F]."""
         n = rows[:, :, None]
         increment -= n * self.sampling[streams]
@@ -110,8 +109,7 @@ class Group:
             increment /= self.phi[streams]
         if len(self.bounded):
             increment[:, self.bounded] = self._bounded(streams, increment[:, self.bounded], end_ms)
-        evidence, moments = step(self.evidence[streams], self.moments[streams], n, increment, minutes)
-        self.evidence[streams], self.moments[streams] = evidence, moments
+        self.evidence[streams] = evidence = step(self.evidence[streams], n, increment)
         return np.asarray(np.einsum("sfk,fk->sf", evidence, self.weights))
 
     def _bounded(self, streams: NDArray[np.intp], increment: Float32, end_ms: int) -> Float64:
@@ -128,11 +126,26 @@ class Group:
 
     def forget(self, stream: int, place: int) -> None:
         """Start the evidence of one stream anew."""
-        self.evidence[stream, place] = self.moments[stream, place] = 0.0
+        self.evidence[stream, place] = 0.0
         self.spent[stream, self.bounded == place] = 0.0
 
-    def leading(self, stream: int, place: int) -> tuple[Direction, float]:
-        """The direction with the most evidence, and the estimated start in minutes: its mean under the evidence of all directions."""
-        share = self.weights[place] * self.evidence[stream, place]
-        start = float((self.weights[place] * self.moments[stream, place]).sum() / max(share.sum(), 1e-300))
-        return self.directions[place][int(share.argmax())], start
+    def leading(self, stream: int, place: int) -> int:
+        """The direction with the most evidence."""
+        return int((self.weights[place] * self.evidence[stream, place]).argmax())
+
+    def gains(self, stream: int, place: int, direction: int, blocks: Sequence[tuple[Int64, Int64, Int64, Int64]]) -> Float64:
+        """Evidence of one direction in blocks of the past: leaves, quarters of an hour (-1: any), cells and counts of the stream's rows."""
+        found = []
+        for leaves, quarters, cells, counts in blocks:
+            n = counts.astype(np.float64)
+            of = leaves if self.per_leaf else np.zeros_like(leaves)
+            gain = float((n * self.ratios[of, place, cells, direction]).sum())
+            if not self.per_leaf:
+                gain -= float((n * self.psi[leaves, place, direction]).sum())
+            if place in self.cycles:
+                where = int(np.flatnonzero(self.seasonal == place)[0])
+                for quarter in np.unique(quarters[quarters >= 0]).tolist():
+                    here = quarters == quarter
+                    gain -= float((n[here] * self._offset(quarter)[leaves[here], where, direction]).sum())
+            found.append((gain - n.sum() * float(self.sampling[stream, place, direction])) / float(self.phi[stream, place, direction]))
+        return np.array(found)

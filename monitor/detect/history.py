@@ -1,12 +1,12 @@
-"""Recent evidence by time, kept as long as an alarm may look back: what the effect of a drift is measured on.
+"""Recent evidence by time, kept as long as an alarm may look back: what the start and the size of a drift are measured on.
 
-Counts stay apart by leaf and quarter of an hour. Blocks widen with age, so their number grows with the logarithm of time; a block
-lists only the cells that are not zero.
+Counts stay apart by leaf and, within a day, by quarter of an hour. Blocks widen with age, so their number grows with the logarithm of
+time; a block lists only the cells that are not zero, and the oldest blocks go when all together have too many.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,14 +14,19 @@ from numpy.typing import NDArray
 
 Int64 = NDArray[np.int64]
 
-FINE_MS = 600_000
+FINE_MS = 60_000
 WIDENING = 4  # a block is at most a quarter of its age wide
-LONGEST_MS = 14 * 86_400_000
+LONGEST_MS = 28 * 86_400_000
+MAX_ENTRIES = 2_000_000  # 32 MB
+_DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Counts of a stretch of time: ``codes`` (quarter x leaves + leaf) x cells + cell, rising, and ``counts``."""
+    """Counts of a stretch of time: ``codes`` (quarter x leaves + leaf) x cells + cell, rising, and ``counts``.
+
+    Quarters begin with 1; 0 stands for a whole day or more.
+    """
 
     start_ms: int
     end_ms: int
@@ -40,40 +45,45 @@ class History:
     def add(self, end_ms: int, parts: Sequence[tuple[int, Int64]]) -> None:
         """Add a pane: quarters of an hour and their counts [leaves, cells]."""
         codes, counts = [], []
-        for slot, table in parts:
+        for quarter, table in parts:
             flat = table.ravel()
             where = np.flatnonzero(flat)
-            codes.append(where + slot * self.leaves * self.cells)
+            codes.append(where + (quarter + 1) * self.leaves * self.cells)
             counts.append(flat[where].astype(np.int64))
-        new = _summed(end_ms, end_ms, codes, counts)
         start = (end_ms - 1) // FINE_MS * FINE_MS
         if self.blocks and self.blocks[-1].start_ms >= start:
-            self.blocks[-1] = _joined(self.blocks[-1], new)
+            last = self.blocks[-1]
+            self.blocks[-1] = _summed(last.start_ms, end_ms, [last.codes, *codes], [last.counts, *counts])
             return
-        self.blocks.append(Block(start, end_ms, new.codes, new.counts))
-        self.blocks = [block for block in self.blocks if block.end_ms > end_ms - LONGEST_MS]
+        self.blocks.append(_summed(start, end_ms, codes, counts))
+        self._widen(end_ms)
+
+    def _widen(self, now_ms: int) -> None:
         place = 0
         while place + 2 < len(self.blocks):
             first, second = self.blocks[place : place + 2]
-            if second.end_ms - first.start_ms <= (end_ms - second.end_ms) / WIDENING:
-                self.blocks[place : place + 2] = [_joined(first, second)]
+            if second.end_ms - first.start_ms <= (now_ms - second.end_ms) / WIDENING:
+                codes = [first.codes, second.codes]
+                if second.end_ms - first.start_ms >= _DAY_MS:
+                    codes = [code % (self.leaves * self.cells) for code in codes]
+                self.blocks[place : place + 2] = [_summed(first.start_ms, second.end_ms, codes, [first.counts, second.counts])]
             else:
                 place += 1
+        entries = np.cumsum([len(block.codes) for block in reversed(self.blocks)])[::-1]
+        kept = [block.end_ms > now_ms - LONGEST_MS and n <= MAX_ENTRIES for block, n in zip(self.blocks, entries.tolist(), strict=True)]
+        kept[-1] = True
+        self.blocks = [block for block, keep in zip(self.blocks, kept, strict=True) if keep]
 
-    def since(self, start_ms: float) -> tuple[int, Int64, Int64]:
-        """Codes and counts of the blocks that lie mostly after ``start_ms``, the youngest in any case; and when the first begins."""
-        kept = [block for block in self.blocks if (block.start_ms + block.end_ms) / 2 >= start_ms] or self.blocks[-1:]
-        if not kept:
-            return int(start_ms), np.zeros(0, np.int64), np.zeros(0, np.int64)
-        return kept[0].start_ms, np.concatenate([block.codes for block in kept]), np.concatenate([block.counts for block in kept])
-
-
-def _joined(first: Block, second: Block) -> Block:
-    return _summed(first.start_ms, second.end_ms, [first.codes, second.codes], [first.counts, second.counts])
+    def of(self, members: NDArray[np.intp], first: int, stop: int) -> Iterator[tuple[Block, tuple[Int64, Int64, Int64, Int64]]]:
+        """Each block with what it has of some leaves and the cells first:stop: leaves, quarters (-1: any), cells from 0, counts."""
+        for block in self.blocks:
+            place, cell = np.divmod(block.codes, self.cells)
+            quarter, leaf = np.divmod(place, self.leaves)
+            mine = (cell >= first) & (cell < stop) & np.isin(leaf, members)
+            yield block, (leaf[mine], quarter[mine] - 1, cell[mine] - first, block.counts[mine])
 
 
 def _summed(start_ms: int, end_ms: int, codes: list[Int64], counts: list[Int64]) -> Block:
-    every = np.concatenate(codes)
-    distinct, place = np.unique(every, return_inverse=True)
+    distinct, place = np.unique(np.concatenate(codes), return_inverse=True)
     sums = np.bincount(place.reshape(-1), np.concatenate(counts), minlength=len(distinct)).astype(np.int64)
     return Block(start_ms, end_ms, distinct, sums)

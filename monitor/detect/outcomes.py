@@ -35,7 +35,7 @@ Int64 = NDArray[np.int64]
 FINE_MS = 600_000  # width of the youngest buckets
 WIDENING = 5  # a bucket is at most a fifth of its age wide
 MAX_BUCKETS = 64
-SUBSLOTS = 4  # each lag bin of the reference is parted into so many slots, between which the rate is interpolated
+SUBSLOTS = 2  # each lag bin of the reference is parted into so many slots, between which the rate is interpolated
 
 _MOST = 1e100
 _MOST_STEP = 60.0
@@ -151,16 +151,22 @@ class Outcome:
 
 def lag_edges(labels: dict[str, Any]) -> Int64:
     """[slots - 1] rising lags between which slots lie, in milliseconds; empty when the reference knows no lags."""
-    if labels.get("lag") is None:
+    lag = _lag_table(labels)
+    if lag is None:
         return np.zeros(0, np.int64)
-    edges = np.maximum(np.array(labels["lag"]["edges_ms"], np.float64), 0.0) + _LEAST_LAG_MS
+    edges = np.maximum(np.array(lag["edges_ms"], np.float64), 0.0) + _LEAST_LAG_MS
     between = [np.exp(np.linspace(np.log(a), np.log(b), SUBSLOTS, endpoint=False)) for a, b in itertools.pairwise(edges.tolist())]
     return np.asarray(np.rint(np.concatenate([*between, edges[-1:]]) - _LEAST_LAG_MS), np.int64)
 
 
+def _lag_table(labels: dict[str, Any]) -> dict[str, Any] | None:
+    """Outcomes by lag, in narrow bins where the reference has them."""
+    return labels.get("fine_lag") or labels.get("lag")
+
+
 def _slot_odds(labels: dict[str, Any], row: str) -> Float64:
     """[slots] factor on the odds of an outcome at each lag slot, relative to all labels."""
-    lag = labels.get("lag")
+    lag = _lag_table(labels)
     if lag is None:
         return np.ones(1)
     n, yes = np.array(lag["labelled"], np.float64), np.array(lag[row], np.float64)

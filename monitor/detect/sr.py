@@ -20,25 +20,19 @@ MOST = 1e26  # of a sum of evidence: capping from above keeps the bound, and an 
 _MOST_STEP = 60.0
 
 
-def step(evidence: Float64, moments: Float64, rows: NDArray[Any], increment: NDArray[Any], time: float) -> tuple[Float64, Float64]:
-    """The next R [..., K] and the sum of evidence times start time, from which the start is estimated; its arguments are overwritten.
+def step(evidence: Float64, rows: NDArray[Any], increment: NDArray[Any]) -> Float64:
+    """The next R [..., K]; its arguments are overwritten.
 
-    ``rows`` [..., 1] events of this pane, ``increment`` [..., K] its dS, ``time`` of the pane in any unit.
+    ``rows`` [..., 1] events of this pane, ``increment`` [..., K] its dS.
 
-    >>> step(np.array([3.0]), np.array([0.0]), np.array([1.0]), np.log(np.array([2.0])), 5.0)
-    (array([8.]), array([10.]))
+    >>> step(np.array([3.0]), np.array([1.0]), np.log(np.array([2.0])))
+    array([8.])
     """
     np.minimum(increment, _MOST_STEP, out=increment)
     grown = np.exp(increment, out=increment)
     evidence += rows
     evidence *= grown
-    moments += rows * time
-    moments *= grown
-    if float(evidence.max(initial=0.0)) > MOST:
-        within = MOST / np.maximum(evidence, MOST)
-        evidence *= within
-        moments *= within
-    return evidence, moments
+    return np.minimum(evidence, MOST, out=evidence)
 
 
 def within_block(spent: Float64, increment: NDArray[Any], most: NDArray[Any]) -> tuple[Float64, Float64]:

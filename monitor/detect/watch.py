@@ -20,10 +20,11 @@ from monitor.config.model import PREDICTED_CLASS, SCORE
 from monitor.detect import budget
 from monitor.detect.alarm import Alarm, Level, Stream
 from monitor.detect.bank import Bank, bank_of, thresholds
-from monitor.detect.effect import Expected, outcome_effect
+from monitor.detect.effect import Expected, of_kind, outcome_effect
 from monitor.detect.history import History
 from monitor.detect.outcomes import FINE_MS, Outcome, outcomes_of
 from monitor.detect.rate import Rate, rate_of
+from monitor.profile.layout import FAULT_CELLS
 from monitor.profile.table import CountTable
 from monitor.reference.reference import Reference
 
@@ -31,7 +32,6 @@ Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
-MINUTE_MS = 60_000
 _EVENTS_ASSUMED = 1e8  # in a period, where neither the reference nor anything else says: only sampling errors depend on it
 _FALLEN = 0.1  # of the warning level: below, a warning may come again
 
@@ -98,7 +98,7 @@ class Watch:
             fine = start_ms // FINE_MS
             self.waiting[fine] = self.waiting.get(fine, 0.0) + by_stream
         self.history.add(end_ms, parts)
-        found: list[tuple[int, NDArray[np.intp], Float64]] = list(self.bank.update(end_ms, end_ms / MINUTE_MS, parts))
+        found: list[tuple[int, NDArray[np.intp], Float64]] = list(self.bank.update(end_ms, parts))
         return self._alarms(end_ms, found)
 
     def labels(self, end_ms: int, fine: Int64, counts: Int64) -> list[Alarm]:
@@ -207,16 +207,21 @@ class Watch:
             rows = float(outcome.rows[outcome.leaves.members[row]].sum())
             effect = outcome_effect(outcome.since(row, fine), rows, outcome.phi)
             return Alarm(stream, level, end_ms, int(fine * FINE_MS), direction, effect, m, limit, also=others)
-        group = self.bank.groups[number]
-        direction, minutes = group.leading(row, place)
-        start_ms = min(int(minutes * MINUTE_MS), end_ms)
-        _, codes, counts = self.history.since(start_ms)
-        phi = float(np.median(group.phi[row, place]))
-        cycle = group.cycles.get(place)
-        measured, worst = self.expected.measured(
-            row, group.signals[place], group.kind, codes, counts, phi, None if cycle is None else cycle.shares
-        )
-        return Alarm(stream, level, end_ms, start_ms, direction, measured, m, limit, worst, others)
+        group, signal = self.bank.groups[number], self.bank.groups[number].signals[place]
+        leading = group.leading(row, place)
+        members, span = self.bank.leaves.members[row], self.bank.reference.layout.span(signal)
+        first = span.start if group.kind == "missing" else span.start + FAULT_CELLS
+        past = [
+            (block, (leaf, quarter, of_kind(group.kind, cell), counts))
+            for block, (leaf, quarter, cell, counts) in self.history.of(members, first, span.stop)
+        ]
+        # The most likely start is that from which on the leading direction has gained most.
+        gained = np.cumsum(group.gains(row, place, leading, [rows for _, rows in past])[::-1])[::-1]
+        began = int(gained.argmax())
+        since = tuple(np.concatenate([rows[column] for _, rows in past[began:]]) for column in range(4))
+        phi = float(group.phi[row, place, leading])
+        size, worst = self.expected.measured(members, signal, group.kind, since, phi, group.cycles.get(place))  # type: ignore[arg-type]
+        return Alarm(stream, level, end_ms, past[began][0].start_ms, group.directions[place][leading], size, m, limit, worst, others)
 
 
 def _outcome_clustering(bank: Bank) -> float:

@@ -19,6 +19,9 @@ from monitor.segment import MISSING
 LABEL = "label of the row"
 """The segment column that carries the label while data is read."""
 
+FINE_LAG_EDGES_MS = (0, *(round(60_000 * 1.25**step) for step in range(54)))
+"""The same range in steps of a quarter: what is expected of a label depends on its lag, and within a wide bin it would change too much."""
+
 _NEGATIVE = frozenset({"0", "0.0", "false", "no", "n", "f", "negative", "neg", "-1"})
 _MAX_CLASSES = 20
 _LOSS_SCALE = 1 << 30
@@ -55,6 +58,7 @@ class LabelCounts:
     tables: dict[str, Ints] = field(default_factory=dict)  # segment -> [labelled, wrong, positive] x cells
     loss: Ints = field(default_factory=lambda: np.zeros(3, np.int64))  # rows with a score, squared, logarithmic
     lag: Ints = field(default_factory=lambda: np.zeros((3, len(LAG_EDGES_MS) + 1), np.int64))
+    fine_lag: Ints = field(default_factory=lambda: np.zeros((3, len(FINE_LAG_EDGES_MS) + 1), np.int64))
 
     def __post_init__(self) -> None:
         self.classes = self.classes[:_MAX_CLASSES]
@@ -97,10 +101,12 @@ class LabelCounts:
         late = (outcomes[0] == 1) & ~np.isnan(lag_ms)
         if late.any():
             self.known_lag = True
-            bins = np.searchsorted(LAG_EDGES_MS, lag_ms[late], side="right")
-            for row, weights in enumerate(outcomes[:, late]):
-                self.lag[row] += np.bincount(bins, weights, minlength=self.lag.shape[1]).astype(np.int64)
+            for edges, table in ((LAG_EDGES_MS, self.lag), (FINE_LAG_EDGES_MS, self.fine_lag)):
+                bins = np.searchsorted(edges, lag_ms[late], side="right")
+                for row, weights in enumerate(outcomes[:, late]):
+                    table[row] += np.bincount(bins, weights, minlength=table.shape[1]).astype(np.int64)
             if cells is not None:
+                bins = np.searchsorted(LAG_EDGES_MS, lag_ms[late], side="right")
                 flat, size = bins * self.cells + cells[late], self.lag_by_cell[0].size
                 sums = [np.bincount(flat, weights, minlength=size) for weights in outcomes[:2, late]]
                 self.lag_by_cell += np.array(sums, np.int64).reshape(self.lag_by_cell.shape)
@@ -124,7 +130,7 @@ class LabelCounts:
         def table(row: int) -> list[list[int]]:
             return [self.tables[segment][row].tolist() for segment in segments]
 
-        by_lag = dict(zip(("labelled", "wrong", "positive"), self.lag.tolist(), strict=True))
+        by_lag, by_fine_lag = (dict(zip(("labelled", "wrong", "positive"), t.tolist(), strict=True)) for t in (self.lag, self.fine_lag))
         by_score = dict(zip(("labelled", "wrong"), self.lag_by_cell.tolist(), strict=True))
         return {
             "rows": self.rows,
@@ -139,6 +145,7 @@ class LabelCounts:
                 "positive": table(2) if positive else None,
             },
             "lag": {"edges_ms": list(LAG_EDGES_MS), **by_lag, "by_score": by_score} if self.known_lag else None,
+            "fine_lag": {"edges_ms": list(FINE_LAG_EDGES_MS), **by_fine_lag} if self.known_lag else None,
         }
 
     def _performance(self, total: Ints) -> dict[str, float | None]:
