@@ -137,7 +137,7 @@ def test_numeric_directions_are_likelihood_ratios_but_for_their_cap() -> None:
     assert (means <= 1 + 1e-9).all() and (means > 0.8).all() and np.median(means) == pytest.approx(1.0)
     assert {direction.what for direction in bank.directions} >= {"shift", "rank shift", "spread", "outliers above", "lower tail", "cell"}
     # A shift of 0.25 standard deviations gains, in its own direction, what it has in divergence.
-    k = [i for i, d in enumerate(bank.directions) if (d.what, d.size) == ("shift", 0.25)][0]
+    k = next(i for i, d in enumerate(bank.directions) if (d.what, d.size) == ("shift", 0.25))
     q = stats.norm.cdf(np.append(np.array(scale.edges), np.inf) - 0.25) - stats.norm.cdf(np.append(-np.inf, np.array(scale.edges)) - 0.25)
     assert (bank.ratios[0, k] * q).sum() == pytest.approx(0.25**2 / 2, rel=0.1)
 
