@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.join.inbox import LabelRows
+from monitor.join.names import Names
 from monitor.join.state import LABEL_COLUMNS, LabelEntry, LabelState
 from monitor.outcome.annotations import AgreementLayout
 from monitor.outcome.layout import OutcomeLayout
@@ -54,8 +55,8 @@ def save_labels(model: str, labels: LabelState, written: set[str]) -> SavedLabel
         "applied_pane": labels.applied_pane,
         "ledger": labels.ledger.tolist(),
         **{name: getattr(labels, name) for name in _COUNTERS},
-        "version_names": labels.version_names,
-        "label_versions": labels.label_versions,
+        "version_names": list(labels.version_names),
+        "label_versions": list(labels.label_versions),
         "annotators": [[number, name] for number, name in labels.annotators.items()],
         "combinations_folded": labels.combinations.folded,
         "labelled": [[bucket, rows] for bucket, rows in sorted(labels.labelled.items())],
@@ -117,7 +118,7 @@ def load_labels(labels: LabelState, model: str, values: Mapping[str, Any], blobs
     labels.ledger = np.array([*ledger, *[0] * (LABEL_COLUMNS - len(ledger))], np.int64)
     for name in _COUNTERS:
         setattr(labels, name, values[name])
-    labels.version_names, labels.label_versions = list(values["version_names"]), list(values["label_versions"])
+    labels.version_names, labels.label_versions = Names(values["version_names"]), Names(values["label_versions"])
     labels.annotators = dict(values["annotators"])
     labels.combinations.restore(msgspec.msgpack.decode(blobs[f"{prefix}/combinations"], type=list[tuple[str, ...]]))
     labels.combinations.folded = values["combinations_folded"]

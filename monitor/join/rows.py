@@ -15,7 +15,6 @@ from monitor.join.state import LabelState
 from monitor.outcome.cells import PROBABILITY_SCALE, row_dtype
 from monitor.outcome.layout import OutcomeLayout
 
-MAX_VERSIONS = 60_000  # numbers of versions fit 16 bits
 NO_FIELDS = np.dtype([])
 
 
@@ -55,7 +54,7 @@ def _rows(
     layout: OutcomeLayout = state.outcomes_of(version).layout
     rows = np.zeros(len(segments), row_dtype(layout, state.keeps_probabilities))
     rows["combination"] = state.combinations.number(segments, segment_values)
-    rows["version"] = number_of(state.version_names, version)
+    rows["version"] = state.version_names.number_of(version)
     score = np.full(len(rows), np.nan) if scores is None else scores
     rows["score"], rows["score_cell"] = score, layout.score_cell(score)
     classes = len(layout.classes)
@@ -72,7 +71,7 @@ def label_rows(state: LabelState, labels: Labels) -> LabelRows:
     n = len(labels.time_ms)
     rows = np.zeros(n, RECORD)
     rows["annotator"] = _annotators(state, labels.annotators)[labels.annotator]
-    rows["version"] = np.array([number_of(state.label_versions, name) for name in labels.versions], np.int64)[labels.version]
+    rows["version"] = np.array([state.label_versions.number_of(name) for name in labels.versions], np.int64)[labels.version]
     rows["source"] = np.array([_source(state, name) for name in labels.sources], np.int64)[labels.source]
     rows["value"], rows["confidence"], rows["kpi"] = labels.value, labels.confidence, labels.kpi
     carried, carried_ms = np.zeros(n, NO_FIELDS), labels.time_ms
@@ -110,14 +109,3 @@ def _source(state: LabelState, name: str) -> Source:
     if name in state.config.review_sources:
         return Source.REVIEW
     return Source.AUDIT if name in state.config.audit_sources else Source.ORGANIC
-
-
-def number_of(names: list[str], name: str) -> int:
-    """Number of a name in a growing list; past its bound new names share the last number."""
-    try:
-        return names.index(name)
-    except ValueError:
-        if len(names) >= MAX_VERSIONS:
-            return MAX_VERSIONS - 1
-        names.append(name)
-        return len(names) - 1

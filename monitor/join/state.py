@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from monitor.batch import RejectReason
 from monitor.clock import EventClock
 from monitor.join.inbox import Inbox
-from monitor.join.record import version_order
+from monitor.join.names import Names
 from monitor.join.runs import Runs
 from monitor.outcome.annotations import AgreementLayout
 from monitor.outcome.combination import Combinations
@@ -91,8 +91,8 @@ class LabelState:
     agreement: AgreementLayout | None = None  # None: labels name neither annotator nor confidence nor version
     versions: dict[str, VersionOutcomes] = field(default_factory=dict)
     annotators: dict[int, str] = field(default_factory=dict)  # hash -> name
-    version_names: list[str] = field(default_factory=list)  # numbers in pending rows
-    label_versions: list[str] = field(default_factory=list)  # numbers in records
+    version_names: Names = field(default_factory=Names)  # numbers in pending rows
+    label_versions: Names = field(default_factory=Names)  # numbers in records
     labelled: dict[int, int] = field(default_factory=dict)  # bucket of ``pending`` -> predictions that have a label
     predictions: int = 0  # rows that entered ``pending``
     labelled_rows: int = 0  # of these, that got a label
@@ -124,4 +124,4 @@ class LabelState:
     @property
     def ranks(self) -> NDArray[np.int64]:
         """[label versions] the order in which versions supersede each other."""
-        return version_order(self.label_versions)
+        return self.label_versions.ranks

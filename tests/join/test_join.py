@@ -17,6 +17,7 @@ from monitor.batch import Labels, RejectReason, Span
 from monitor.clock import EventClock
 from monitor.config import labels as configured
 from monitor.join.join import add_predictions, apply_until, arrive
+from monitor.join.names import Names
 from monitor.join.record import RECORD
 from monitor.join.runs import Runs
 from monitor.join.state import LabelEntry, LabelState
@@ -46,7 +47,7 @@ def state_of(folder: Path, chosen: configured.Labels) -> LabelState:
         records=Runs(RECORD, 3 * MINUTE, folder, "m/records/", 10**6),
         combinations=Combinations(("country",), 10),
         fallback=LAYOUT,
-        version_names=["1", "2"],
+        version_names=Names(["1", "2"]),
     )
 
 
