@@ -251,9 +251,12 @@ def _take_carried(
 
 
 def _expire(state: LabelState, now_ms: int) -> None:
-    """Drop what no label that is still to come can reach: one that is not late is newer than ``now_ms`` less the lateness."""
-    config = state.config
-    oldest_ms = now_ms - config.lateness_ms - config.horizon_ms
+    """Drop what no label that is still to come can reach.
+
+    A label that is not late may lie anywhere in the pane in which ``now_ms`` less the lateness falls.
+    """
+    config, pane_ms = state.config, state.clock.pane_ms
+    oldest_ms = (now_ms - config.lateness_ms) // pane_ms * pane_ms - config.horizon_ms
     for bucket, dropped in state.pending.drop_before(oldest_ms):
         state.expired += dropped - state.labelled.pop(bucket, 0)
     state.records.drop_before(oldest_ms - config.early_allowance_ms)

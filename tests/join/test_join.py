@@ -39,12 +39,12 @@ def config(**changes: Any) -> configured.Labels:
     return configured.Labels.model_validate(tree)
 
 
-def state_of(folder: Path, chosen: configured.Labels) -> LabelState:
+def state_of(folder: Path, chosen: configured.Labels, bucket_ms: int = 3 * MINUTE) -> LabelState:
     return LabelState(
         config=chosen,
         clock=EventClock(MINUTE, chosen.lateness_ms, owned=set(range(PARTITIONS))),
-        pending=Runs(row_dtype(LAYOUT, False), 3 * MINUTE, folder, "m/pending/", 10**6),
-        records=Runs(RECORD, 3 * MINUTE, folder, "m/records/", 10**6),
+        pending=Runs(row_dtype(LAYOUT, False), bucket_ms, folder, "m/pending/", 10**6),
+        records=Runs(RECORD, bucket_ms, folder, "m/records/", 10**6),
         combinations=Combinations(("country",), 10),
         fallback=LAYOUT,
         version_names=Names(["1", "2"]),
@@ -167,7 +167,7 @@ def play(state: LabelState, predictions: list[Prediction], labels: list[list[Lab
 
 
 def expected(
-    predictions: list[Prediction], labels: list[list[Label]], chosen: configured.Labels
+    predictions: list[Prediction], labels: list[list[Label]], chosen: configured.Labels, bucket_ms: int
 ) -> tuple[dict[str, int], dict[str, SparseCounts]]:
     """The same by loops."""
     horizon, early, lateness = chosen.horizon_ms, chosen.early_allowance_ms, chosen.lateness_ms
@@ -189,26 +189,25 @@ def expected(
             earliest[p.id, p.version] = p
     accepted: dict[int, list[Label]] = defaultdict(list)
     for arrived, label in alive:
-        judged_ms = arrived // (chosen.pane_ms // MINUTE) * chosen.pane_ms
-        seen = [
-            p
-            for p in earliest.values()
-            if p.id == label.id and (p.time_ms // (3 * MINUTE) + 1) * 3 * MINUTE > judged_ms - lateness - horizon
-        ]
-        if any(-early <= label.time_ms - p.time_ms <= horizon for p in seen):
+        mine = [p for p in earliest.values() if p.id == label.id]
+        if any(-early <= label.time_ms - p.time_ms <= horizon for p in mine):
             accepted[label.id].append(label)
-        elif any(label.time_ms - p.time_ms > horizon for p in seen):
+            continue
+        # Predictions that no label can reach any more are forgotten: then nothing tells a late label from an orphan.
+        judged_ms = arrived // (chosen.pane_ms // MINUTE) * chosen.pane_ms
+        oldest_ms = judged_ms - -(-lateness // MINUTE) * MINUTE - horizon
+        if any(label.time_ms - p.time_ms > horizon and (p.time_ms // bucket_ms + 1) * bucket_ms > oldest_ms for p in mine):
             ledger["late"] += 1
         else:
             ledger["orphan"] += 1
     parts: dict[str, list[SparseCounts]] = defaultdict(list)
-    for mine in accepted.values():
-        annotators = {label.annotator for label in mine}
-        values = {(label.annotator, label.version, label.value) for label in mine}
+    for same_id in accepted.values():
+        annotators = {label.annotator for label in same_id}
+        values = {(label.annotator, label.version, label.value) for label in same_id}
         ledger["matched"] += 1
         ledger["vote"] += len(annotators) - 1
         ledger["revised"] += len(values) - len(annotators)
-        ledger["duplicate"] += len(mine) - len(values)
+        ledger["duplicate"] += len(same_id) - len(values)
 
     for p in earliest.values():
         reach = [label for label in accepted[p.id] if -early <= label.time_ms - p.time_ms <= horizon]
@@ -271,15 +270,21 @@ def ledger_of(state: LabelState) -> dict[str, int]:
 
 @pytest.mark.parametrize("consensus", ["latest", "majority", "confidence"])
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(seed=st.integers(0, 10**6), cuts=st.integers(0, 10**6), most=st.sampled_from([1, 3, 20, 500]))
+@given(
+    seed=st.integers(0, 10**6),
+    cuts=st.integers(0, 10**6),
+    most=st.sampled_from([1, 3, 20, 500]),
+    lateness=st.sampled_from(["4m", "200s", "1s"]),
+    bucket_ms=st.sampled_from([3 * MINUTE, 18_000]),
+)
 def test_counts_and_ledger_equal_those_of_loops_over_the_log(
-    tmp_path_factory: pytest.TempPathFactory, consensus: str, seed: int, cuts: int, most: int
+    tmp_path_factory: pytest.TempPathFactory, consensus: str, seed: int, cuts: int, most: int, lateness: str, bucket_ms: int
 ) -> None:
     predictions, labels = world(seed)
-    chosen = config(consensus=consensus)
-    state = state_of(tmp_path_factory.mktemp("runs"), chosen)
+    chosen = config(consensus=consensus, lateness=lateness)
+    state = state_of(tmp_path_factory.mktemp("runs"), chosen, bucket_ms)
     play(state, predictions, labels, cuts, most)
-    ledger, counts = expected(predictions, labels, chosen)
+    ledger, counts = expected(predictions, labels, chosen, bucket_ms)
     assert ledger_of(state) == {name: count for name, count in ledger.items() if count}
     assert state.ledger[0] == state.ledger[1:].sum() + state.waiting
     assert state.waiting == 0
@@ -306,6 +311,20 @@ def test_labels_wait_for_the_predictions_that_they_may_reach(tmp_path: Path) -> 
     add_predictions(state, "1", ids_of([1]), np.array([prediction.time_ms]), rows_of([prediction]))
     list(apply_until(state, 30))
     assert (state.waiting, ledger_of(state)) == (1, {"messages": 2, "matched": 1})
+
+
+def test_a_label_as_late_as_labels_may_be_finds_a_prediction_as_old_as_the_horizon(tmp_path: Path) -> None:
+    state = state_of(tmp_path, config(lateness="90s"), bucket_ms=18_000)
+    made_ms = 4 * MINUTE + 10_000
+    prediction = Prediction(1, 0, made_ms, 0.9)
+    add_predictions(state, "1", ids_of([1]), np.array([made_ms]), rows_of([prediction]))
+    last = Label(1, made_ms + 20 * MINUTE, 1, 0, 1, "", math.nan, math.nan)
+    first, other = (Label(2, time_ms, 1, 0, 1, "", math.nan, math.nan) for time_ms in (10 * MINUTE, 26 * MINUTE + 20_000))
+    # The pane of the last label, 24, ends 80 s before the newest one: it is not late.
+    arrive(state, batch_of(0, [first, other, last], 3))
+    arrive(state, batch_of(1, [first, other], 2))
+    list(apply_until(state, 30))
+    assert ledger_of(state) == {"messages": 5, "matched": 1, "orphan": 4}
 
 
 def test_rows_beyond_the_bound_are_evicted_oldest_first_and_counted(tmp_path: Path) -> None:
