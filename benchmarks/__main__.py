@@ -31,7 +31,7 @@ def main() -> None:
         write(results)
         print(aligned([("at 50,000,000 pending predictions", "measured", "wanted"), *join_rows(results["large"], "100,000")]))
         return
-    results = everything() | {name: part for name, part in before.items() if name == "large"}
+    results = everything() | {name: before[name] for name in ("large", "estimate") if name in before}
     write(results)
     print(table(results))
 

@@ -1,6 +1,6 @@
 """Accuracy without labels in ten scenarios, over many seeds: the error table alone (binned CBPE) and the rectified estimate.
 
-    python -m benchmarks.estimate [--seeds 60]
+    python -m benchmarks.estimate [--seeds 60] [--minutes 30] [--again]
 
 50,000 predictions a day; labels come after a lognormal delay with a median of 10,000 events; 100,000 validation rows; see
 ``tests/estimate/world.py``. At event 80,000 one thing changes. Judged are windows of the newest 10,000 and 50,000 predictions at four
@@ -11,166 +11,93 @@ must be learnt from the labels since the change (or, where P(wrong | score, segm
 the hard moments it is at least what two hypotheses "nothing changed" and "it changed" leave to be confused: gap x Phi(-d/2), d their
 distance in standard deviations (Le Cam's two-point bound).
 
-Prints two tables; puts them under ``estimate`` in benchmarks/results.json and leaves the rest of it.
+A seed takes 13 seconds of CPU. What is measured is kept as it comes (benchmarks/.cache/estimate.jsonl) and not measured again by the same
+code, so a run may be cut short and gone on with. Prints two tables over the seeds that are whole; puts them under ``estimate`` in
+benchmarks/results.json and into docs/labels.md.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
+import contextlib
+import hashlib
 import json
 import math
 import sys
-from collections import defaultdict
+import time
 from pathlib import Path
-from statistics import NormalDist
-from typing import Any
 
-import numpy as np
+from benchmarks.estimate_streams import measure_seed
+from benchmarks.estimate_table import into, summaries, table
+from tests.estimate.world import SCENARIOS
 
-from tests.estimate.world import (
-    BOTH,
-    CONCEPT,
-    CORRELATED_CONCEPT,
-    LARGE_CONCEPT,
-    MISCALIBRATION,
-    SCENARIOS,
-    SEGMENTS_OFF,
-    Scenario,
-    World,
-    world,
-)  # fmt: skip
-
-RESULTS = Path(__file__).parent / "results.json"
-EVENTS, ONSET = 180_000, 80_000
-STEADY = (40_000, 60_000, 80_000, 100_000)  # events since the onset
-HARD = (1_000, 2_000, 5_000, 8_000, 10_000, 15_000, 20_000, 30_000)
-WINDOWS = (10_000, 50_000)
-CHANGES_ERRORS = (CONCEPT, LARGE_CONCEPT, BOTH, MISCALIBRATION, CORRELATED_CONCEPT, SEGMENTS_OFF)
-HARD_SCENARIOS = (CONCEPT, LARGE_CONCEPT, CORRELATED_CONCEPT, SEGMENTS_OFF)
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "benchmarks" / "results.json"
+PARTS = ROOT / "benchmarks" / ".cache" / "estimate.jsonl"
+PAGE = ROOT / "docs" / "labels.md"
+STREAMS = ROOT / "benchmarks" / "estimate_streams.py"
 
 
-def bound(stream: World, scenario: Scenario, now: int, window: int) -> float:
-    """Least mean absolute error that can be expected of an estimate of the newest ``window`` predictions, in points."""
-    recent = slice(now - window, now)
-    p, waited = stream.probability[recent], now - np.arange(now - window, now)
-    come = stream.arrival[recent] <= now
-    # Of those without label: a wrong one that is labelled sooner would have come.
-    ahead = [0.5 * np.vectorize(math.erfc)(np.log(waited * factor / 10_000) / math.sqrt(2)) for factor in (scenario.wrong_sooner, 1.0)]
-    left = p * ahead[0] / (p * ahead[0] + (1 - p) * ahead[1])
-    chance = float((left * (1 - left))[~come].sum())
-    changed = scenario in CHANGES_ERRORS
-    first = ONSET if changed else 0
-    labelled = np.flatnonzero(stream.arrival[:now] <= now)
-    q = stream.probability[labelled[labelled >= first]]
-    information = float((q * (1 - q)).sum())
-    if not changed:
-        information += float((stream.probability[:ONSET] * (1 - stream.probability[:ONSET])).mean() * len(stream.validation["label"]))
-    steady = math.sqrt(2 / math.pi * (chance + chance**2 / max(information, 1e-9))) / window
-    if not changed or now - ONSET > max(HARD):
-        return 100 * steady
-    # Before the change the same predictions would have been wrong less often, by the gap of the steady state.
-    since = np.arange(now - window, now) >= ONSET
-    gap_logit = math.log(_odds(stream.probability[ONSET:].mean()) / _odds(stream.probability[:ONSET].mean()))
-    gap = float((p * (1 - p))[since & ~come].sum()) * abs(gap_logit) / window
-    confused = gap * NormalDist().cdf(-abs(gap_logit) * math.sqrt(information) / 2)
-    at_hand = math.sqrt(2 / math.pi * chance) / window  # before enough labels came, their level is no news
-    return 100 * max(confused, min(steady, math.hypot(at_hand, gap)))
+def fingerprint() -> str:
+    """Of all code that the figures depend on; words in it do not matter."""
+    paths = [*sorted((ROOT / "monitor" / "estimate").glob("*.py")), ROOT / "tests" / "estimate" / "world.py", STREAMS]
+    return hashlib.sha256("".join(ast.dump(_wordless(path)) for path in paths).encode()).hexdigest()[:16]
 
 
-def _odds(p: float) -> float:
-    return p / (1 - p)
+def _wordless(path: Path) -> ast.Module:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            del node.body[0]
+    return tree
 
 
-def judged(stream: World, scenario: Scenario, stops: list[int], windows: tuple[int, ...]) -> list[dict[str, float]]:
-    """One record for each stop and window."""
-    records = []
-    for now, estimator in stream.play(stops):
-        for window in windows:
-            found = estimator.estimate(estimator.newest(window))
-            truth = 1 - stream.wrong[now - window : now].mean()
-            records.append(
-                {
-                    "since": now - ONSET, "window": window, "truth": 100 * truth, "labelled": found.labelled / found.n,
-                    "since_onset": int((stream.arrival[ONSET:now] <= now).sum()),
-                    "error": 100 * (found.value - truth), "covered": found.low <= truth <= found.high,
-                    "half_width": 50 * (found.high - found.low),
-                    "alone": 100 * (found.table_value - truth), "alone_covered": found.table_low <= truth <= found.table_high,
-                    "bound": bound(stream, scenario, now, window),
-                }
-            )  # fmt: skip
-    return records
+def kept(path: Path, code: str) -> dict[tuple[str, int], list[dict[str, float]]]:
+    """What this code measured before, by scenario and seed. A last line that was cut short is left out."""
+    found: dict[tuple[str, int], list[dict[str, float]]] = {}
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+        with contextlib.suppress(json.JSONDecodeError):
+            part = json.loads(line)
+            if part["code"] == code:
+                found[part["scenario"], part["seed"]] = part["records"]
+    return found
 
 
-def summary(records: list[dict[str, float]]) -> dict[str, float]:
-    """Means over records."""
-    column = {name: np.array([record[name] for record in records], float) for name in records[0]}
-    return {
-        "windows": len(records),
-        "accuracy": round(float(column["truth"].mean()), 2),
-        "labelled_share": round(float(column["labelled"].mean()), 3),
-        "labelled_since_onset": round(float(column["since_onset"].mean())),
-        "table_mae": round(float(np.abs(column["alone"]).mean()), 3),
-        "table_coverage": round(float(column["alone_covered"].mean()), 3),
-        "mae": round(float(np.abs(column["error"]).mean()), 3),
-        "bias": round(float(column["error"].mean()), 3),
-        "coverage": round(float(column["covered"].mean()), 3),
-        "half_width": round(float(column["half_width"].mean()), 3),
-        "bound": round(float(column["bound"].mean()), 3),
-    }
-
-
-def measure(seeds: int) -> dict[str, Any]:
-    """Both tables."""
-    steady: dict[str, dict[str, Any]] = {}
-    hard: dict[str, dict[str, Any]] = {}
-    for scenario in SCENARIOS:
-        records = defaultdict(list)
+def measure(path: Path, seeds: int, minutes: float) -> dict[tuple[str, int], list[dict[str, float]]]:
+    """Measure what is not kept yet, seed by seed, for so long."""
+    code, end = fingerprint(), time.monotonic() + 60 * minutes
+    found = kept(path, code)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cut_short = path.exists() and not path.read_bytes().endswith(b"\n")
+    with path.open("a", encoding="utf-8") as file:
+        file.write("\n" if cut_short else "")
         for seed in range(seeds):
-            stream = world(scenario, seed, EVENTS, ONSET)
-            for record in judged(stream, scenario, [ONSET + since for since in STEADY], WINDOWS):
-                records[record["window"]].append(record)
-            if scenario in HARD_SCENARIOS:
-                for record in judged(stream, scenario, [ONSET + since for since in HARD], WINDOWS[:1]):
-                    records[f"since {record['since']}"].append(record)
-        steady[scenario.name] = {str(window): summary(records[window]) for window in WINDOWS}
-        if scenario in HARD_SCENARIOS:
-            hard[scenario.name] = {str(since): summary(records[f"since {since}"]) for since in HARD}
-        print(f"{scenario.name}: done", file=sys.stderr, flush=True)
-    return {"seeds": seeds, "steady": steady, "hard": hard}
-
-
-def table(found: dict[str, Any]) -> str:
-    """The tables as Markdown, in points of accuracy."""
-    lines = [
-        "| scenario | window | accuracy | table alone: error, coverage | estimate: error, coverage | half width | bound |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
-    ]
-    for name, windows in found["steady"].items():
-        for window, row in windows.items():
-            lines.append(
-                f"| {name} | {int(window):,} | {row['accuracy']:.1f} | {row['table_mae']:.2f}, {row['table_coverage']:.0%} "
-                f"| **{row['mae']:.2f}, {row['coverage']:.0%}** | {row['half_width']:.2f} | {row['bound']:.2f} |"
-            )
-    lines += [
-        "",
-        "| right after | events since | labels since | table alone: error | estimate: error, coverage | half width | bound |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
-    ]
-    for name, moments in found["hard"].items():
-        for since, row in moments.items():
-            lines.append(
-                f"| {name} | {int(since):,} | {row['labelled_since_onset']:,} | {row['table_mae']:.2f} "
-                f"| {row['mae']:.2f}, {row['coverage']:.0%} | {row['half_width']:.2f} | {row['bound']:.2f} |"
-            )
-    return "\n".join(lines)
+            left = [scenario for scenario in SCENARIOS if (scenario.name, seed) not in found]
+            for scenario in left:
+                if time.monotonic() > end:
+                    return found
+                records = found[scenario.name, seed] = measure_seed(scenario, seed)
+                part = {"code": code, "scenario": scenario.name, "seed": seed, "records": records}
+                file.write(json.dumps(part, default=float) + "\n")
+                file.flush()
+            if left:
+                print(f"seed {seed}: done", file=sys.stderr, flush=True)
+    return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=60)
-    found = measure(parser.parse_args().seeds)
+    parser.add_argument("--minutes", type=float, default=math.inf, help="stop then, with the seeds that are whole")
+    parser.add_argument("--again", action="store_true", help="forget what was measured before")
+    asked = parser.parse_args()
+    if asked.again:
+        PARTS.unlink(missing_ok=True)
+    found = summaries(measure(PARTS, asked.seeds, asked.minutes), asked.seeds, [scenario.name for scenario in SCENARIOS])
     results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
     RESULTS.write_text(json.dumps({**results, "estimate": found}, indent=2) + "\n", encoding="utf-8")
+    PAGE.write_text(into(PAGE.read_text(encoding="utf-8"), found), encoding="utf-8")
     print(table(found))
 
 
