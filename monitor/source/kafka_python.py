@@ -28,6 +28,7 @@ from monitor.config.source import SourceConfig
 from monitor.source.base import Assignment, AssignmentListener, Gap, Needs, SourceHealth, TopicPartition
 from monitor.source.faults import advice
 from monitor.source.kafka_client import Tell, connect, error_name, explain
+from monitor.source.kafka_python_mends import mend
 from monitor.source.reach import trouble
 from monitor.source.watchdog import Watch
 
@@ -63,7 +64,7 @@ class KafkaPythonSource:
         """See ``Source.poll``."""
         began = time.monotonic()
         wait_ms = timeout_ms if self._owned else max(timeout_ms, _JOIN_POLL_MS)
-        self._free_parked()
+        mend(self._consumer)
         call = partial(self._consumer.poll, timeout_ms=wait_ms, max_records=self._config.max_poll_records)
         try:
             found = self._client.thread.call(call, wait_ms / 1000 + _HANG_S)
@@ -150,13 +151,6 @@ class KafkaPythonSource:
         self._lost(frozenset(self._owned))
 
     # Rebalances, on the thread that polls.
-
-    def _free_parked(self) -> None:
-        # kafka-python 3.0.12 parks what it has fetched of a paused partition, and fetches no more of it until that is taken
-        # up; but it takes it up only into a place that is None, where a used-up batch of another partition may stay for ever.
-        fetcher = self._consumer._fetcher
-        if not fetcher._next_partition_records:
-            fetcher._next_partition_records = None
 
     def _assigned(self, partitions: frozenset[TopicPartition]) -> None:
         self._partitions = {topic: len(self._consumer.partitions_for_topic(topic)) for topic in self._topics}
