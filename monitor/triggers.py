@@ -42,7 +42,7 @@ class Triggers:
     def tell(self, model: ModelState, decided: Decided, now_ms: int) -> None:
         """Log what changed, and send what became of triggers to the model's topic."""
         for transition in decided.transitions:
-            self.telemetry.emit(_event(transition))
+            self.telemetry.emit(event_of(transition))
             if transition.trigger is not None and transition.change in _PHASES:
                 if transition.change is Change.REQUIRED:
                     self.raised_ms.setdefault(transition.trigger.id, now_ms)
@@ -96,7 +96,8 @@ class Triggers:
             self.sink.close()
 
 
-def _event(said: Transition) -> Event:
+def event_of(said: Transition) -> Event:
+    """A change as the log tells of it."""
     model, version, event_ms, control = said.model, said.version or "", said.event_ms or 0, said.control
     match said.change:
         case Change.REQUIRED if said.trigger is not None:

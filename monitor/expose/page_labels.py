@@ -113,9 +113,7 @@ def _coverage(one: LabelVerdicts, place: int) -> Html | None:
         return None
     expected = float(coverage.expected[place])
     still = f", {count(round(expected))} labels expected" if np.isfinite(expected) else ""
-    relative = float(coverage.relative[place])
-    before = f" {percent(relative)} of the labels have come that had at the same age the window before." if np.isfinite(relative) else ""
-    caption = f"Share of predictions labelled, by their age. {count(int(coverage.pending[place]))} still out{still}.{before}"
+    caption = f"Share of predictions labelled, by their age. {count(int(coverage.pending[place]))} still out{still}."
     return el(
         "div",
         bar_chart(bars, f"Coverage by age: {percent(bars[-1][1])} after {bars[-1][0]}"),

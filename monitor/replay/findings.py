@@ -1,0 +1,298 @@
+"""What a playback came to, gathered as it goes on: pure, bounded, and the same for verdicts, performance, detectors and the policy.
+
+outcomes ─▶ curves      a number per evaluation: how far a signal is from its threshold, a metric with its interval
+         ─▶ episodes    from when to when something was said about a segment: drifted, worse, alarmed
+         ─▶ transitions of the policy, with their triggers
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from monitor.batch import Batch, Labels
+from monitor.config.model import ModelConfig
+from monitor.decide.docket import Docket
+from monitor.decide.facts import Alarm, AlarmLevel
+from monitor.decide.state import Phase, Trigger
+from monitor.decide.transition import Change, Transition
+from monitor.decisions import Decided
+from monitor.evaluate.verdict import Status, Verdicts
+from monitor.facts import plain
+from monitor.labels import LabelsEvaluated
+from monitor.performance.verdict import Performance
+from monitor.pipeline import Evaluated
+from monitor.replay.playback import Outcome, Rows
+from monitor.segment import ALL
+from monitor.state import ModelState
+
+MAX_EPISODES = 5_000
+MAX_CURVES = 400
+"""Bounds for one model; what is left out is counted."""
+
+_FIRST_SHARE = 1e-4  # rows before this share of all do not say when history begins: a single wrong timestamp must not
+
+_PHASES = {
+    Change.PENDING: Phase.PENDING,
+    Change.CLEARED: Phase.QUIET,
+    Change.WITHHELD: Phase.WITHHELD,
+    Change.REQUIRED: Phase.REQUIRED,
+    Change.ACKNOWLEDGED: Phase.ACKNOWLEDGED,
+    Change.SUPERSEDED: Phase.SUPERSEDED,
+}
+
+Key = tuple[str, str, str, str, str]
+"""Kind (``window``, ``share``, ``performance``, ``detector``, ``warning`` or ``river``), version, window or view, segment and signal."""
+
+
+@dataclass(slots=True)
+class Episode:
+    """Something that was said about one signal of one segment from ``began_ms`` on, until ``ended_ms`` (None: still at the end)."""
+
+    key: Key
+    began_ms: int
+    statistic: str
+    value: float
+    limit: float  # NaN: none
+    since_ms: int | None = None  # estimated event time of the change, of detectors
+    ended_ms: int | None = None
+
+    @property
+    def kind(self) -> str:
+        """What says so."""
+        return self.key[0]
+
+    @property
+    def excess(self) -> float:
+        """How far beyond its limit, as a ratio; 0 where there is no limit."""
+        ratio = abs(self.value / self.limit) if self.limit else 0.0
+        return ratio if math.isfinite(ratio) else 0.0
+
+
+@dataclass(slots=True)
+class Curve:
+    """A number over event time, and how many segments were beyond their limits."""
+
+    times_ms: list[int] = field(default_factory=list)
+    values: list[float] = field(default_factory=list)  # of ALL; NaN: not known
+    segments: list[int] = field(default_factory=list)  # beyond their limits
+    low: list[float] = field(default_factory=list)  # of metrics only
+    high: list[float] = field(default_factory=list)
+    reference: float = math.nan
+
+
+@dataclass(eq=False)
+class Findings:
+    """Of one model. ``rows_by_pane``: predictions read, by pane."""
+
+    config: ModelConfig
+    resumed: bool = False
+    rows_by_pane: Counter[int] = field(default_factory=Counter)
+    labels_read: int = 0
+    rejected: int = 0
+    curves: dict[tuple[str, str, str, str], Curve] = field(default_factory=dict)  # kind, version, window or view, signal
+    episodes: list[Episode] = field(default_factory=list)
+    episodes_left_out: int = 0
+    transitions: list[Transition] = field(default_factory=list)
+    evaluations: int = 0
+    last_ms: int | None = None
+    _open: dict[Key, Episode] = field(default_factory=dict)
+    _alarmed: dict[tuple[str, str], tuple[Alarm, ...]] = field(default_factory=dict)
+    _river: dict[tuple[str, int, str], int] = field(default_factory=dict)
+
+    def read(self, rows: Rows) -> None:
+        """Rows that are about to be counted."""
+        self.rejected += int(rows.rejected.sum())
+        if isinstance(rows, Labels):
+            self.labels_read += len(rows)
+        elif isinstance(rows, Batch) and len(rows):
+            panes, counts = np.unique(rows.time_ms // self.config.windows.pane_ms, return_counts=True)
+            for pane, number in zip(panes.tolist(), counts.tolist(), strict=True):
+                self.rows_by_pane[pane] += number
+
+    def happened(self, model: ModelState, outcomes: Sequence[Outcome]) -> None:
+        """What a step led to."""
+        for outcome in outcomes:
+            match outcome:
+                case Evaluated():
+                    self._at(outcome.event_ms)
+                    self._windows(outcome.verdicts, outcome.event_ms)
+                    self._river_alarms(model, outcome.event_ms)
+                case LabelsEvaluated():
+                    self._at(outcome.event_ms)
+                    self._labels([each.by_label for each in outcome.verdicts], outcome.event_ms)
+                case Decided():
+                    self.transitions += outcome.transitions
+        if outcomes:
+            self._alarms(model.docket)
+
+    def _at(self, event_ms: int) -> None:
+        self.last_ms = event_ms if self.last_ms is None else max(self.last_ms, event_ms)
+        self.evaluations += 1
+
+    # ---- windows
+
+    def _windows(self, verdicts: Iterable[Verdicts], event_ms: int) -> None:
+        found: dict[Key, Episode] = {}
+        for each in verdicts:
+            found |= {episode.key: episode for episode in _drifted(each, event_ms)}
+            self._window_curves(each, event_ms)
+        self._enter(found, event_ms, ("window", "share"))
+
+    def _window_curves(self, verdicts: Verdicts, event_ms: int) -> None:
+        beyond = np.count_nonzero(verdicts.drifted().any(axis=2), axis=0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            ratio = np.abs(verdicts.value) / verdicts.threshold
+        usable = np.isfinite(ratio) & np.isin(verdicts.status, (Status.STABLE, Status.DRIFTED))
+        worst = np.where(usable, ratio, -1.0).max(axis=2, initial=-1.0)
+        at = verdicts.segments.index(ALL) if ALL in verdicts.segments else None
+        for f, signal in enumerate(verdicts.signals):
+            curve = self._curve(("window", plain(verdicts.version), verdicts.window.name, signal))
+            if curve is not None:
+                value = math.nan if at is None or worst[at, f] < 0 else float(worst[at, f])
+                curve.times_ms.append(event_ms)
+                curve.values.append(value)
+                curve.segments.append(int(beyond[f]))
+
+    def _curve(self, key: tuple[str, str, str, str]) -> Curve | None:
+        if key not in self.curves and len(self.curves) >= MAX_CURVES:
+            return None
+        return self.curves.setdefault(key, Curve())
+
+    # ---- labels
+
+    def _labels(self, judged: Iterable[Performance], event_ms: int) -> None:
+        found: dict[Key, Episode] = {}
+        for each in judged:
+            found |= {episode.key: episode for episode in _worse(each, event_ms)}
+            worse = np.count_nonzero(each.metric_status == Status.DRIFTED, axis=0)
+            at = each.segments.index(ALL) if ALL in each.segments else None
+            for m, (metric, of) in enumerate(zip(each.metrics, each.classes, strict=True)):
+                curve = self._curve(("performance", plain(each.version), each.view, f"{metric}[{of}]" if of else metric))
+                if curve is None or at is None:
+                    continue
+                curve.times_ms.append(event_ms)
+                known = each.metric_status[at, m] not in (Status.INSUFFICIENT_DATA, Status.NOT_APPLICABLE)
+                for series, source in ((curve.values, each.value), (curve.low, each.low), (curve.high, each.high)):
+                    series.append(float(source[at, m]) if known else math.nan)
+                curve.segments.append(int(worse[m]))
+                curve.reference = float(each.reference[at, m])
+        self._enter(found, event_ms, ("performance",))
+
+    # ---- detectors
+
+    def _alarms(self, docket: Docket) -> None:
+        """What sequential detectors say, as the policy is told of it."""
+        for side, facts in (("data", docket.windows), ("concept", docket.labels)):
+            for version, each in facts.items():
+                alarms = each.data_alarms if side == "data" else each.concept_alarms
+                if alarms is None or self._alarmed.get((side, version)) == alarms:
+                    continue
+                self._alarmed[side, version] = alarms
+                found = {episode.key: episode for alarm in alarms if (episode := _alarmed(alarm, version, side, each.event_ms)) is not None}
+                self._enter(found, each.event_ms, ("detector", "warning"), of=(version, side))
+
+    def _river_alarms(self, model: ModelState, event_ms: int) -> None:
+        for name, version in sorted(model.versions.items()):
+            for (index, segment), watched in version.river.watched.items():
+                if watched.alarms > self._river.get((name, index, segment), 0):
+                    self._river[name, index, segment] = watched.alarms
+                    detector = model.config.detectors[index]
+                    key = ("river", plain(name), detector.river.rpartition(".")[2], plain(segment), detector.signal)
+                    at_ms = watched.last_alarm_ms or event_ms
+                    self._keep(Episode(key, at_ms, "alarm", math.nan, math.nan, None, at_ms))
+
+    # ---- episodes
+
+    def _enter(self, found: dict[Key, Episode], event_ms: int, kinds: tuple[str, ...], of: tuple[str, str] | None = None) -> None:
+        """Open what is new, and close what is over, of these kinds (and, with ``of``, of this version and side)."""
+        for key in [key for key in self._open if key[0] in kinds and key not in found and of in (None, (key[1], key[2]))]:
+            self._open.pop(key).ended_ms = event_ms
+        for key, episode in sorted(found.items()):
+            known = self._open.get(key)
+            if known is None:
+                self._open[key] = episode
+                self._keep(episode)
+            elif episode.excess > known.excess:
+                known.statistic, known.value, known.limit = episode.statistic, episode.value, episode.limit
+
+    def _keep(self, episode: Episode) -> None:
+        if len(self.episodes) < MAX_EPISODES:
+            self.episodes.append(episode)
+        else:
+            self.episodes_left_out += 1
+
+    # ---- what it comes to
+
+    @property
+    def rows(self) -> int:
+        """Predictions read."""
+        return self.rows_by_pane.total()
+
+    def first_ms(self) -> int | None:
+        """Where history begins: the first pane but for a few stray rows; None without any."""
+        seen, least = 0, self.rows * _FIRST_SHARE
+        for pane in sorted(self.rows_by_pane):
+            seen += self.rows_by_pane[pane]
+            if seen >= least:
+                return pane * self.config.windows.pane_ms
+        return None
+
+    def rows_between(self, start_ms: int, end_ms: int) -> int:
+        """Predictions of the panes that begin within [start, end)."""
+        pane_ms = self.config.windows.pane_ms
+        return sum(number for pane, number in self.rows_by_pane.items() if start_ms <= pane * pane_ms < end_ms)
+
+    def phases(self) -> dict[str, list[tuple[int, Phase]]]:
+        """The phases each version came to, and when, in order."""
+        found: dict[str, list[tuple[int, Phase]]] = {}
+        for each in self.transitions:
+            version = each.trigger.version if each.trigger is not None else each.version
+            if version is not None and each.event_ms is not None and each.change in _PHASES:
+                found.setdefault(version, []).append((each.event_ms, _PHASES[each.change]))
+        return found
+
+    def triggers(self) -> list[Trigger]:
+        """What would have fired, in the order of decision."""
+        return [each.trigger for each in self.transitions if each.change is Change.REQUIRED and each.trigger is not None]
+
+
+def warm_up_ms(config: ModelConfig) -> int:
+    """How long it takes until the windows are full: of predictions, and of labels where there are any."""
+    return max(config.windows.long_ms, 0 if config.labels is None else config.labels.window_ms)
+
+
+def _drifted(verdicts: Verdicts, event_ms: int) -> Iterator[Episode]:
+    version, window = plain(verdicts.version), verdicts.window.name
+    drifted = verdicts.drifted()
+    excess = np.where(drifted, np.abs(verdicts.value) / verdicts.threshold, 0.0)
+    for row, column in zip(*(axis.tolist() for axis in np.nonzero(drifted.any(axis=2))), strict=True):
+        k = int(excess[row, column].argmax())
+        key = ("window", version, window, plain(verdicts.segments[row]), verdicts.signals[column])
+        value, limit = float(verdicts.value[row, column, k]), float(verdicts.threshold[column, k])
+        yield Episode(key, event_ms, verdicts.statistics[k], value, limit)
+    share = verdicts.share
+    for row in np.flatnonzero(share.status == Status.DRIFTED).tolist():
+        key = ("share", version, window, plain(verdicts.segments[row]), "share of traffic")
+        change = float(share.share[row] - share.reference_share[row])
+        yield Episode(key, event_ms, "segment_share", change, share.threshold)
+
+
+def _worse(judged: Performance, event_ms: int) -> Iterator[Episode]:
+    for row, m in zip(*(axis.tolist() for axis in np.nonzero(judged.metric_status == Status.DRIFTED)), strict=True):
+        metric = f"{judged.metrics[m]}[{judged.classes[m]}]" if judged.classes[m] else judged.metrics[m]
+        key = ("performance", plain(judged.version), judged.view, plain(judged.segments[row]), metric)
+        yield Episode(key, event_ms, "value", float(judged.value[row, m]), float(judged.reference[row, m]))
+
+
+def _alarmed(alarm: Alarm, version: str, side: str, event_ms: int) -> Episode | None:
+    if alarm.level == AlarmLevel.QUIET:
+        return None
+    kind = "detector" if alarm.level == AlarmLevel.TRIGGER else "warning"
+    key = (kind, version, side, alarm.segment, alarm.signal)
+    effect = math.nan if alarm.effect is None else alarm.effect
+    return Episode(key, event_ms if alarm.time_ms is None else alarm.time_ms, "effect", effect, math.nan, alarm.start_ms)
