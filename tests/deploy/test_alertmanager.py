@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -31,6 +32,45 @@ def test_each_severity_goes_to_its_receiver(amtool: str) -> None:
         labels = [f"alertname={alert.name}", f"severity={alert.severity}", "segment=ALL", "model=m"]
         routed = run(amtool, "config", "routes", "test", f"--config.file={CONFIG}", *labels)
         assert routed.stdout.splitlines()[-1] == receivers[alert.severity], alert.name
+
+
+@pytest.mark.parametrize(
+    ("labels", "receivers"),
+    [
+        ({"alertname": "DriftgaugeRetrainRequired", "action": "retrain", "severity": "warning", "trigger_id": "t"}, "retraining,tickets"),
+        ({"alertname": "DriftgaugeRetrainRequired", "severity": "warning", "trigger_id": "t"}, "tickets"),  # asks nobody to retrain
+        ({"alertname": "Somebodys", "action": "retrain", "severity": "warning"}, "tickets"),
+        ({"alertname": "DriftgaugeDataDrift", "severity": "warning"}, "tickets"),
+        ({"alertname": "Somebodys"}, "tickets"),
+    ],
+)
+def test_what_asks_for_retraining_goes_to_the_hook_and_to_people_and_all_else_to_people(
+    amtool: str, labels: dict[str, str], receivers: str
+) -> None:
+    named = [f"{name}={value}" for name, value in labels.items()]
+    routed = run(amtool, "config", "routes", "test", f"--config.file={CONFIG}", f"--verify.receivers={receivers}", *named)
+    assert routed.returncode == 0, routed.stdout
+
+
+def test_the_rule_asks_for_what_the_route_looks_for() -> None:
+    from monitor.rules import alerts
+
+    [alert] = [each for each in alerts(config()) if each.name == "DriftgaugeRetrainRequired"]
+    [route] = [each for each in yaml.safe_load(CONFIG.read_text(encoding="utf-8"))["route"]["routes"] if each["receiver"] == "retraining"]
+    assert route["matchers"] == [f'alertname = "{alert.name}"', 'action = "retrain"']
+    assert alert.labels["action"] == "retrain"
+    assert route["group_by"] == ["trigger_id"]
+
+
+def test_the_documented_route_is_the_deployed_one() -> None:
+    text = (ROOT / "docs" / "retraining.md").read_text(encoding="utf-8")
+    found = re.search(r"```yaml\n# alertmanager\.yml\n(.*?)```", text, re.DOTALL)
+    assert found is not None
+    shown, deployed = yaml.safe_load(found[1]), yaml.safe_load(CONFIG.read_text(encoding="utf-8"))
+    assert shown["route"]["routes"] == deployed["route"]["routes"][:2]
+    here, there = (next(each for each in tree["receivers"] if each["name"] == "retraining") for tree in (shown, deployed))
+    here["webhook_configs"][0]["url"] = there["webhook_configs"][0]["url"]  # the hook's name in the network differs
+    assert here == there
 
 
 @pytest.fixture

@@ -17,12 +17,14 @@ import pytest
 import yaml
 
 from monitor.config import load_config
+from monitor.hook.config import load_hook_config
 from monitor.rules import render_rules
 from tests.broker.process import ROOT
 
 COMPOSE = ROOT / "deploy" / "compose.yaml"
 DOCKERFILES = [ROOT / "Dockerfile", ROOT / "deploy" / "modelserver" / "Dockerfile"]
 CONFIG = ROOT / "deploy" / "compose" / "driftgauge.yaml"
+HOOK = CONFIG.with_name("hook.yaml")
 
 
 @pytest.fixture(scope="module")
@@ -174,6 +176,7 @@ def test_services_that_talk_share_a_network(services):
     for one, other in [
         ("load", "modelserver"), ("modelserver", "kafka"), ("topics", "kafka"), ("monitor", "kafka"),
         ("prometheus", "monitor"), ("prometheus", "alertmanager"), ("alertmanager", "notifications"), ("grafana", "prometheus"),
+        ("alertmanager", "hook"), ("hook", "monitor"), ("hook", "kafka"),
     ]:  # fmt: skip
         assert set(services[one]["networks"]) & set(services[other]["networks"]), (one, other)
 
@@ -208,7 +211,7 @@ class TestMonitor:
     def test_it_reads_the_topics_that_are_made(self, services):
         predictions = load_config(CONFIG).models[0].predictions
         script = services["topics"]["command"][0]
-        assert f"for topic in {predictions.topic} {predictions.dead_letter_topic};" in script
+        assert f"for topic in {predictions.topic} {predictions.dead_letter_topic} {load_hook_config(HOOK).start.kafka.topic};" in script
         command = services["modelserver"]["command"]
         assert command[command.index("--topic") + 1] == predictions.topic
 
@@ -227,7 +230,40 @@ def test_prometheus_asks_the_monitor_and_tells_alertmanager(services):
 def test_alertmanager_tells_the_notifications_service(services):
     [path] = [COMPOSE.parent / source for name, source, _ in mounts(services) if name == "alertmanager" and source.startswith(".")]
     receivers = yaml.safe_load(path.read_text(encoding="utf-8"))["receivers"]
-    urls = [hook["url"] for receiver in receivers for hook in receiver.get("webhook_configs", [])]
+    hooks = [hook for receiver in receivers if receiver["name"] != "retraining" for hook in receiver.get("webhook_configs", [])]
     port = services["notifications"]["command"][-1]
-    assert urls
-    assert all(url.startswith(f"http://notifications:{port}/") for url in urls)
+    assert hooks
+    assert all(hook["url"].startswith(f"http://notifications:{port}/") for hook in hooks)
+
+
+class TestHook:
+    def test_alertmanager_shows_it_the_token_that_it_asks_for(self, services):
+        config = load_hook_config(HOOK)
+        where = {name: target for name, source, target in mounts(services) if source == "hook-token"}
+        assert config.listen.bearer_token.file == Path(where["hook"]) / "token"
+        tree = yaml.safe_load((ROOT / "deploy" / "alertmanager" / "alertmanager.yml").read_text(encoding="utf-8"))
+        [receiver] = [each for each in tree["receivers"] if each["name"] == "retraining"]
+        [webhook] = receiver["webhook_configs"]
+        assert webhook["url"] == f"http://hook:{config.listen.port}/webhook"
+        assert webhook["http_config"]["authorization"]["credentials_file"] == f"{where['alertmanager']}/token"
+
+    def test_the_token_is_made_once_and_can_be_read_by_those_who_need_it(self, services, tmp_path):
+        service = services["hook-token"]
+        [script] = service["command"]
+        tokens = []
+        for _ in range(2):  # a container that is started again
+            subprocess.run([sys.executable, "-c", script.replace("$$", "$")], cwd=tmp_path, check=True, timeout=60)
+            tokens.append((tmp_path / "token").read_text())
+        assert tokens[0] == tokens[1]
+        assert len(tokens[0]) > 40
+        assert (tmp_path / "token").stat().st_mode & 0o777 == 0o440
+        group = service["user"].rpartition(":")[2]
+        assert group in services["alertmanager"]["group_add"]
+        assert services["hook"]["user"].endswith(f":{group}")
+
+    def test_it_asks_the_monitor_for_evidence_and_keeps_its_ledger(self, services):
+        config = load_hook_config(HOOK)
+        assert config.monitor.url == f"http://monitor:{load_config(CONFIG).http.port}"
+        [ledger] = [target for name, source, target in mounts(services) if name == "hook" and source == "hook"]
+        assert config.ledger.path.is_relative_to(ledger)
+        assert config.start.kafka.brokers == load_config(CONFIG).source.brokers
