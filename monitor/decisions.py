@@ -69,8 +69,8 @@ def take(model: ModelState, step: Controls | Process) -> list[Decided]:
     return _done(model, said)
 
 
-def decide(model: ModelState, evaluated: Sequence[WindowsEvaluated | LabelsEvaluated]) -> list[Decided]:
-    """Decide about what was evaluated, and about what waited for the labels to come as far."""
+def decide(model: ModelState, evaluated: Sequence[WindowsEvaluated | LabelsEvaluated], until_ms: int | None = None) -> list[Decided]:
+    """Decide about what was evaluated, and about what waited for the labels to come as far; with ``until_ms`` of nothing later."""
     policy = model.config.retraining
     if policy is None or not (evaluated or model.docket.queue):
         return []
@@ -79,7 +79,8 @@ def decide(model: ModelState, evaluated: Sequence[WindowsEvaluated | LabelsEvalu
         parts += labels_parts(each, policy) if isinstance(each, LabelsEvaluated) else windows_parts(each.verdicts, each.event_ms, policy)
     complete = model.complete and (model.labels is None or model.labels.complete)
     situation = replace(model.situation, partial=not complete)
-    model.docket, said = dockets.decide(model.docket, parts, _labels_ms(model), situation, policy)
+    limits = [limit for limit in (_labels_ms(model), until_ms) if limit is not None]
+    model.docket, said = dockets.decide(model.docket, parts, min(limits, default=None), situation, policy)
     return _done(model, said)
 
 

@@ -40,7 +40,10 @@ Places = NDArray[np.intp]
 
 @dataclass(frozen=True, eq=False)
 class LabelVerdicts:
-    """All about the labels of one version, in a window that ends at the evaluation. The same segments in every part."""
+    """All about the labels of one version, in a window that ends at the evaluation. The same segments in every part.
+
+    Nothing is decided by ``coverage``, ``wanted`` and ``shortages``: they are absent of an evaluation that is not to be shown.
+    """
 
     version: str
     window: Window
@@ -48,7 +51,7 @@ class LabelVerdicts:
     by_label: Performance  # by time of the label
     audited: Performance  # labels of the audit sample, by time of the label
     reviewed: OutcomeCounts  # labels of the review queue, by time of the label: in none of the above
-    coverage: Coverage | None  # None: no pane of predictions
+    coverage: Coverage | None  # None: no prediction in the window
     representativeness: Representativeness
     wanted: Wanted | None  # labels to collect next; None for a regression
     shortages: tuple[Shortage, ...]  # against the reference's labels, most missing first
@@ -60,15 +63,20 @@ class LabelVerdicts:
     estimate_errors: ErrorTrack | None = None  # of earlier estimates, once their labels came
 
 
-def label_verdicts(model: ModelState, labels: LabelState, version: str, end_ms: int, *, estimates_due: bool = True) -> LabelVerdicts:
+def label_verdicts(
+    model: ModelState, labels: LabelState, version: str, end_ms: int, *, estimates_due: bool = True, shown: bool = True
+) -> LabelVerdicts:
     """Judge a version's outcomes; ``end_ms``: event time up to which labels are applied.
 
-    With ``estimates_due`` accuracy is estimated anew where it is time, and estimates whose labels have come are judged.
+    With ``estimates_due`` accuracy is estimated anew where it is time, and estimates whose labels have come are judged. Without
+    ``shown`` what decides nothing is left out.
     """
     counted, config, reference = labels.versions[version], labels.config, model.references.get(version)
     window = Window("labels", end_ms - config.window_ms, end_ms)
-    shown, places = _segments(model, labels, counted, reference)
-    prediction, label, audit, reviewed = (outcome_counts(counted.layout, panes.total(), shown, places) for panes in counted.views.values())
+    segments, places = _segments(model, labels, counted, reference)
+    prediction, label, audit, reviewed = (
+        outcome_counts(counted.layout, panes.total(), segments, places) for panes in counted.views.values()
+    )
     incomplete = not (model.complete and labels.complete)
     if version not in model.validations:
         model.validations[version] = _validation(reference, config, counted.layout)
@@ -85,7 +93,7 @@ def label_verdicts(model: ModelState, labels: LabelState, version: str, end_ms: 
     of_classes = counted.layout.task != "regression"
     history = model.estimates.setdefault(version, EstimateHistory())
     if of_classes and estimates_due:
-        _estimate(model, counted, version, history, shown, places, end_ms)
+        _estimate(model, counted, version, history, segments, places, end_ms)
     by_prediction = of(prediction, view="prediction_time")
     audits = audit.labelled.any()
     return LabelVerdicts(
@@ -95,17 +103,17 @@ def label_verdicts(model: ModelState, labels: LabelState, version: str, end_ms: 
         by_label=of(label, view="label_time"),
         audited=of(audit, view="audit") if audits else nothing_judged(by_prediction, "audit", audit),
         reviewed=reviewed,
-        coverage=_coverage(counted, config, places, len(shown), end_ms),
+        coverage=_coverage(counted, config, places, len(segments), end_ms) if shown else None,
         representativeness=representativeness(
             prediction, noise_quantile=_NOISE_QUANTILE, min_labelled=config.min_labelled, partial=incomplete
         ),
-        wanted=wanted(prediction, config.interval_width, _Z) if of_classes else None,
-        shortages=() if known is None else tuple(shortages(label, known.counts, _Z)),
-        quality=_quality(labels, counted, shown, places),
+        wanted=wanted(prediction, config.interval_width, _Z) if of_classes and shown else None,
+        shortages=() if known is None or not shown else tuple(shortages(label, known.counts, _Z)),
+        quality=_quality(labels, counted, segments, places),
         annotators=("", *labels.annotators.values()),
         modes=failure_modes(
             prediction,
-            outcome_counts(counted.layout, counted.by_prediction.before(), shown, places),
+            outcome_counts(counted.layout, counted.by_prediction.before(), segments, places),
             None if known is None else known.counts,
             cost_table(config.costs) if of_classes else None,
             _Z,

@@ -5,6 +5,7 @@ Labels move on their own clock, and never beyond the predictions that they may r
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from monitor.batch import UNSEEN, Batch, Labels
 from monitor.config import PREDICTED_CLASS, SCORE
 from monitor.decode.classes import indices_of
-from monitor.join.join import NO_LIMIT, Applied, add_predictions, apply_until, arrive, arrived_pane
+from monitor.join.join import NO_LIMIT, Applied, add_predictions, apply_until, arrive, arrived_pane, goes_on
 from monitor.join.rows import prediction_rows
 from monitor.join.state import LabelState
 from monitor.label_verdicts import LabelVerdicts, label_verdicts
@@ -103,8 +104,15 @@ def _unseen(model: ModelState, batch: Batch, rows: NDArray[np.intp] | slice) -> 
     return np.asarray((batch.values[rows][:, known] == UNSEEN).any(axis=1))
 
 
-def apply_labels(model: ModelState) -> list[LabelsEvaluated]:
-    """Apply the labels whose turn has come: all partitions have got past them, and so have the predictions that they may reach."""
+Judge = Callable[[LabelsEvaluated], None]
+
+
+def apply_labels(model: ModelState, judge: Judge) -> list[LabelsEvaluated]:
+    """Apply the labels whose turn has come: all partitions have got past them, and so have the predictions that they may reach.
+
+    ``judge`` is told of each end of a pane, before labels of the next are applied; the newest is returned. A step that catches up with a
+    year holds one of them at a time, and what only serves to be shown is in the newest alone.
+    """
     labels, review = model.labels, model.review
     if review is not None and model.clock.closed_panes is not None:
         review.close_predictions(model.clock.closed_panes * model.clock.pane_ms)
@@ -124,12 +132,16 @@ def apply_labels(model: ModelState) -> list[LabelsEvaluated]:
         if review is not None:
             offer_labels(review, labels, applied)
 
-    return [_evaluate(model, labels, pane) for pane in apply_until(labels, end, observe)]
+    newest: list[LabelsEvaluated] = []
+    for pane in apply_until(labels, end, observe):
+        newest = [_evaluate(model, labels, pane, shown=not goes_on(labels, end))]
+        judge(newest[0])
+    return newest
 
 
-def _evaluate(model: ModelState, labels: LabelState, end_pane: int) -> LabelsEvaluated:
+def _evaluate(model: ModelState, labels: LabelState, end_pane: int, *, shown: bool) -> LabelsEvaluated:
     end_ms = end_pane * model.clock.pane_ms
-    verdicts = tuple(label_verdicts(model, labels, name, end_ms) for name in sorted(labels.versions))
+    verdicts = tuple(label_verdicts(model, labels, name, end_ms, shown=shown) for name in sorted(labels.versions))
     for each in verdicts:
         model.backlog = backlog.advance(
             model.backlog, each.modes, each.version, end_ms, min_labelled=labels.config.min_labelled, limit=MAX_FAILURE_MODES

@@ -55,7 +55,7 @@ class Evaluated:
 
 
 def advance(model: ModelState, step: Step) -> list[Evaluated | LabelsEvaluated | Decided]:
-    """Take one step; returns the evaluations it led to, each kind oldest first, and what was decided."""
+    """Take one step; returns the evaluations of windows it led to, oldest first, the newest of labels, and what was decided."""
     match step:
         case Batch():
             _count_rows(model, step)
@@ -71,8 +71,16 @@ def advance(model: ModelState, step: Step) -> list[Evaluated | LabelsEvaluated |
             model.complete = step.complete
         case Controls() | Process():
             return [*take(model, step)]
-    evaluated: list[Evaluated | LabelsEvaluated] = [*_close_panes(model), *apply_labels(model)]
-    return [*evaluated, *decide(model, evaluated)]
+    windows = _close_panes(model)
+    decided: list[Decided] = []
+    undecided = [*windows]  # as all is decided in order of time, no further than each end of a pane of labels
+
+    def judge(labels: LabelsEvaluated) -> None:
+        decided.extend(decide(model, [*undecided, labels], labels.event_ms))
+        undecided.clear()
+
+    labels = apply_labels(model, judge)
+    return [*windows, *labels, *decided, *decide(model, undecided)]
 
 
 def _count_rows(model: ModelState, batch: Batch) -> None:

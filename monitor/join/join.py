@@ -125,6 +125,16 @@ def apply_until(state: LabelState, end_pane: int, observe: Observe = lambda _app
             state.applied_pane = min(end_pane, boundary, end_pane if first is None else max(first, state.applied_pane))
 
 
+def goes_on(state: LabelState, end_pane: int) -> bool:
+    """Whether ``apply_until`` will yield once more: predictions that have ended by then are kept at the next end of a pane."""
+    next_pane = (state.applied_pane or 0) // (state.config.pane_ms // state.clock.pane_ms) + 1
+    return next_pane * state.config.pane_ms <= end_pane * state.clock.pane_ms and any(
+        next_pane - panes.kept <= number < next_pane
+        for panes in (counted.by_prediction for counted in state.versions.values())
+        for number in panes.settle()
+    )
+
+
 def _counted(state: LabelState) -> bool:
     """Whether any pane that has ended is kept: else there is nothing to judge, and nothing that could leave a window."""
     return any(

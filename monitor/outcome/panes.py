@@ -30,7 +30,7 @@ class OutcomePanes:
     _added: list[tuple[Int64, Int64, Int64]] = field(default_factory=list)  # pane, code, weight
     _rows: int = 0
     _packed: dict[int, tuple[bytes, int]] = field(default_factory=dict)  # bytes of a pane, and how often they were asked for
-    _total: SparseCounts | None = None  # of all panes before ``end_pane``; None: to be summed
+    _sums: dict[int, SparseCounts] = field(default_factory=dict)  # of the window so many panes ago, once it was asked for
 
     def add(self, pane: Int64, codes: Int64, weights: Int64) -> None:
         """Add weights to codes of panes, [n] each."""
@@ -55,17 +55,15 @@ class OutcomePanes:
         order = np.argsort(pane, kind="stable")
         pane, codes, weights = pane[order], codes[order], weights[order]
         numbers, starts = np.unique(pane, return_index=True)
-        inside = []
         for number, start, stop in zip(numbers.tolist(), starts, [*starts[1:], len(pane)], strict=True):
             change = sparse(codes[start:stop], weights[start:stop])
             self.panes[number] = add([self.panes.get(number, EMPTY), change])
             self._packed.pop(number, None)
             if not len(self.panes[number]):
                 del self.panes[number]
-            if self.end_pane - self.window <= number < self.end_pane:
-                inside.append(change)
-        if self._total is not None:
-            self._total = add([self._total, *inside])
+            for ago, found in self._sums.items():
+                if self._first(ago) <= number < self._first(ago) + self.window:
+                    self._sums[ago] = add([found, change])
         return self.panes
 
     def move_to(self, end_pane: int) -> None:
@@ -73,11 +71,13 @@ class OutcomePanes:
         self.settle()
         if end_pane <= self.end_pane:
             return
-        if self._total is not None:
-            first, was_first = end_pane - self.window, self.end_pane - self.window
-            gone = [-counts for number, counts in self.panes.items() if was_first <= number < min(self.end_pane, first)]
-            come = [counts for number, counts in self.panes.items() if max(self.end_pane, first) <= number < end_pane]
-            self._total = add([self._total, *gone, *come])
+        moved = end_pane - self.end_pane
+        for ago, found in self._sums.items():
+            was = range(self._first(ago), self._first(ago) + self.window)
+            now = range(was.start + moved, was.stop + moved)
+            gone = [-counts for number, counts in self.panes.items() if number in was and number not in now]
+            come = [counts for number, counts in self.panes.items() if number in now and number not in was]
+            self._sums[ago] = add([found, *gone, *come])
         old = [number for number in self.panes if number < end_pane - self.kept]
         for number in old:
             del self.panes[number]
@@ -86,18 +86,22 @@ class OutcomePanes:
 
     def total(self) -> SparseCounts:
         """The sum of the ``window`` panes before ``end_pane``."""
-        self.settle()
-        if self._total is None:
-            self._total = self._between(self.end_pane - self.window, self.end_pane)
-        return self._total
+        return self._sum(0)
 
     def before(self) -> SparseCounts:
         """The sum of the window before that of ``total``, as far as it is kept."""
-        self.settle()
-        return self._between(self.end_pane - 2 * self.window, self.end_pane - self.window)
+        return self._sum(self.window)
 
-    def _between(self, first: int, end: int) -> SparseCounts:
-        return add([counts for number, counts in sorted(self.panes.items()) if first <= number < end])
+    def _sum(self, ago: int) -> SparseCounts:
+        """Of the window that ended so many panes ago; from then on it is kept up, not summed anew."""
+        self.settle()
+        if ago not in self._sums:
+            first = self._first(ago)
+            self._sums[ago] = add([counts for number, counts in sorted(self.panes.items()) if first <= number < first + self.window])
+        return self._sums[ago]
+
+    def _first(self, ago: int) -> int:
+        return self.end_pane - ago - self.window
 
     def packed(self) -> dict[int, tuple[bytes, int]]:
         """Bytes of each pane for the state, and how many times in a row they have been the same."""
@@ -111,5 +115,5 @@ class OutcomePanes:
 
     @property
     def memory_bytes(self) -> int:
-        """Memory of the panes and their sum."""
-        return sum(counts.memory_bytes for counts in (*self.panes.values(), self._total or EMPTY)) + 24 * self._rows
+        """Memory of the panes and their sums."""
+        return sum(counts.memory_bytes for counts in (*self.panes.values(), *self._sums.values())) + 24 * self._rows

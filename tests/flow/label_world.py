@@ -152,10 +152,11 @@ def facts(state: ModelState) -> dict[str, Any]:
     return everything
 
 
-def judged(evaluated: Sequence[LabelsEvaluated]) -> list[Any]:
-    """Evaluations, to the bit."""
-    found = []
+def judged(evaluated: Sequence[LabelsEvaluated]) -> dict[int, list[Any]]:
+    """Evaluations by event time, to the bit. Of a step that led to several there is the newest: which those are depends on the cuts."""
+    every = {}
     for each in evaluated:
+        found = every[each.event_ms] = list[Any]()
         for one in each.verdicts:
             for view in (one.by_prediction, one.by_label, one.audited):
                 arrays = (view.value, view.low, view.high, view.n, view.reference, view.metric_status, view.status, view.predictions)
@@ -169,7 +170,7 @@ def judged(evaluated: Sequence[LabelsEvaluated]) -> list[Any]:
                 found.append((cover.share.value.tobytes(), cover.pending.tobytes(), cover.oldest_pending_ms.tobytes()))
             found.append((one.shortages, one.modes.rows.tobytes(), one.modes.impact.tobytes(), one.modes.trend.tobytes()))
         found.append(each.backlog)
-    return found
+    return every
 
 
 def event_of(message: Message) -> dict[str, Any] | None:

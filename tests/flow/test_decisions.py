@@ -200,6 +200,18 @@ def test_silent_labels_hold_nothing_up(logs, tmp_path):
     assert state.docket.decided_ms == state.evaluated_pane * MINUTE
 
 
+def test_what_one_step_leads_to_is_decided_in_order_of_time_also_while_the_labels_are_silent(logs, whole, tmp_path):
+    """All labels wait, and fall silent; then all predictions come at once."""
+    state = label_world.fresh(tmp_path, config())
+    play(state, label_world.polls([], logs[1], np.random.default_rng(0), 50_000))
+    for partition in range(2):
+        advance(state, LabelsIdle(partition))
+    said, evaluated = play(state, label_world.polls(logs[0], [], np.random.default_rng(0), 50_000))
+    last_ms = max(each.event_ms for each in evaluated)
+    required = [each.event_ms for each in said if each.change is Change.REQUIRED]
+    assert required[0] == next(each.event_ms for each in whole[0] if each.change is Change.REQUIRED) < last_ms
+
+
 # What the facts are made of.
 
 

@@ -44,11 +44,10 @@ def play(state: ModelState, predictions: list[dict[str, Any]], labels: list[dict
     end = predictions[-1] | {"id": "end", "ts": later}
     advance(state, Decoder(state.config, state.vocabulary).decode([raw("t", [*predictions, end])])[0])
     labels.sort(key=lambda each: each["ts"])
-    batch, rejections = LabelDecoder(state.config).decode([raw("l", [*labels, labels[-1] | {"id": "none", "ts": later}])])
+    batch, rejections = LabelDecoder(state.config).decode([raw("l", [*labels, labels[-1] | {"id": "none", "ts": START + 110 * MINUTE}])])
     assert not rejections
-    evaluated = [each for each in advance(state, batch) if isinstance(each, LabelsEvaluated)]
-    # The last evaluation whose window still holds everything.
-    return next(each for each in reversed(evaluated) if each.event_ms <= START + 110 * MINUTE).verdicts[0]
+    [evaluated] = [each for each in advance(state, batch) if isinstance(each, LabelsEvaluated)]
+    return evaluated.verdicts[0]  # its window still holds everything
 
 
 def value(one: LabelVerdicts, metric: str, of: str = "") -> float:
