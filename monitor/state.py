@@ -186,15 +186,15 @@ def _new_labels(config: ModelConfig, labels: Labels, references: Mapping[str, Re
     def outcomes(layout: Layout, std: float) -> OutcomeLayout:
         scores = [signal for signal in layout.signals if signal.name == SCORE and signal.edges]
         scale = labels.target_scale or (std if std > 0 else 1.0)
-        plain = OutcomeLayout(labels.task, labels.class_names, scale=scale, kpi_max=labels.kpi_max)
+        plain = OutcomeLayout(labels.task, labels.class_names, scale=scale, kpi_max=labels.kpi_max, probabilities=keeps)
         return replace(plain, score=scores[0]) if scores else plain
 
     def std_of(reference: Reference) -> float:
         names = reference.layout.names
         return float(reference.stds[names.index(SCORE)]) if SCORE in names else 0.0
 
-    layouts = {version: outcomes(reference.layout, std_of(reference)) for version, reference in references.items()}
     keeps = config.predictions.probabilities is not None
+    layouts = {version: outcomes(reference.layout, std_of(reference)) for version, reference in references.items()}
     bucket_ms = bucket_width(labels.horizon_ms)
     plain = outcomes(fallback, 0.0)
     return LabelState(

@@ -27,7 +27,8 @@ MAX_MODES = 8
 
 NAMES = {
     "accuracy": "Accuracy", "balanced_accuracy": "Balanced accuracy", "precision": "Precision", "recall": "Recall", "f1": "F1",
-    "roc_auc": "AUC", "average_precision": "Average precision", "log_loss": "Log loss", "brier": "Brier score",
+    "roc_auc": "AUC", "macro_roc_auc": "Macro AUC", "average_precision": "Average precision", "log_loss": "Log loss",
+    "brier": "Brier score",
     "ece": "Calibration error", "expected_cost": "Expected cost", "label_rate": "Label rate", "mae": "Mean absolute error",
     "rmse": "Root mean squared error", "bias": "Bias", "r2": "R²", "error_quantile": "Error, quantile",
     "absolute_error_quantile": "Absolute error, quantile", "label_mean": "Mean label", "kpi_mean": "Mean KPI", "kpi_sum": "Sum of KPI",

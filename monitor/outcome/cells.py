@@ -7,7 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.outcome.layout import KPI_SCALE, LAG_EDGES_MS, LARGEST_TERM, RESIDUAL_EDGES, SUM_SCALE, SUMS, OutcomeLayout
+from monitor.outcome.layout import (
+    CLASS_SCORE_EDGES,
+    CLASS_SCORES,
+    KPI_SCALE,
+    LAG_EDGES_MS,
+    LARGEST_TERM,
+    RESIDUAL_EDGES,
+    SUM_SCALE,
+    SUMS,
+    OutcomeLayout,
+)
 
 Int64 = NDArray[np.int64]
 Float64 = NDArray[np.float64]
@@ -71,7 +81,28 @@ def outcome_codes(layout: OutcomeLayout, outcomes: Outcomes) -> tuple[Int64, Int
         codes.append(base[at] + layout.first_sum + SUMS.index(name))
         weights.append(terms[at].astype(np.int64))
         sources.append(at)
+    if layout.probabilities:
+        at, cell = _class_scores(layout, outcomes)
+        codes.append(base[at] + layout.first_class_score + cell)
+        weights.append(np.ones(len(at), np.int64))
+        sources.append(at)
     return np.concatenate(codes), np.concatenate(weights), np.concatenate(sources)
+
+
+def _class_scores(layout: OutcomeLayout, outcomes: Outcomes) -> tuple[Int64, Int64]:
+    """Rows and cells, [n x C] each, of the rows whose probabilities are usable."""
+    p, usable = _probabilities(outcomes.rows)
+    score = np.searchsorted(CLASS_SCORE_EDGES, p, side="right")
+    of_class = np.arange(len(layout.classes))
+    cell = (of_class * CLASS_SCORES + score) * 2 + (outcomes.value.astype(np.int64)[:, None] == of_class)
+    return np.repeat(np.flatnonzero(usable), len(of_class)), cell[usable].ravel()
+
+
+def _probabilities(rows: NDArray[np.void]) -> tuple[Float64, NDArray[np.bool_]]:
+    """[n, C] probabilities kept, made to sum to 1, and [n] whether there are any."""
+    kept = rows["probabilities"].astype(np.float64) / PROBABILITY_SCALE
+    usable = np.asarray(kept.any(axis=1))
+    return np.asarray(kept / np.where(usable, kept.sum(axis=1), 1.0)[:, None]), usable
 
 
 def _predicted(layout: OutcomeLayout, rows: NDArray[np.void]) -> Int64:
@@ -117,10 +148,7 @@ def _class_losses(layout: OutcomeLayout, outcomes: Outcomes) -> list[tuple[str, 
     rows, truth = outcomes.rows, outcomes.value.astype(np.int64)
     usable: NDArray[np.bool_]
     if rows.dtype.names and "probabilities" in rows.dtype.names:
-        kept = rows["probabilities"].astype(np.float64) / PROBABILITY_SCALE
-        usable = np.asarray(kept.any(axis=1))
-        total = np.where(usable, kept.sum(axis=1), 1.0)
-        p = kept / total[:, None]
+        p, usable = _probabilities(rows)
         of_truth = p[np.arange(len(truth)), truth]
         squared = (p**2).sum(axis=1) - 2 * of_truth + 1
     elif layout.task == "binary":

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.outcome.layout import KPI_SCALE, LAGS, SUM_SCALE, SUMS, OutcomeLayout
+from monitor.outcome.layout import CLASS_SCORES, KPI_SCALE, LAGS, SUM_SCALE, SUMS, OutcomeLayout
 from monitor.outcome.sparse import SparseCounts
 
 Int64 = NDArray[np.int64]
@@ -33,6 +33,7 @@ class OutcomeCounts:
     by_lag: Int64  # [G, L, T] labelled rows
     sums: Int64  # [G, len(SUMS)] fixed point
     by_class: Int64 | None = None  # multiclass: [G, S, C, 3] labelled rows: rightly, wrongly predicted as the class, missed
+    class_scores: Int64 | None = None  # [G, C, CLASS_SCORES, 2] rows by the probability of each class: not the class, the class
 
     @property
     def labelled(self) -> Int64:
@@ -59,7 +60,8 @@ def outcome_counts(
     s, p, t = layout.score_cells, layout.predicted, layout.truth
     g = len(segments)
     is_outcome = (cell >= layout.first_outcome) & (cell < layout.first_sum)
-    is_prediction, is_sum = cell < layout.first_outcome, cell >= layout.first_sum
+    is_prediction, is_class_score = cell < layout.first_outcome, cell >= layout.first_class_score
+    is_sum = (cell >= layout.first_sum) & ~is_class_score
     joint = cell[is_outcome] - layout.first_outcome
     lag, score = joint // (s * p * t), joint // (p * t) % s
     predicted, truth = joint // t % p, joint % t
@@ -69,8 +71,15 @@ def outcome_counts(
     confusion, by_score = np.zeros((g, p * t), np.int64), np.zeros((g, s * t), np.int64)
     right_wrong, by_lag = np.zeros((g, LAGS * s * 2), np.int64), np.zeros((g, LAGS * t), np.int64)
     by_class = np.zeros((g, s * t * 3), np.int64) if layout.task == "multiclass" else None
+    class_scores = np.zeros((g, t * CLASS_SCORES * 2), np.int64) if layout.probabilities else None
     for place in places:
         segment = place[combination]
+        if class_scores is not None:
+            np.add.at(
+                class_scores,
+                (segment[is_class_score], cell[is_class_score] - layout.first_class_score),
+                weight[is_class_score],
+            )
         np.add.at(predictions, (segment[is_prediction], cell[is_prediction]), weight[is_prediction])
         np.add.at(sums, (segment[is_sum], cell[is_sum] - layout.first_sum), weight[is_sum])
         rows, n = segment[is_outcome], weight[is_outcome]
@@ -94,4 +103,5 @@ def outcome_counts(
         by_lag.reshape(g, LAGS, t),
         sums,
         None if by_class is None else by_class.reshape(g, s, t, 3),
+        None if class_scores is None else class_scores.reshape(g, t, CLASS_SCORES, 2),
     )

@@ -3,10 +3,12 @@
     predicted   [score cells, predicted]                  every prediction, labelled or not
     outcome     [lags, score cells, predicted, truth]     every labelled one
     sums        [SUMS]                                    losses and the like, in fixed point
+    class_score [classes, class scores, 2]                every labelled one once for each class, where rows keep probabilities
 
 ``predicted`` are the classes and one cell for a class that is none of them. ``truth`` are the classes, or for regression
 the cells of the error prediction - label, in units of ``scale``. Score cells are those of the reference's score, so
-that counts stand beside the reference's tables; without a reference they are 20 equal parts of [0, 1]. Everything that is
+that counts stand beside the reference's tables; without a reference they are 20 equal parts of [0, 1]. Class scores are the
+probability of a class, in cells that are finer towards 0 and 1; the last axis is whether the row is the class. Everything that is
 reported of labels is a sum over some of these axes.
 """
 
@@ -56,6 +58,12 @@ KPI_SCALE = SUM_SCALE << 12
 LARGEST_TERM = float(1 << 6)
 """Errors and labels of a regression are clipped at 64 times ``scale``: their squares are then at most 2^12."""
 
+_RARE = (0.0002, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.075)
+CLASS_SCORE_EDGES = (*_RARE, *(step / 20 for step in range(2, 19)), *(1 - edge for edge in reversed(_RARE)))
+"""Edges of the cells of the probability of one class. A rare class has hardly any above a tenth."""
+
+CLASS_SCORES = len(CLASS_SCORE_EDGES) + 1
+
 _RESIDUAL_STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0)
 RESIDUAL_EDGES = tuple([-step for step in reversed(_RESIDUAL_STEPS)] + [0.0] + list(_RESIDUAL_STEPS))
 """Edges of the cells of a regression's error, in units of ``scale``."""
@@ -72,6 +80,7 @@ class OutcomeLayout:
     score: SignalBins = _DEFAULT_SCORE  # cells of the score; one value cell without a score
     scale: float = 1.0  # regression: the unit of errors
     kpi_max: float = 1e6
+    probabilities: bool = False  # multiclass: rows keep the probability of each class
 
     @property
     def score_cells(self) -> int:
@@ -99,9 +108,14 @@ class OutcomeLayout:
         return self.first_outcome + LAGS * self.score_cells * self.predicted * self.truth
 
     @property
+    def first_class_score(self) -> int:
+        """First cell of the block ``class_score``."""
+        return self.first_sum + len(SUMS)
+
+    @property
     def cells(self) -> int:
         """Cells in all."""
-        return self.first_sum + len(SUMS)
+        return self.first_class_score + (2 * CLASS_SCORES * len(self.classes) if self.probabilities else 0)
 
     @cached_property
     def score_edges(self) -> np.ndarray:

@@ -135,6 +135,20 @@ def value_cells(by_score: Int64) -> Int64:
     return np.asarray(by_score[..., FAULT_CELLS:])
 
 
+def macro(of_classes: Estimate) -> Estimate:
+    """[G] mean over the classes of which it is known, from [G, C]; as n the fewest rows of one of them.
+
+    Areas of classes rest on the same rows. The interval reaches as far as if they all erred together, so it is wide rather than narrow.
+    """
+    known = ~np.isnan(of_classes.value)
+    some, count = known.any(axis=1), np.maximum(known.sum(axis=1), 1)
+    value, low, high = (
+        np.where(some, np.where(known, end, 0.0).sum(axis=1) / count, np.nan) for end in (of_classes.value, of_classes.low, of_classes.high)
+    )
+    n = np.where(known, of_classes.n, np.iinfo(np.int64).max).min(axis=1)
+    return Estimate(value, low, high, np.where(some, n, 0).astype(np.int64))
+
+
 def one_vs_rest(by_class: Int64, by_score: Int64) -> tuple[Int64, Int64]:
     """Positive and negative rows of each class [G, C, 2 x value cells], by how much the prediction speaks for the class.
 

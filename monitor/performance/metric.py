@@ -32,10 +32,11 @@ _ALL = (
     Metric(
         "roc_auc",
         1,
-        "Share of pairs of a row of the class and one that is not which are in order: of the score; multiclass: of the predicted class "
-        "and its confidence.",
+        "Share of pairs of a row of the class and one that is not which are in order: of the score; multiclass: of the class's "
+        "probability where predictions carry it, else of the predicted class and its confidence.",
         per_class=True,
     ),
+    Metric("macro_roc_auc", 1, "Mean of roc_auc over the classes that occur, one against the rest; where predictions carry probabilities."),
     Metric("average_precision", 1, "Area under the precision-recall curve of the same order.", per_class=True),
     Metric("log_loss", -1, "Mean of -ln of the probability that the true class was given, in nats."),
     Metric("brier", -1, "Mean squared error of the probabilities; multiclass: summed over classes."),
@@ -108,6 +109,12 @@ def _curves(counts: OutcomeCounts, z: float) -> Iterator[_Column]:
         negative, positive = (curves.value_cells(counts.by_score[:, :, k]) for k in range(2))
         yield "roc_auc", layout.classes[1], curves.roc_auc(positive, negative, z)
         yield "average_precision", layout.classes[1], curves.average_precision(positive, negative, z)
+    elif counts.class_scores is not None:
+        negative, positive = (counts.class_scores[..., k] for k in range(2))
+        areas = curves.roc_auc(positive, negative, z)
+        yield from _by_class("roc_auc", layout, areas)
+        yield "macro_roc_auc", "", curves.macro(areas)
+        yield from _by_class("average_precision", layout, curves.average_precision(positive, negative, z))
     elif counts.by_class is not None:
         positive, negative = curves.one_vs_rest(counts.by_class, counts.by_score)
         yield from _by_class("roc_auc", layout, curves.roc_auc(positive, negative, z))

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from monitor.batch import RawBatch
 from monitor.decode import Decoder, LabelDecoder
@@ -102,6 +103,10 @@ def test_multiclass_is_judged_by_class_and_by_the_probabilities_kept(tmp_path):
     assert value(one, "accuracy") == pytest.approx((predicted == truth).mean())
     for index, name in enumerate(classes):
         assert value(one, "recall", name) == pytest.approx((predicted == index)[truth == index].mean())
+        assert value(one, "roc_auc", name) == pytest.approx(roc_auc_score(truth == index, p[:, index]), abs=0.005)
+    assert value(one, "macro_roc_auc") == pytest.approx(
+        roc_auc_score(truth, p / p.sum(axis=1, keepdims=True), multi_class="ovr"), abs=0.005
+    )
     likelihood = (p / p.sum(axis=1, keepdims=True))[np.arange(n), truth]
     assert value(one, "log_loss") == pytest.approx(-np.log(likelihood).mean(), abs=1e-3)
 

@@ -13,6 +13,7 @@ from monitor.outcome.sparse import add, sparse
 
 BINARY = OutcomeLayout("binary", ("no", "yes"))
 THREE = OutcomeLayout("multiclass", ("a", "b", "c"))
+PROBABILITIES = OutcomeLayout("multiclass", ("a", "b", "c"), probabilities=True)
 
 
 @dataclass
@@ -58,9 +59,15 @@ def binary_rows(random: np.random.Generator, n: int, segments: int = 1, threshol
     return Rows(BINARY, score, (score >= threshold).astype(int), truth, random.integers(0, segments, n))
 
 
-def multiclass_rows(random: np.random.Generator, n: int, segments: int = 1) -> Rows:
-    probabilities = random.dirichlet((1.0, 0.7, 0.4), n)
+def multiclass_rows(
+    random: np.random.Generator, n: int, segments: int = 1, layout: OutcomeLayout = THREE, shares: tuple[float, ...] = (1.0, 0.7, 0.4)
+) -> Rows:
+    probabilities = random.dirichlet(shares, n)
     truth = (random.random((n, 1)) > np.cumsum(probabilities, axis=1)).sum(axis=1)
-    return Rows(
-        THREE, probabilities.max(axis=1), probabilities.argmax(axis=1), truth, random.integers(0, segments, n), probabilities=probabilities
-    )
+    predicted = probabilities.argmax(axis=1)
+    return Rows(layout, probabilities.max(axis=1), predicted, truth, random.integers(0, segments, n), probabilities=probabilities)
+
+
+def probability_rows(random: np.random.Generator, n: int, segments: int = 1) -> Rows:
+    """The same, counted by the probability of each class too."""
+    return multiclass_rows(random, n, segments, PROBABILITIES)

@@ -10,7 +10,8 @@ from scipy import integrate
 from sklearn import metrics
 
 from monitor.performance import curves
-from tests.performance.rows import binary_rows, multiclass_rows
+from monitor.performance.metric import metric_columns
+from tests.performance.rows import PROBABILITIES, Rows, binary_rows, multiclass_rows, probability_rows
 
 Z = 1.96
 
@@ -149,3 +150,62 @@ def test_one_against_the_rest_ranks_by_predicted_class_and_confidence() -> None:
             assert area.value[place, k] == pytest.approx(metrics.roc_auc_score(rows.truth[own] == k, rank))
             shuffled = rank + np.random.default_rng(k).random(len(rank))
             assert precision.value[place, k] == pytest.approx(metrics.average_precision_score(rows.truth[own] == k, shuffled), abs=0.02)
+
+
+def area_of(counts, name: str, of: str, place: int = 0) -> np.ndarray:
+    """Value, low, high and n of a metric of a segment."""
+    found = metric_columns(counts, Z)
+    column = list(zip(found.names, found.classes, strict=True)).index((name, of))
+    return np.array([getattr(found.estimate, end)[place, column] for end in ("value", "low", "high", "n")], float)
+
+
+@pytest.mark.parametrize("shares", [(1.0, 0.7, 0.4), (3.0, 1.0, 0.04)], ids=["common", "rare"])
+def test_areas_of_classes_are_scikit_learns_on_the_probabilities(shares: tuple[float, ...]) -> None:
+    rows = multiclass_rows(np.random.default_rng(5), 20_000, 2, PROBABILITIES, shares)
+    counts = rows.counts()
+    for place, name in enumerate(counts.segments):
+        own = np.full(20_000, True) if name == "ALL" else rows.segment == int(name[1:])
+        truth, p = rows.truth[own], rows.probabilities[own]
+        for k, of in enumerate("abc"):
+            value, low, high, n = area_of(counts, "roc_auc", of, place)
+            assert value == pytest.approx(metrics.roc_auc_score(truth == k, p[:, k]), abs=0.002)
+            assert low < value < high
+            assert n == own.sum()
+            precision = area_of(counts, "average_precision", of, place)[0]
+            assert precision == pytest.approx(metrics.average_precision_score(truth == k, p[:, k]), abs=0.012)
+        expected = metrics.roc_auc_score(truth, p, multi_class="ovr", average="macro")
+        assert area_of(counts, "macro_roc_auc", "", place)[0] == pytest.approx(expected, abs=0.002)
+
+
+def test_a_class_that_does_not_occur_has_no_area_and_no_part_in_the_macro_mean() -> None:
+    rows = probability_rows(np.random.default_rng(6), 500)
+    rows.truth = np.where(rows.truth == 2, 0, rows.truth)
+    counts = rows.counts()
+    a, b, c = (area_of(counts, "roc_auc", of) for of in "abc")
+    assert np.isnan(c[:3]).all()
+    assert area_of(counts, "macro_roc_auc", "")[:3] == pytest.approx((a[:3] + b[:3]) / 2)
+    rows.truth[:] = 1
+    assert np.isnan(area_of(rows.counts(), "macro_roc_auc", "")[:3]).all()
+
+
+def test_rows_without_probabilities_have_no_part_in_areas_of_classes() -> None:
+    rows = probability_rows(np.random.default_rng(7), 1000)
+    with_some = Rows(PROBABILITIES, rows.score, rows.predicted, rows.truth, rows.segment, rows.probabilities.copy())
+    with_some.probabilities[:400] = 0.0
+    left = slice(400, None)
+    alone = Rows(PROBABILITIES, rows.score[left], rows.predicted[left], rows.truth[left], rows.segment[left], rows.probabilities[left])
+    assert area_of(with_some.counts(), "roc_auc", "a").tolist() == area_of(alone.counts(), "roc_auc", "a").tolist()
+
+
+def test_the_interval_of_the_macro_mean_covers() -> None:
+    random = np.random.default_rng(8)
+    everything = probability_rows(random, 200_000)
+    truth = metrics.roc_auc_score(everything.truth, everything.probabilities, multi_class="ovr", average="macro")
+    covered, width, spread = [], [], []
+    for _ in range(300):
+        value, low, high, _ = area_of(probability_rows(random, 250).counts(), "macro_roc_auc", "")
+        covered.append(low <= truth <= high)
+        width.append(high - low)
+        spread.append(value)
+    assert np.mean(covered) >= 0.95
+    assert np.mean(width) < 1.6 * 2 * Z * np.std(spread), "wide, but not useless"

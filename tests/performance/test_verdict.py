@@ -15,7 +15,7 @@ from monitor.performance.metric import METRICS
 from monitor.performance.validation import Validation
 from monitor.performance.verdict import Performance, PerformanceSettings, nothing_judged, performance
 from monitor.window import Window
-from tests.performance.rows import Rows, binary_rows, multiclass_rows
+from tests.performance.rows import Rows, binary_rows, multiclass_rows, probability_rows
 from tests.performance.test_regression import regression_rows
 
 WINDOW = Window("7d", 0, 7 * 86_400_000)
@@ -28,10 +28,11 @@ def judged(counts: OutcomeCounts, validation: OutcomeCounts | None = None, setti
 
 
 def only(counts: OutcomeCounts, places: list[int]) -> OutcomeCounts:
-    by_class = None if counts.by_class is None else counts.by_class[places]
+    by_class, class_scores = (None if each is None else each[places] for each in (counts.by_class, counts.class_scores))
     return OutcomeCounts(
         counts.layout, tuple(counts.segments[place] for place in places), counts.predictions[places], counts.confusion[places],
         counts.by_score[places], counts.right_wrong[places], counts.by_lag[places], counts.sums[places], by_class,
+        class_scores,
     )  # fmt: skip
 
 
@@ -39,7 +40,13 @@ MULTICLASS = PerformanceSettings(costs=tuple(tuple(float(i != j) for j in range(
 
 
 @pytest.mark.parametrize(
-    ("make", "settings"), [(binary_rows, SETTINGS), (multiclass_rows, MULTICLASS), (regression_rows, PerformanceSettings(with_kpi=True))]
+    ("make", "settings"),
+    [
+        (binary_rows, SETTINGS),
+        (multiclass_rows, MULTICLASS),
+        (probability_rows, MULTICLASS),
+        (regression_rows, PerformanceSettings(with_kpi=True)),
+    ],
 )
 def test_all_segments_at_once_are_each_by_itself(make, settings: PerformanceSettings) -> None:
     rows = make(np.random.default_rng(1), 3000, segments=4)
