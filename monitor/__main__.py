@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import monitor
 from monitor.errors import DriftgaugeError
 
-COMMANDS = ("run", "check", "init", "reference", "rules", "control", "replay", "schema", "healthcheck", "hook")
+COMMANDS = ("run", "check", "init", "reference", "rules", "control", "replay", "schema", "healthcheck", "hook", "gate")
 """Modules of ``monitor.cli``, in the order of the help."""
 
 _EXAMPLES = """\
@@ -22,6 +22,7 @@ examples:
   driftgauge rules -c config.yaml -o rules.yaml           alert rules for Prometheus
   driftgauge control hold -c config.yaml --why "..."      a decision of an operator
   driftgauge replay -c config.yaml --since 30d            what would have fired, on your own past
+  driftgauge gate --model m --candidate 4 --champion 3    may the candidate take over? exit codes of its own
 
 exit codes: 0 done, 1 failure, 2 configuration or usage, 3 reference, 4 source or sink, 5 state, 130 interrupted
 """

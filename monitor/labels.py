@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.batch import UNSEEN, Batch, Labels
+from monitor.canary.trial import CanaryResult, judge
 from monitor.config import PREDICTED_CLASS, SCORE
 from monitor.decode.classes import indices_of
 from monitor.join.join import NO_LIMIT, Applied, add_predictions, apply_until, arrive, arrived_pane, goes_on
@@ -55,6 +56,7 @@ class LabelsEvaluated:
     backlog: tuple[ModeState, ...] = ()  # failure modes of all versions
     labelled: tuple[tuple[int, int], ...] = ()  # start of a bucket of predictions, and how many of them have a label
     bucket_ms: int = 0
+    canary: CanaryResult | None = None  # None: no canary test is configured
 
 
 def take_labels(model: ModelState, step: Labels | LabelsIdle | LabelsOwned) -> None:
@@ -151,7 +153,26 @@ def _evaluate(model: ModelState, labels: LabelState, end_pane: int, *, shown: bo
         model.review.close_labels(end_ms, labels.config.horizon_ms)
     bucket_ms = labels.pending.bucket_ms
     labelled = tuple((bucket * bucket_ms, rows) for bucket, rows in sorted(labels.labelled.items()))
-    return LabelsEvaluated(model.config.name, end_ms, verdicts, tuple(model.backlog.values()), labelled, bucket_ms)
+    return LabelsEvaluated(
+        model.config.name, end_ms, verdicts, tuple(model.backlog.values()), labelled, bucket_ms, canary_result(model, labels, end_ms)
+    )
+
+
+def canary_result(model: ModelState, labels: LabelState, end_ms: int, *, goes_on: bool = True) -> CanaryResult | None:
+    """What the canary test says of the labels before ``end_ms``."""
+    if model.config.canary is None or model.canary is None:
+        return None
+    return judge(
+        model.canary,
+        labels,
+        model.config.canary,
+        end_ms,
+        groupings=model.config.segments.groupings,
+        placed={segment for reference in model.references.values() for segment in reference.table.segments},
+        max_segments=model.config.segments.max_segments,
+        partial=not (model.complete and labels.complete),
+        goes_on=goes_on,
+    )
 
 
 def shown_again(model: ModelState) -> LabelsEvaluated | None:
@@ -163,4 +184,5 @@ def shown_again(model: ModelState) -> LabelsEvaluated | None:
     if not end_ms:
         return None
     verdicts = tuple(label_verdicts(model, labels, name, end_ms, estimates_due=False) for name in sorted(labels.versions))
-    return LabelsEvaluated(model.config.name, end_ms, verdicts, tuple(model.backlog.values()))
+    canary = canary_result(model, labels, end_ms, goes_on=False)
+    return LabelsEvaluated(model.config.name, end_ms, verdicts, tuple(model.backlog.values()), canary=canary)

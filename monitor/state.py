@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from monitor.batch import Float64, Int64, RejectReason
+from monitor.canary.trial import CanaryState
 from monitor.clock import EventClock
 from monitor.config import PREDICTED_CLASS, SCORE, ModelConfig
 from monitor.config.labels import Labels
@@ -127,6 +128,7 @@ class ModelState:
     idle_exclusions: int = 0  # how often a silent partition was left out of the horizon
     labels: LabelState | None = None  # the join, where labels are configured
     backlog: Backlog = field(default_factory=dict)  # failure modes by id
+    canary: CanaryState | None = None  # the trial of two versions, where one is configured
     review: ReviewQueue | None = None  # predictions to look at by hand, where that is configured
     estimates: dict[str, EstimateHistory] = field(default_factory=dict)  # by version
     error_tables: dict[str, dict[tuple[str, ...], ErrorTable]] = field(default_factory=dict)  # of the references, by version
@@ -166,6 +168,7 @@ def new_model_state(config: ModelConfig, references: Sequence[Reference], direct
         clock=EventClock(config.windows.pane_ms, config.windows.lateness_ms),
         seen=SeenIds(horizon=-(-duplicates.horizon_ms // tick_ms), max_ids=duplicates.max_ids),
         labels=None if config.labels is None else _new_labels(config, config.labels, by_version, layouts[-1], _needed(directory)),
+        canary=None if config.canary is None else CanaryState(),
         class_index=class_index(config, known) if config.labels is not None and config.predictions.has_class else None,
     )
     if state.labels is not None and config.labels is not None and config.labels.review is not None:

@@ -53,6 +53,7 @@ def model_view(
         review=() if model.review is None else tuple(model.review.recent),
         review_items=None if model.review is None else dict(model.review.counts),
         retraining=retraining,
+        canary=model.canary is not None,
     )
 
 

@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 
 from monitor.batch import Int64
+from monitor.canary.trial import CanaryState
 from monitor.decide.docket import pack_docket, unpack_docket
 from monitor.decisions import choose_reference
 from monitor.evaluate.evaluate import Baseline, evaluate
@@ -61,6 +62,7 @@ def save_model(model: ModelState) -> Saved:
         "bases": [base.columns for base in model.bases],
         "estimates": {name: to_values(history) for name, history in model.estimates.items()},
         "chosen": model.chosen,
+        "canary": None if model.canary is None else model.canary.to_values(),
         "backlog": [msgspec.to_builtins(mode) for mode in model.backlog.values()],
         "versions": {name: _save_version(model, version, saved) for name, version in model.versions.items()},
     }
@@ -134,6 +136,8 @@ def load_model(model: ModelState, values: Mapping[str, Any], blobs: Mapping[str,
     model.estimates = {name: from_values(history) for name, history in values.get("estimates", {}).items()}
     if _docket_blob(model) in blobs:  # a state of before decided nothing
         model.docket = unpack_docket(blobs[_docket_blob(model)])
+    if model.canary is not None and values.get("canary") is not None:  # a state of before, or another configuration, had no trial
+        model.canary = CanaryState.from_values(values["canary"])
     modes = [msgspec.convert(mode, ModeState) for mode in values.get("backlog", ())]
     model.backlog = {mode.id: mode for mode in modes}
     configured = {reference.fingerprint for reference in model.references.values()}

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from monitor.config.canary import Canary, check_canary
 from monitor.config.labels import ClassName, Labels, check_labels
 from monitor.config.retraining import Retraining, check_retraining
 from monitor.config.types import Duration, EventTime, JsonPath, Section, duration
@@ -237,6 +238,7 @@ class ModelConfig(Section):
     evaluation: Evaluation = Field(default_factory=Evaluation, description="Comparison with the reference.")
     detectors: tuple[RiverDetector, ...] = Field((), description="Detectors of river attached to signals.")
     retraining: Retraining | None = Field(None, description="When retraining is required; absent: never.")
+    canary: Canary | None = Field(None, description="Two versions served side by side, compared by labels; absent: none are.")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -258,6 +260,7 @@ class ModelConfig(Section):
                 )
         check_labels(self)
         check_retraining(self)
+        check_canary(self)
         if self.evaluation.every_ms is not None and self.evaluation.every_ms % self.windows.pane_ms:
             raise ValueError("evaluation.every: expected a multiple of windows.pane")
         if self.predictions.duplicates.horizon_ms < self.windows.lateness_ms:

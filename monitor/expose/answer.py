@@ -12,6 +12,7 @@ import xxhash
 from monitor.config.root import Http
 from monitor.expose.api import status_json, verdicts_json
 from monitor.expose.auth import allowed, challenges
+from monitor.expose.canary_json import canary_json
 from monitor.expose.health import is_alive, is_ready
 from monitor.expose.page import status_page
 from monitor.expose.performance_json import labels_json, performance_json
@@ -126,6 +127,10 @@ def _failure_modes(published: Published, query: Query, _now_ms: int) -> Response
     return Response(200, JSON, failure_modes_json(published.snapshot, query))
 
 
+def _canary(published: Published, query: Query, _now_ms: int) -> Response:
+    return Response(200, JSON, canary_json(published.snapshot, query))
+
+
 def _status(published: Published, _query: Query, now_ms: int) -> Response:
     return Response(200, JSON, status_json(published.snapshot, now_ms))
 
@@ -157,6 +162,7 @@ _ROUTES: Mapping[str, Callable[[Published, Query, int], Response]] = {
     "/api/v1/review": _review,
     "/api/v1/failure-modes": _failure_modes,
     "/api/v1/triggers": _triggers,
+    "/api/v1/canary": _canary,
 }
 _ONE_TRIGGER = "/api/v1/triggers/"
 

@@ -4,9 +4,9 @@ The exposition, docs/metrics.md, the alert rules and the dashboards are checked 
 prefix ``driftgauge_``, a base unit where there is one (``_seconds``, ``_bytes``, ``_ratio`` from 0 to 1), and
 ``_total`` if and only if it is a counter.
 
-Five groups. ``drift``: what is concluded about the models, rendered once per evaluation. ``performance``: what labels
-say. ``retraining``: what is decided. ``pipeline``: what the monitor did and how far it is. ``process``: the operating
-system's view of the process.
+Six groups. ``drift``: what is concluded about the models, rendered once per evaluation. ``performance``: what
+labels say. ``canary``: of two versions side by side. ``retraining``: what is decided. ``pipeline``: what the
+monitor did and how far it is. ``process``: the operating system's view of the process.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Literal
 
 Type = Literal["gauge", "counter", "histogram"]
-Group = Literal["drift", "performance", "retraining", "pipeline", "process"]
+Group = Literal["drift", "performance", "canary", "retraining", "pipeline", "process"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,36 +32,6 @@ class Metric:
     group: Group
 
 
-LABELS: Mapping[str, str] = MappingProxyType({
-    "model": "Name of the model in the configuration.",
-    "version": "Version of the model, from its events. In driftgauge_build_info: version of driftgauge.",
-    "window": "`short` or `long`, as configured under windows.",
-    "segment": "Key of the segment, such as `country=FR,device=ios`; `ALL` is the whole traffic.",
-    "signal": "A feature's name, `score` or `predicted_class`.",
-    "statistic": "Statistic of the verdict, such as `psi`.",
-    "kind": "What is counted apart; see the metric.",
-    "status": "`stable`, `drifted`, `insufficient_data`, `partial`, `no_reference` or `not_applicable`.",
-    "annotator": "Name of the annotator.",
-    "view": "`prediction_time`: restated as labels come; `label_time`; `audit`: labels of the audit sample, by label time.",
-    "metric": "Metric of performance, such as `recall`.",
-    "class": "Class that the metric is about, or the probability of a quantile; empty for metrics of neither.",
-    "probability": "Probability of the quantile: `0.5` is the median.",
-    "age": "Age of the predictions, such as `1d`.",
-    "outcome": "`matched`, `revised`, `vote`, `duplicate`, `late`, `late_arrival` or `orphan`; see the outcomes.",
-    "reason": "Why: a row or message was not counted, retraining is required, or an item was drawn; a bounded set.",
-    "predicted": "Class that was predicted; empty for none of the classes, or a regression.",
-    "error": "`false_positive` or `false_negative`; the true class of a multiclass model; `over` or `under` of a regression.",
-    "trigger_id": "Id of the trigger; the same wherever the same log is read.",
-    "phase": "`quiet`, `pending`, `withheld`, `required`, `acknowledged`, `superseded` or `expired`.",
-    "gate": "What can stand between a condition that holds and a trigger, such as `cooldown` or `label_quality`.",
-    "topic": "Kafka topic.",
-    "partition": "Number of the partition.",
-    "detector": "Name of the river detector, such as `river.drift.ADWIN`.",
-    "reference": "First 12 digits of the reference's SHA-256 fingerprint, or `none`.",
-    "dataset": "Version of the data set that the reference was made from, or `unknown`.",
-})  # fmt: skip
-"""What each label means."""
-
 _VERSION = ("model", "version")
 _WINDOW = (*_VERSION, "window")
 _SEGMENT = (*_WINDOW, "segment")
@@ -72,6 +42,8 @@ _VIEW = (*_VERSION, "view")
 _OUTCOME = (*_VIEW, "segment")
 _METRIC = (*_OUTCOME, "metric", "class")
 _LABELLING = (*_VERSION, "segment")
+_TRIAL = ("model", "champion", "candidate")
+_CANARY = (*_TRIAL, "segment")
 _S = "seconds"
 
 
@@ -89,6 +61,10 @@ def _decided(name: str, unit: str, labels: tuple[str, ...], help_text: str) -> M
 
 def _outcome(name: str, unit: str, labels: tuple[str, ...], help_text: str) -> Metric:
     return _gauge(name, unit, labels, help_text, "performance")
+
+
+def _canary(name: str, unit: str, labels: tuple[str, ...], help_text: str) -> Metric:
+    return _gauge(f"canary_{name}", unit, labels, help_text, "canary")
 
 
 def _counter(name: str, unit: str, labels: tuple[str, ...], help_text: str) -> Metric:
@@ -162,6 +138,16 @@ CATALOGUE: tuple[Metric, ...] = (
     _outcome("label_flip_ratio", "ratio", _LABELLING, "Share of labels that were restated to another value."),
     _outcome("annotator_agreement_ratio", "ratio", (*_VERSION, "annotator"), "Share of an annotator's labels that are the consensus."),
     _outcome("labels_wanted", "labels", (*_LABELLING, "class"), "Labels of predictions of the class to collect for the wanted interval."),
+    # Two versions side by side, by labels. Absent when none are, or one of them serves no more.
+    _canary("verdict", "boolean", (*_TRIAL, "verdict"), "1 for the verdict on all traffic, 0 for the others."),
+    _canary("start_timestamp_seconds", _S, _TRIAL, "Event time since which both versions serve."),
+    _canary("confidence_ratio", "ratio", (*_TRIAL, "claim"), "Confidence in a claim on all traffic, good at any time one looks."),
+    _canary("worse", "boolean", _CANARY, "1 while the candidate is worse by more than the margin, 0 while not, else absent."),
+    _canary("difference", "", (*_CANARY, "metric"), "Candidate less champion on the same mix of traffic."),
+    _canary("difference_low", "", (*_CANARY, "metric"), "Lower end of the interval, which holds at all times together."),
+    _canary("difference_high", "", (*_CANARY, "metric"), "Upper end of the interval."),
+    _canary("performance", "", (*_CANARY, "metric", "side"), "The metric of either version on the same mix of traffic."),
+    _canary("compared_rows", "rows", (*_CANARY, "side"), "Labelled rows in strata where both versions have some."),
     # Identity.
     _gauge("build_info", "", ("version",), "Constant 1; the version of driftgauge."),
     _gauge("model_info", "", (*_VERSION, "reference", "dataset"), "Constant 1; reference of a model version."),

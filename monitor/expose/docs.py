@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from monitor.expose.catalogue import CATALOGUE, KINDS, LABEL_OUTCOMES, LABELS, Metric
+from monitor.expose.catalogue import CATALOGUE, KINDS, LABEL_OUTCOMES, Metric
+from monitor.expose.label_names import LABELS
 
 _GROUPS = {
     "drift": (
@@ -23,6 +24,12 @@ _GROUPS = {
         " and the rest by their distance from the reference. What is unknown has no series. Intervals are at 95 %; whether a "
         "metric counts as worse is judged more strictly, for all metrics of a segment together. Everything a conclusion rests "
         "on is in `/api/v1/performance`.",
+    ),
+    "canary": (
+        "Canary",
+        "Two versions of a model that serve side by side, compared by labels under `canary` of a model; [canary.md](canary.md) says how. "
+        "Rendered with the series above and under the same cap: the verdict always, then segments that are worse. Absent while fewer "
+        "than two versions serve, so that an alert ends with its trial.",
     ),
     "retraining": (
         "Retraining",

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from monitor.evaluate.verdict import Verdicts
 from monitor.expose.block import Block
+from monitor.expose.canary_series import canary_blocks
 from monitor.expose.catalogue import CATALOGUE, Metric
 from monitor.expose.drift_series import blocks
 from monitor.expose.performance_series import performance_blocks
@@ -42,7 +43,7 @@ def drift_page(
     labels: Sequence[LabelsEvaluated] = (),
 ) -> DriftPage:
     """Render the series of verdicts, alarms and labels, at most ``max_series`` of them; the most urgent ones when there are more."""
-    candidates = [*blocks(verdicts, alarms), *performance_blocks(labels)]
+    candidates = [*blocks(verdicts, alarms), *performance_blocks(labels), *canary_blocks(labels)]
     total = sum(len(block.values) for block in candidates)
     kept = most_urgent(candidates, max_series) if total > max_series else candidates
     exposed = sum(len(block.values) for block in kept)

@@ -163,6 +163,7 @@ class ModelView:
     review: tuple[Item, ...] = ()  # newest items to look at by hand, oldest first
     review_items: Mapping[tuple[Kind, Reason], int] | None = None  # drawn so far; None: none are to be drawn
     retraining: RetrainingView | None = None  # None: no policy is configured
+    canary: bool = False  # whether a canary test is configured
 
     @property
     def complete(self) -> bool:

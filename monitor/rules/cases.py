@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from monitor.config import Config, ModelConfig
+from monitor.rules.canary_cases import canary_cases
 from monitor.rules.case import Case, RecordCase
 from monitor.rules.drift_cases import drift_cases
 from monitor.rules.label_cases import label_cases
@@ -21,7 +22,8 @@ def cases(config: Config) -> tuple[Case, ...]:
         found += [*retraining_cases(model.name), *drift_cases(model.name, settings), *trust_cases(model.name, others, settings)]
         if model.labels is not None:
             topics = model.predictions.topic, model.labels.topic
-            found += [*performance_cases(model.name, settings), *label_cases(model.name, topics, _others(config, model), settings)]
+            found += [*performance_cases(model.name, settings), *canary_cases(model.name, settings)]
+            found += label_cases(model.name, topics, _others(config, model), settings)
     return tuple(found)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from monitor.config import Alerts, Config, ModelConfig
+from monitor.rules.canary import canary_alerts
 from monitor.rules.drift import drift_alerts
 from monitor.rules.labels import label_alerts
 from monitor.rules.performance import performance_alerts
@@ -27,6 +28,7 @@ def _of_model(model: ModelConfig, settings: Alerts) -> Group:
     if model.labels is not None:
         about += [
             *performance_alerts(model.name, settings),
+            *canary_alerts(model.name, settings),
             *label_alerts(model.name, (model.predictions.topic, model.labels.topic), settings),
         ]
     records = (replace(record, labels=label) for record in trust_records(model.name))

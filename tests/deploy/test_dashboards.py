@@ -27,6 +27,7 @@ from monitor.profile.layout import Layout
 from monitor.telemetry import Telemetry
 from tests.deploy.dashboard_lint import lint, panels
 from tests.deploy.execute import EmptyQuery, answer, execute_dashboard
+from tests.expose import trials
 from tests.expose.sample import running
 from tests.prometheus import Alerting, Prometheus
 
@@ -183,7 +184,8 @@ def eventful() -> Snapshot:
     alarm = RiverAlarms("2013-02", "ALL", "score", "river.drift.ADWIN", 3, snapshot.models[0].watermark_ms or 0)
     return replace(
         snapshot,
-        models=(replace(snapshot.models[0], river=(alarm,)),),
+        models=(replace(snapshot.models[0], river=(alarm,), canary=True),),
+        labels=tuple(replace(each, canary=trials.BETTER) for each in snapshot.labels),
         verdicts=tuple(with_range(verdicts) for verdicts in snapshot.verdicts),
     )
 

@@ -28,6 +28,7 @@ PATHS = [
     "/api/v1/review",
     "/api/v1/failure-modes",
     "/api/v1/triggers",
+    "/api/v1/canary",
 ]
 
 

@@ -3,8 +3,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from monitor.expose.catalogue import CATALOGUE, KINDS, LABEL_OUTCOMES, LABELS, METRICS
+from monitor.expose.catalogue import CATALOGUE, KINDS, LABEL_OUTCOMES, METRICS
 from monitor.expose.docs import metrics_markdown
+from monitor.expose.label_names import LABELS
 from monitor.join.state import LabelEntry
 
 DOCS = Path(__file__).parents[2] / "docs" / "metrics.md"
@@ -38,7 +39,7 @@ def test_the_documentation_has_a_row_for_every_metric() -> None:
     rows = re.findall(r"^\| `([a-z_]+)` \| (gauge|counter|histogram) \|", metrics_markdown(), re.MULTILINE)
     assert rows == [
         (metric.name, metric.type)
-        for group in ("drift", "performance", "retraining", "pipeline", "process")
+        for group in ("drift", "performance", "canary", "retraining", "pipeline", "process")
         for metric in CATALOGUE
         if metric.group == group
     ]

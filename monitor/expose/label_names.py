@@ -1,0 +1,41 @@
+"""Every label of the metrics, explained once: the catalogue names them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+LABELS: Mapping[str, str] = MappingProxyType({
+    "model": "Name of the model in the configuration.",
+    "version": "Version of the model, from its events. In driftgauge_build_info: version of driftgauge.",
+    "window": "`short` or `long`, as configured under windows.",
+    "segment": "Key of the segment, such as `country=FR,device=ios`; `ALL` is the whole traffic.",
+    "signal": "A feature's name, `score` or `predicted_class`.",
+    "statistic": "Statistic of the verdict, such as `psi`.",
+    "kind": "What is counted apart; see the metric.",
+    "status": "`stable`, `drifted`, `insufficient_data`, `partial`, `no_reference` or `not_applicable`.",
+    "annotator": "Name of the annotator.",
+    "view": "`prediction_time`: restated as labels come; `label_time`; `audit`: labels of the audit sample, by label time.",
+    "metric": "Metric of performance, such as `recall`.",
+    "class": "Class that the metric is about, or the probability of a quantile; empty for metrics of neither.",
+    "champion": "Version in charge.",
+    "candidate": "Version on trial.",
+    "side": "`champion` or `candidate`.",
+    "claim": "`worse`: by more than the margin; `not_worse`: not by it; `better`: by anything.",
+    "verdict": "`insufficient_data`, `undecided`, `not_worse`, `better` or `worse`.",
+    "probability": "Probability of the quantile: `0.5` is the median.",
+    "age": "Age of the predictions, such as `1d`.",
+    "outcome": "`matched`, `revised`, `vote`, `duplicate`, `late`, `late_arrival` or `orphan`; see the outcomes.",
+    "reason": "Why: a row or message was not counted, retraining is required, or an item was drawn; a bounded set.",
+    "predicted": "Class that was predicted; empty for none of the classes, or a regression.",
+    "error": "`false_positive` or `false_negative`; the true class of a multiclass model; `over` or `under` of a regression.",
+    "trigger_id": "Id of the trigger; the same wherever the same log is read.",
+    "phase": "`quiet`, `pending`, `withheld`, `required`, `acknowledged`, `superseded` or `expired`.",
+    "gate": "What can stand between a condition that holds and a trigger, such as `cooldown` or `label_quality`.",
+    "topic": "Kafka topic.",
+    "partition": "Number of the partition.",
+    "detector": "Name of the river detector, such as `river.drift.ADWIN`.",
+    "reference": "First 12 digits of the reference's SHA-256 fingerprint, or `none`.",
+    "dataset": "Version of the data set that the reference was made from, or `unknown`.",
+})  # fmt: skip
+"""What each label means."""

@@ -1,0 +1,3 @@
+from tests.expose.serving import log, start
+
+__all__ = ["log", "start"]
