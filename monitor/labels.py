@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.batch import UNSEEN, Batch, Labels
-from monitor.canary.trial import CanaryResult, judge
+from monitor.canary.trial import CanaryResult, judge_trial
 from monitor.config import PREDICTED_CLASS, SCORE
 from monitor.decode.classes import indices_of
 from monitor.join.join import NO_LIMIT, Applied, add_predictions, apply_until, arrive, arrived_pane, goes_on
@@ -154,15 +154,15 @@ def _evaluate(model: ModelState, labels: LabelState, end_pane: int, *, shown: bo
     bucket_ms = labels.pending.bucket_ms
     labelled = tuple((bucket * bucket_ms, rows) for bucket, rows in sorted(labels.labelled.items()))
     return LabelsEvaluated(
-        model.config.name, end_ms, verdicts, tuple(model.backlog.values()), labelled, bucket_ms, canary_result(model, labels, end_ms)
+        model.config.name, end_ms, verdicts, tuple(model.backlog.values()), labelled, bucket_ms, _canary(model, labels, end_ms, shown=shown)
     )
 
 
-def canary_result(model: ModelState, labels: LabelState, end_ms: int, *, goes_on: bool = True) -> CanaryResult | None:
+def _canary(model: ModelState, labels: LabelState, end_ms: int, *, shown: bool = True, again: bool = False) -> CanaryResult | None:
     """What the canary test says of the labels before ``end_ms``."""
     if model.config.canary is None or model.canary is None:
         return None
-    return judge(
+    return judge_trial(
         model.canary,
         labels,
         model.config.canary,
@@ -171,7 +171,8 @@ def canary_result(model: ModelState, labels: LabelState, end_ms: int, *, goes_on
         placed={segment for reference in model.references.values() for segment in reference.table.segments},
         max_segments=model.config.segments.max_segments,
         partial=not (model.complete and labels.complete),
-        goes_on=goes_on,
+        shown=shown,
+        again=again,
     )
 
 
@@ -184,5 +185,5 @@ def shown_again(model: ModelState) -> LabelsEvaluated | None:
     if not end_ms:
         return None
     verdicts = tuple(label_verdicts(model, labels, name, end_ms, estimates_due=False) for name in sorted(labels.versions))
-    canary = canary_result(model, labels, end_ms, goes_on=False)
+    canary = _canary(model, labels, end_ms, again=True)
     return LabelsEvaluated(model.config.name, end_ms, verdicts, tuple(model.backlog.values()), canary=canary)

@@ -77,7 +77,7 @@ class CanaryState:
         return CanaryState(Trial(**values))
 
 
-def judge(
+def judge_trial(
     state: CanaryState,
     labels: LabelState,
     config: Canary,
@@ -87,19 +87,24 @@ def judge(
     placed: Collection[str],
     max_segments: int,
     partial: bool,
-    goes_on: bool = True,
+    shown: bool = True,
+    again: bool = False,
 ) -> CanaryResult:
-    """Compare by the labels applied before ``end_ms``. ``goes_on`` False: show again, and leave the trial as it is."""
+    """Compare by the labels applied before ``end_ms``.
+
+    Without ``shown`` the trial goes on and nothing is compared, since nothing else is decided by it. ``again`` shows a trial and leaves
+    it as it is.
+    """
     end_pane = end_ms // labels.config.pane_ms
     scale = loss_scale(config.metric, len(labels.config.class_names), labels.config.costs)
     losses = _losses(state, labels, scale, end_pane)
-    trial = advanced(state.trial, config, losses, end_pane, _kept(labels)) if goes_on else state.trial
-    if goes_on:
-        state.trial = trial
+    if not again:
+        state.trial = advanced(state.trial, config, losses, end_pane, _kept(labels))
+    trial = state.trial
     error = (1 - config.confidence) * _SPENT * (1 - _SPENT) ** (trial.number - 1)
     settings = CanarySettings(config.margin, 1 - error, config.min_rows)
     result = CanaryResult(trial.champion, trial.candidate, settings, end_ms=end_ms, number=trial.number, partial=partial)
-    if trial.champion is None or trial.candidate is None or trial.first_pane is None:
+    if not shown or trial.champion is None or trial.candidate is None or trial.first_pane is None:
         return result
     sides = losses.get(trial.champion, {}), losses.get(trial.candidate, {})
     silent = end_pane - max(config.idle_after_ms // labels.config.pane_ms, 1)

@@ -39,8 +39,9 @@ def to_the_bit(result: CanaryResult | None) -> object:
     return head, [value.tobytes() if isinstance(value, np.ndarray) else value for value in values]
 
 
-def trials(evaluated: list[LabelsEvaluated]) -> list[object]:
-    return [(each.event_ms, to_the_bit(each.canary)) for each in evaluated]
+def trials(evaluated: list[LabelsEvaluated]) -> dict[int, object]:
+    """By event time. Of a step that led to several evaluations there is the newest: which those are depends on the cuts."""
+    return {each.event_ms: to_the_bit(each.canary) for each in evaluated}
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +53,7 @@ def logs():
 @pytest.fixture(scope="module")
 def whole(logs, tmp_path_factory):
     state = fresh(tmp_path_factory.mktemp("whole"))
-    evaluated = label_world.play(state, label_world.polls(*logs, np.random.default_rng(0), 5_000))
+    evaluated = label_world.play(state, label_world.polls(*logs, np.random.default_rng(0), 1))
     return trials(evaluated), state.canary.trial, evaluated
 
 
@@ -74,7 +75,9 @@ def test_the_trial_compares_what_is_there(whole):
 def test_cuts_and_interleaving_change_no_bit(logs, whole, tmp_path_factory, seed, most):
     state = fresh(tmp_path_factory.mktemp("cut"))
     evaluated = label_world.play(state, label_world.polls(*logs, np.random.default_rng(seed), most))
-    assert trials(evaluated) == whole[0]
+    found = trials(evaluated)
+    assert found.items() <= whole[0].items()
+    assert max(found) == max(whole[0])
     assert state.canary.trial == whole[1]
 
 
@@ -99,7 +102,8 @@ def test_restarts_change_no_bit(logs, whole, tmp_path):
                 break
             checkpoint.commit({})
         checkpoint.store.close()
-    assert sorted(found.items()) == whole[0]
+    assert found.items() <= whole[0].items()
+    assert max(found) == max(whole[0])
     assert state.canary.trial == whole[1]
 
 
