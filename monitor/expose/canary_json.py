@@ -65,7 +65,7 @@ def _trial(result: CanaryResult | None, wanted: dict[str, str], segments: frozen
         "partial": result.partial,
         "trial": result.number,
         "metric": None if comparison is None else comparison.metric,
-        "all": None if comparison is None else _segment(comparison, comparison.whole),
+        "all": None if comparison is None else _segment(comparison, comparison.whole) | {"verdict": verdict.label},
         "segments_worse": None if comparison is None else int((comparison.verdict == CanaryVerdict.WORSE).sum() - _is_worse(comparison)),
         "segments": []
         if comparison is None

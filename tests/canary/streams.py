@@ -36,8 +36,11 @@ def excluded(
     swing: float = 0.0,
     trickle: float = 1.0,
     confidence: float = 0.95,
+    once: bool = False,
 ) -> np.ndarray:
-    """[trials] whether the interval of the whole traffic ever excluded the true difference, looked at after every pane.
+    """[trials] whether the interval of a trial ever excluded the true difference, looked at after every pane.
+
+    ``once``: that of two proportions at 95 %, made for one look at one time, in place of it.
 
     ``rates`` by segment of the champion, the candidate's are higher by ``difference``; they swing by the day. ``rows`` a pane and segment
     in the mean; the candidate's ``share`` of them rises from the first value to the second. Of the labels that are still to come
@@ -70,5 +73,10 @@ def excluded(
         waiting = [each for each in waiting if any(left.any() for left in each[2])]
         found = compare(strata(sides, 0, pane + 1, np.arange(len(base))), names, places, scale, settings)
         # Accuracy of the candidate is lower by ``difference``.
+        if once:
+            with np.errstate(invalid="ignore", divide="ignore"):
+                spread = np.sqrt((found.plain * (1 - found.plain) / found.labelled).sum(axis=1))
+                out |= (np.abs(found.plain[:, 1] - found.plain[:, 0] + difference) > 1.959964 * spread)[1:]
+            continue
         out |= ((found.low > -difference) | (found.high < -difference))[1:]
     return out

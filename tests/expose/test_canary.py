@@ -125,6 +125,7 @@ def test_what_cannot_be_told_yet_is_said_and_is_no_error() -> None:
         assert (found["verdict"], found["reason"]) == ("insufficient_data", reason)
     assert ask(WORSE, "candidate=5")["candidate"] == "5"
     partial = ask(replace(WORSE, partial=True))
+    assert partial["all"]["verdict"] == "undecided"
     assert (partial["verdict"], partial["reason"]) == ("undecided", "this process does not read every partition")
     assert by(metrics(replace(WORSE, partial=True)), "canary_verdict", "verdict")["worse",] == 0
 
