@@ -11,9 +11,10 @@ decided already, counts from then on. The last side of each kind is kept: a vers
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from enum import StrEnum
-from itertools import takewhile
+from itertools import groupby, takewhile
 
 import msgspec
 from msgspec import Struct, field
@@ -74,18 +75,24 @@ def decide(docket: Docket, parts: Iterable[Part], labels_ms: int | None, situati
     new = tuple(parts)
     if not new and (not docket.queue or (labels_ms is not None and docket.queue[0].facts.event_ms > labels_ms)):
         return docket, ()
-    queue = sorted((*docket.queue, *new), key=_order)
-    ready = [part for part in queue if labels_ms is None or part.facts.event_ms <= labels_ms]
-    ready += queue[len(ready) : max(len(ready), len(queue) - MAX_QUEUE)]
-    docket = replace(docket, queue=tuple(queue[len(ready) :]))
+    queue = _queued(docket.queue, new)
+    ready = len(queue) if labels_ms is None else bisect_right(queue, labels_ms, key=lambda part: part.facts.event_ms)
+    ready = max(ready, len(queue) - MAX_QUEUE)
+    docket = replace(docket, queue=queue[ready:])
     said: list[Transition] = []
-    while ready:
-        time_ms, version = ready[0].facts.event_ms, ready[0].facts.version
-        together = [part for part in ready if (part.facts.event_ms, part.facts.version) == (time_ms, version)]
-        ready = ready[len(together) :]
-        docket, changes = _decide(docket, together, situation, settings)
+    for _, together in groupby(queue[:ready], key=lambda part: (part.facts.event_ms, part.facts.version)):
+        docket, changes = _decide(docket, list(together), situation, settings)
         said += changes
     return docket, tuple(said)
+
+
+def _queued(queue: tuple[Part, ...], new: tuple[Part, ...]) -> tuple[Part, ...]:
+    """The queue, which is in order, with new parts: they are the newest as a rule, so that little has to be sorted again."""
+    if not new:
+        return queue
+    first = min(map(_order, new))
+    kept = bisect_right(queue, first, key=_order)
+    return (*queue[:kept], *sorted((*queue[kept:], *new), key=_order))
 
 
 def _order(part: Part) -> tuple[int, str, bool]:
