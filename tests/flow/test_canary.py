@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+import json
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -44,9 +45,19 @@ def trials(evaluated: list[LabelsEvaluated]) -> dict[int, object]:
     return {each.event_ms: to_the_bit(each.canary) for each in evaluated}
 
 
+def on_trial(message: world.Message) -> world.Message:
+    """Version 2 gets half of the traffic from minute 20 on, and nothing before."""
+    event = label_world.event_of(message)
+    if event is None or "v" not in event:
+        return message
+    late = event["ts"] >= world.START + 20 * world.MINUTE
+    event["v"] = "2" if late and int(event["id"][1:]) % 2 else "1"
+    return replace(message, value=json.dumps(event).encode())
+
+
 @pytest.fixture(scope="module")
 def logs():
-    predictions = world.log(4, partitions=3, minutes=60, per_minute=6)
+    predictions = [[on_trial(message) for message in log] for log in world.log(4, partitions=3, minutes=70, per_minute=4)]
     return predictions, label_world.log(predictions, 5)
 
 
@@ -67,7 +78,20 @@ def test_the_trial_compares_what_is_there(whole):
     # Labels of the review queue count in no performance, so not here either.
     [one, two] = whole[2][-1].verdicts
     in_all = [int(each.by_prediction.labelled[each.by_prediction.segments.index("ALL")]) for each in (one, two)]
-    assert (found.labelled[found.whole] >= in_all).all(), "the trial goes back further than the window"
+    champion, candidate = found.labelled[found.whole].tolist()
+    assert candidate == in_all[1]
+    assert candidate / 2 < champion < in_all[0], "what it answered before the trial began is not compared"
+
+
+def test_versions_that_were_read_ahead_are_not_there_before_their_time(logs, whole, tmp_path):
+    """All predictions have been read when the labels come, one by one: the trial begins when it began."""
+    begun = {event_ms: head for event_ms, found in whole[0].items() for head in [found if isinstance(found[0], str | None) else found[0]]}
+    assert any(head[0] is None for head in begun.values()), "before version 2 there are no two versions"
+    state = fresh(tmp_path)
+    label_world.play(state, label_world.polls(logs[0], [], np.random.default_rng(0), 5_000))
+    found = trials(label_world.play(state, label_world.polls([], logs[1], np.random.default_rng(0), 5)))
+    assert len(found) > 3
+    assert found.items() <= whole[0].items()
 
 
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
