@@ -18,6 +18,7 @@ from monitor.expose.page_canary import canary
 from monitor.expose.published import Published
 from monitor.expose.query import BadParameterError
 from monitor.expose.self_metrics import SelfMetrics
+from monitor.expose.snapshot import Snapshot
 from tests.expose.exposition import families, series
 from tests.expose.test_page import Outline
 from tests.expose.trials import BETTER, EQUAL, FEW, WORSE, snapshot, trial
@@ -124,6 +125,8 @@ def test_what_cannot_be_told_yet_is_said_and_is_no_error() -> None:
         found = ask(result, query, evaluated=evaluated)
         assert (found["verdict"], found["reason"]) == ("insufficient_data", reason)
     assert ask(WORSE, "candidate=5")["candidate"] == "5"
+    starting = json.loads(canary_json(Snapshot(1, 1, "1"), {"model": ["m"], "candidate": ["4"]}))["canaries"]
+    assert [(each["model"], each["verdict"]) for each in starting] == [("m", "insufficient_data")]
     partial = ask(replace(WORSE, partial=True))
     assert partial["all"]["verdict"] == "undecided"
     assert (partial["verdict"], partial["reason"]) == ("undecided", "this process does not read every partition")
