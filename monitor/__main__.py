@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import monitor
 from monitor.errors import DriftgaugeError
 
-COMMANDS = ("run", "check", "init", "reference", "rules", "control", "replay", "schema", "healthcheck", "hook", "gate")
+COMMANDS = ("run", "check", "init", "reference", "rules", "control", "replay", "drill", "schema", "healthcheck", "hook", "gate")
 """Modules of ``monitor.cli``, in the order of the help."""
 
 _EXAMPLES = """\

@@ -61,8 +61,9 @@ class Monitor:
         telemetry: Telemetry,
         clock_ms: Callable[[], int],
         at_step: Callable[[str], None] = lambda _step: None,
+        drilled: Callable[[Snapshot, int], Snapshot] = lambda snapshot, _now_ms: snapshot,
     ) -> None:
-        self.config, self.telemetry, self.clock_ms = config, telemetry, clock_ms
+        self.config, self.telemetry, self.clock_ms, self.drilled = config, telemetry, clock_ms, drilled
         self.snapshot = Snapshot(taken_ms=clock_ms(), started_ms=clock_ms(), program_version=monitor.__version__)
         self.published = Published(self.snapshot, self_metrics, config.http.max_series)
         for name, each in references.items():
@@ -151,6 +152,7 @@ class Monitor:
 
     def _turn(self, source: Source, decoders: dict[str, Decoder | LabelDecoder], raws: Sequence[RawBatch], lag: Lag) -> None:
         now_ms = self.clock_ms()
+        self.snapshot = self.drilled(self.snapshot, now_ms)
         self.partitions.own(source)
         health = source.health()
         if health.reconnects > self._reconnects:

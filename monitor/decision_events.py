@@ -89,3 +89,20 @@ class TriggersFailed(Event):
     level: ClassVar[int] = logging.ERROR
     messages: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DrillFinished(Event):
+    """Drifts were planted into recent traffic, in a process of its own; ``missed`` names those that nothing caught."""
+
+    drifts: int
+    missed: tuple[str, ...]
+    duration_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class DrillFailed(Event):
+    """A fire drill could not be completed."""
+
+    level: ClassVar[int] = logging.ERROR
+    reason: str

@@ -18,7 +18,7 @@ from monitor.batch import Batch, Int64, Labels
 from monitor.decisions import Controls, Decided, Process, decide, take
 from monitor.evaluate.evaluate import Baseline, evaluate, with_onset
 from monitor.evaluate.verdict import Verdicts
-from monitor.labels import LabelsEvaluated, LabelsIdle, LabelsOwned, apply_labels, remember, take_labels
+from monitor.labels import Judge, LabelsEvaluated, LabelsIdle, LabelsOwned, apply_labels, remember, take_labels
 from monitor.profile.count import cells_of, count, dense
 from monitor.profile.pane import OpenPane, close_panes
 from monitor.profile.windows import cap_segments
@@ -54,8 +54,11 @@ class Evaluated:
     verdicts: tuple[Verdicts, ...]
 
 
-def advance(model: ModelState, step: Step) -> list[Evaluated | LabelsEvaluated | Decided]:
-    """Take one step; returns the evaluations of windows it led to, oldest first, the newest of labels, and what was decided."""
+def advance(model: ModelState, step: Step, observe: Judge = lambda _labels: None) -> list[Evaluated | LabelsEvaluated | Decided]:
+    """Take one step; returns the evaluations of windows it led to, oldest first, the newest of labels, and what was decided.
+
+    ``observe`` is told of every evaluation of labels, also of those before the newest.
+    """
     match step:
         case Batch():
             _count_rows(model, step)
@@ -78,6 +81,7 @@ def advance(model: ModelState, step: Step) -> list[Evaluated | LabelsEvaluated |
     def judge(labels: LabelsEvaluated) -> None:
         decided.extend(decide(model, [*undecided, labels], labels.event_ms))
         undecided.clear()
+        observe(labels)
 
     labels = apply_labels(model, judge)
     return [*windows, *labels, *decided, *decide(model, undecided)]

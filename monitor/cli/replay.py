@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,16 +14,12 @@ from typing import Any
 from monitor.cli.progress import progress
 from monitor.config import load_config
 from monitor.config.types import parse_duration
-from monitor.errors import ConfigError, Mistake, SourceError
+from monitor.errors import ConfigError, Mistake
 from monitor.reference.fit import load_references
-from monitor.reference.reference import Reference
 from monitor.replay.history import History, history
 from monitor.replay.page import page
-from monitor.replay.playback import Rows, as_read
 from monitor.replay.replay import Wanted, replay
-from monitor.replay.result import Result
 from monitor.replay.said import as_json, lines
-from monitor.state import ModelState
 
 FIRED_EXIT_CODE = 10
 _WHOLE = 1_000
@@ -85,8 +81,8 @@ def run(arguments: argparse.Namespace) -> int:
     wanted = wanted_of(arguments)
     chosen = history(config, arguments.model, arguments.predictions, arguments.labels, arguments.controls)
     references = load_references(chosen.config)
-    with shown_progress(chosen, "replaying") as advance:
-        result = replay_named(chosen, references, wanted, advance)
+    with of_history(chosen, "replaying") as advance:
+        result = replay(chosen, references, wanted, advance)
     if arguments.html is not None:
         write(arguments.html, page(result))
     if arguments.json:
@@ -99,22 +95,8 @@ def run(arguments: argparse.Namespace) -> int:
     return FIRED_EXIT_CODE if arguments.exit_code and result.fired else 0
 
 
-def replay_named(
-    chosen: History,
-    references: Mapping[str, Sequence[Reference]],
-    wanted: Wanted,
-    advance: Callable[[int, int, int], None],
-    plant: Callable[[ModelState, Rows], Rows] = as_read,
-) -> Result:
-    """``replay``, whose errors do not name a key of the configuration: that is not where this history was named."""
-    try:
-        return replay(chosen, references, wanted, advance, plant)
-    except SourceError as error:
-        raise SourceError(str(error).removeprefix("source.path: ")) from error
-
-
 @contextmanager
-def shown_progress(chosen: History, label: str) -> Iterator[Callable[[int, int, int], None]]:
+def of_history(chosen: History, label: str) -> Iterator[Callable[[int, int, int], None]]:
     """A bar for messages, bytes and what is left unread: by bytes of files, by messages of topics."""
     size = chosen.file_bytes
     unknown = size is None and any(place is not None for place in chosen.places.values())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import signal
+import sys
 import threading
 import time
 from pathlib import Path
@@ -14,9 +15,11 @@ import monitor
 from monitor import events
 from monitor.app import Monitor
 from monitor.cli.progress import progress
-from monitor.config import load_config
+from monitor.config import Config, load_config
+from monitor.drill.schedule import DrillSchedule
 from monitor.expose.self_metrics import SelfMetrics
 from monitor.expose.server import HttpServer
+from monitor.expose.snapshot import Snapshot
 from monitor.reference.fit import load_references
 from monitor.telemetry import Telemetry, configure_logging
 
@@ -54,7 +57,8 @@ def run(arguments: argparse.Namespace) -> int:
     telemetry.emit(events.ProcessStarted(monitor.__version__, tuple(model.name for model in config.models)))
     stop = threading.Event()
     asked = _on_signals(stop, telemetry)
-    job = Monitor(config, references, self_metrics, telemetry, _wall_ms)
+    drills = _drills(config, arguments.config, telemetry) if not arguments.until_end else None
+    job = Monitor(config, references, self_metrics, telemetry, _wall_ms, drilled=drills.turned if drills else _as_it_is)
     server = HttpServer(config.http, job.published, telemetry)
     saved = False
     try:
@@ -64,8 +68,22 @@ def run(arguments: argparse.Namespace) -> int:
         saved = job.saved
     finally:
         server.stop()
+        if drills is not None:
+            drills.close()
         telemetry.emit(events.ProcessStopped((time.monotonic() - asked[0]) if asked else 0.0, saved))
     return 0 if saved else 5
+
+
+def _drills(config: Config, path: Path, telemetry: Telemetry) -> DrillSchedule | None:
+    """Fire drills in child processes, where they are configured; they read the same file."""
+    if config.drill is None:
+        return None
+    command = (sys.executable, "-m", "monitor", "drill", "-c", str(path), "--json", "--background")
+    return DrillSchedule(config.drill, command, telemetry, _wall_ms())
+
+
+def _as_it_is(snapshot: Snapshot, _now_ms: int) -> Snapshot:
+    return snapshot
 
 
 def _quiet(_done: int, _lag: int) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Self
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from monitor.config.drill import Drill
 from monitor.config.model import ModelConfig
 from monitor.config.retraining import Controls
 from monitor.config.source import SourceConfig
@@ -76,6 +77,7 @@ _ALERT_LABELS = frozenset(
         "metric",
         "class",
         "outcome",
+        "drift",
     }
 )
 
@@ -125,6 +127,7 @@ class Config(Section):
     state: State = Field(default_factory=State, description="What survives a restart.")
     alerts: Alerts = Field(default_factory=Alerts, description="Parameters of the alert rules.")
     controls: Controls | None = Field(None, description="Decisions of operators; absent: none are read.")
+    drill: Drill | None = Field(None, description="Fire drills beside `run`; absent: none but by hand.")
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:

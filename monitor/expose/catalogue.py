@@ -38,6 +38,7 @@ _SEGMENT = (*_WINDOW, "segment")
 _SIGNAL = (*_SEGMENT, "signal")
 _PARTITION = ("model", "topic", "partition")
 _RIVER = (*_VERSION, "segment", "signal", "detector")
+_DRILL = ("model", "drift")
 _VIEW = (*_VERSION, "view")
 _OUTCOME = (*_VIEW, "segment")
 _METRIC = (*_OUTCOME, "metric", "class")
@@ -106,6 +107,14 @@ CATALOGUE: tuple[Metric, ...] = (
     _decided("hold", "boolean", ("model",), "1 while an operator holds triggers back."),
     _decided("last_trigger_timestamp_seconds", _S, ("model",), "Event time of the newest trigger. Absent before the first."),
     Metric("driftgauge_retrain_triggers_total", "counter", "triggers", ("model", "reason"), "Triggers.", "retraining"),
+    # What fire drills came to. Absent before the first.
+    _gauge("drill_caught", "boolean", _DRILL, "1 if the drift that was planted in the newest drill led to an alarm.", "retraining"),
+    _gauge("drill_triggered", "boolean", _DRILL, "1 if it led to a trigger.", "retraining"),
+    _gauge("drill_delay_events", "rows", _DRILL, "Predictions from the drift to its first alarm. Absent without one.", "retraining"),
+    _gauge("drill_delay_seconds", _S, _DRILL, "Event time from the drift to its first alarm. Absent without one.", "retraining"),
+    _gauge("drill_events", "rows", _DRILL, "Predictions of the traffic with the drift in it.", "retraining"),
+    _gauge("drill_last_timestamp_seconds", _S, (), "Wall time at which the newest drill ended.", "retraining"),
+    _counter("drill_failures", "drills", (), "Drills of this process that could not be completed."),
     # What labels say, in windows of their own.
     _outcome("performance_window_end_timestamp_seconds", _S, _VERSION, "End of the judged window, in label time."),
     _outcome("performance_status", "segments", (*_VIEW, "status"), "Segments by conclusion; `drifted`: worse than in the reference."),

@@ -35,6 +35,7 @@ LABELS: Mapping[str, str] = MappingProxyType({
     "topic": "Kafka topic.",
     "partition": "Number of the partition.",
     "detector": "Name of the river detector, such as `river.drift.ADWIN`.",
+    "drift": "Name of the planted drift, under `drill.drifts`.",
     "reference": "First 12 digits of the reference's SHA-256 fingerprint, or `none`.",
     "dataset": "Version of the data set that the reference was made from, or `unknown`.",
 })  # fmt: skip

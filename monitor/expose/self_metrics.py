@@ -15,8 +15,9 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from monitor import events
-from monitor.decision_events import ControlRefused
+from monitor.decision_events import ControlRefused, DrillFailed
 from monitor.expose.catalogue import METRICS
+from monitor.expose.drill_metrics import drill_families
 from monitor.expose.family import Row
 from monitor.expose.family import family as _family
 from monitor.expose.family import seconds as _seconds
@@ -42,6 +43,7 @@ class SelfMetrics:
         self._dead_letters = _live(Counter, "driftgauge_dead_letters_total")
         self._dead_letter_failures = _live(Counter, "driftgauge_dead_letter_failures_total")
         self._controls_refused = _live(Counter, "driftgauge_controls_refused_total")
+        self._drill_failures = _live(Counter, "driftgauge_drill_failures_total")
         self._process = ProcessCollector(registry=None)
 
     def observe(self, event: events.Event) -> None:
@@ -61,13 +63,15 @@ class SelfMetrics:
                 self._dead_letter_failures.labels(event.model).inc(event.messages)
             case ControlRefused():
                 self._controls_refused.inc()
+            case DrillFailed():
+                self._drill_failures.inc()
 
     def render(self, snapshot: Snapshot) -> bytes:
         """Text of exposition format 0.0.4."""
         for model in snapshot.models:  # a series of a known model exists before its first event
             for metric in (self._evaluations, self._dead_letters, self._dead_letter_failures):
                 metric.labels(model.name)
-        process = (self._commits, self._commit_failures, self._reconnects, self._controls_refused)
+        process = (self._commits, self._commit_failures, self._reconnects, self._controls_refused, self._drill_failures)
         live = (self._evaluations, *process, self._dead_letters, self._dead_letter_failures)
         registry = CollectorRegistry()
         registry.register(_Families([*families(snapshot), *_without_created(live), *self._process.collect()]))
@@ -112,6 +116,7 @@ def families(snapshot: Snapshot) -> Iterator[Metric]:
     yield from review_families(snapshot)
     for name, rows in retraining_rows(models):
         yield _family(f"driftgauge_retrain_{name}", rows)
+    yield from drill_families(snapshot.drills, snapshot.drilled_ms)
     yield _family("driftgauge_controls_total", [((m.name,), m.retraining.policy.controls) for m in models if m.retraining is not None])
 
 

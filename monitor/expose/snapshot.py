@@ -178,6 +178,19 @@ class ModelView:
 
 
 @dataclass(frozen=True, slots=True)
+class DrillView:
+    """What came of a planted drift in the newest fire drill."""
+
+    model: str
+    drift: str
+    caught: bool
+    triggered: bool
+    events: int  # predictions of the traffic with the drift in it
+    delay_events: int | None = None  # predictions from the drift to its first alarm; None: there was none
+    delay_ms: int | None = None  # event time, likewise
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """The state of the process at one turn of its loop.
 
@@ -194,6 +207,8 @@ class Snapshot:
     labels: tuple[LabelsEvaluated, ...] = ()  # the newest of each model that has labels
     committed_ms: int | None = None
     rebuilding_since_ms: int | None = None  # lost state is being rebuilt from the log; None when caught up
+    drills: tuple[DrillView, ...] = ()  # of the newest fire drill
+    drilled_ms: int | None = None  # wall time at which it ended
     notices: tuple[str, ...] = ()  # what an operator must know, such as an older epoch that had to be used
 
     def model(self, name: str) -> ModelView | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,7 +17,7 @@ import numpy as np
 from monitor.batch import Batch, Labels
 from monitor.config.model import ModelConfig
 from monitor.decide.docket import Docket
-from monitor.decide.facts import Alarm, AlarmLevel
+from monitor.decide.facts import Alarm
 from monitor.decide.state import Phase, Trigger
 from monitor.decide.transition import Change, Transition
 from monitor.decisions import Decided
@@ -26,6 +26,7 @@ from monitor.facts import plain
 from monitor.labels import LabelsEvaluated
 from monitor.performance.verdict import Performance
 from monitor.pipeline import Evaluated
+from monitor.replay.episode import Curve, Episode, Key, alarmed, drifted, worse
 from monitor.replay.playback import Outcome, Rows
 from monitor.segment import ALL
 from monitor.state import ModelState
@@ -45,45 +46,6 @@ _PHASES = {
     Change.SUPERSEDED: Phase.SUPERSEDED,
 }
 
-Key = tuple[str, str, str, str, str]
-"""Kind (``window``, ``share``, ``performance``, ``detector``, ``warning`` or ``river``), version, window or view, segment and signal."""
-
-
-@dataclass(slots=True)
-class Episode:
-    """Something that was said about one signal of one segment from ``began_ms`` on, until ``ended_ms`` (None: still at the end)."""
-
-    key: Key
-    began_ms: int
-    statistic: str
-    value: float
-    limit: float  # NaN: none
-    since_ms: int | None = None  # estimated event time of the change, of detectors
-    ended_ms: int | None = None
-
-    @property
-    def kind(self) -> str:
-        """What says so."""
-        return self.key[0]
-
-    @property
-    def excess(self) -> float:
-        """How far beyond its limit, as a ratio; 0 where there is no limit."""
-        ratio = abs(self.value / self.limit) if self.limit else 0.0
-        return ratio if math.isfinite(ratio) else 0.0
-
-
-@dataclass(slots=True)
-class Curve:
-    """A number over event time, and how many segments were beyond their limits."""
-
-    times_ms: list[int] = field(default_factory=list)
-    values: list[float] = field(default_factory=list)  # of ALL; NaN: not known
-    segments: list[int] = field(default_factory=list)  # beyond their limits
-    low: list[float] = field(default_factory=list)  # of metrics only
-    high: list[float] = field(default_factory=list)
-    reference: float = math.nan
-
 
 @dataclass(eq=False)
 class Findings:
@@ -91,6 +53,9 @@ class Findings:
 
     config: ModelConfig
     resumed: bool = False
+    keep_from_ms: int | None = None  # episodes that began before are followed, and not kept
+    most_episodes: int = MAX_EPISODES
+    most_curves: int = MAX_CURVES
     rows_by_pane: Counter[int] = field(default_factory=Counter)
     labels_read: int = 0
     rejected: int = 0
@@ -122,13 +87,15 @@ class Findings:
                     self._at(outcome.event_ms)
                     self._windows(outcome.verdicts, outcome.event_ms)
                     self._river_alarms(model, outcome.event_ms)
-                case LabelsEvaluated():
-                    self._at(outcome.event_ms)
-                    self._labels([each.by_label for each in outcome.verdicts], outcome.event_ms)
                 case Decided():
                     self.transitions += outcome.transitions
         if outcomes:
             self._alarms(model.docket)
+
+    def judged(self, labels: LabelsEvaluated) -> None:
+        """An evaluation of labels."""
+        self._at(labels.event_ms)
+        self._labels([each.by_label for each in labels.verdicts], labels.event_ms)
 
     def _at(self, event_ms: int) -> None:
         self.last_ms = event_ms if self.last_ms is None else max(self.last_ms, event_ms)
@@ -139,7 +106,7 @@ class Findings:
     def _windows(self, verdicts: Iterable[Verdicts], event_ms: int) -> None:
         found: dict[Key, Episode] = {}
         for each in verdicts:
-            found |= {episode.key: episode for episode in _drifted(each, event_ms)}
+            found |= {episode.key: episode for episode in drifted(each, event_ms)}
             self._window_curves(each, event_ms)
         self._enter(found, event_ms, ("window", "share"))
 
@@ -159,7 +126,7 @@ class Findings:
                 curve.segments.append(int(beyond[f]))
 
     def _curve(self, key: tuple[str, str, str, str]) -> Curve | None:
-        if key not in self.curves and len(self.curves) >= MAX_CURVES:
+        if key not in self.curves and len(self.curves) >= self.most_curves:
             return None
         return self.curves.setdefault(key, Curve())
 
@@ -168,8 +135,8 @@ class Findings:
     def _labels(self, judged: Iterable[Performance], event_ms: int) -> None:
         found: dict[Key, Episode] = {}
         for each in judged:
-            found |= {episode.key: episode for episode in _worse(each, event_ms)}
-            worse = np.count_nonzero(each.metric_status == Status.DRIFTED, axis=0)
+            found |= {episode.key: episode for episode in worse(each, event_ms)}
+            beyond = np.count_nonzero(each.metric_status == Status.DRIFTED, axis=0)
             at = each.segments.index(ALL) if ALL in each.segments else None
             for m, (metric, of) in enumerate(zip(each.metrics, each.classes, strict=True)):
                 curve = self._curve(("performance", plain(each.version), each.view, f"{metric}[{of}]" if of else metric))
@@ -179,7 +146,7 @@ class Findings:
                 known = each.metric_status[at, m] not in (Status.INSUFFICIENT_DATA, Status.NOT_APPLICABLE)
                 for series, source in ((curve.values, each.value), (curve.low, each.low), (curve.high, each.high)):
                     series.append(float(source[at, m]) if known else math.nan)
-                curve.segments.append(int(worse[m]))
+                curve.segments.append(int(beyond[m]))
                 curve.reference = float(each.reference[at, m])
         self._enter(found, event_ms, ("performance",))
 
@@ -193,7 +160,7 @@ class Findings:
                 if alarms is None or self._alarmed.get((side, version)) == alarms:
                     continue
                 self._alarmed[side, version] = alarms
-                found = {episode.key: episode for alarm in alarms if (episode := _alarmed(alarm, version, side, each.event_ms)) is not None}
+                found = {episode.key: episode for alarm in alarms if (episode := alarmed(alarm, version, side, each.event_ms)) is not None}
                 self._enter(found, each.event_ms, ("detector", "warning"), of=(version, side))
 
     def _river_alarms(self, model: ModelState, event_ms: int) -> None:
@@ -221,7 +188,9 @@ class Findings:
                 known.statistic, known.value, known.limit = episode.statistic, episode.value, episode.limit
 
     def _keep(self, episode: Episode) -> None:
-        if len(self.episodes) < MAX_EPISODES:
+        if self.keep_from_ms is not None and episode.began_ms < self.keep_from_ms:
+            return
+        if len(self.episodes) < self.most_episodes:
             self.episodes.append(episode)
         else:
             self.episodes_left_out += 1
@@ -264,35 +233,3 @@ class Findings:
 def warm_up_ms(config: ModelConfig) -> int:
     """How long it takes until the windows are full: of predictions, and of labels where there are any."""
     return max(config.windows.long_ms, 0 if config.labels is None else config.labels.window_ms)
-
-
-def _drifted(verdicts: Verdicts, event_ms: int) -> Iterator[Episode]:
-    version, window = plain(verdicts.version), verdicts.window.name
-    drifted = verdicts.drifted()
-    excess = np.where(drifted, np.abs(verdicts.value) / verdicts.threshold, 0.0)
-    for row, column in zip(*(axis.tolist() for axis in np.nonzero(drifted.any(axis=2))), strict=True):
-        k = int(excess[row, column].argmax())
-        key = ("window", version, window, plain(verdicts.segments[row]), verdicts.signals[column])
-        value, limit = float(verdicts.value[row, column, k]), float(verdicts.threshold[column, k])
-        yield Episode(key, event_ms, verdicts.statistics[k], value, limit)
-    share = verdicts.share
-    for row in np.flatnonzero(share.status == Status.DRIFTED).tolist():
-        key = ("share", version, window, plain(verdicts.segments[row]), "share of traffic")
-        change = float(share.share[row] - share.reference_share[row])
-        yield Episode(key, event_ms, "segment_share", change, share.threshold)
-
-
-def _worse(judged: Performance, event_ms: int) -> Iterator[Episode]:
-    for row, m in zip(*(axis.tolist() for axis in np.nonzero(judged.metric_status == Status.DRIFTED)), strict=True):
-        metric = f"{judged.metrics[m]}[{judged.classes[m]}]" if judged.classes[m] else judged.metrics[m]
-        key = ("performance", plain(judged.version), judged.view, plain(judged.segments[row]), metric)
-        yield Episode(key, event_ms, "value", float(judged.value[row, m]), float(judged.reference[row, m]))
-
-
-def _alarmed(alarm: Alarm, version: str, side: str, event_ms: int) -> Episode | None:
-    if alarm.level == AlarmLevel.QUIET:
-        return None
-    kind = "detector" if alarm.level == AlarmLevel.TRIGGER else "warning"
-    key = (kind, version, side, alarm.segment, alarm.signal)
-    effect = math.nan if alarm.effect is None else alarm.effect
-    return Episode(key, event_ms if alarm.time_ms is None else alarm.time_ms, "effect", effect, math.nan, alarm.start_ms)

@@ -10,7 +10,7 @@ from monitor.decide.state import Phase, Trigger
 from monitor.expose.markup import Html, el, join, table
 from monitor.expose.style import STYLE
 from monitor.expose.text import clock, count, number, span
-from monitor.replay.findings import Curve, Episode
+from monitor.replay.episode import Curve, Episode
 from monitor.replay.result import Result
 from monitor.replay.said import transition_text
 from monitor.replay.timeline import Axis, Bar, Lane, Mark, timeline

@@ -50,6 +50,7 @@ class Observer:
 
     read: Callable[[ModelState, Rows], None]  # rows that are about to be counted
     happened: Callable[[ModelState, Sequence[Outcome]], None]  # what a step led to
+    judged: Callable[[LabelsEvaluated], None]  # every evaluation of labels, in order; ``happened`` has the newest of a step alone
     progress: Callable[[int, int, int], None] = lambda _done, _size, _left: None  # messages and bytes of the turn, messages still unread
 
 
@@ -106,7 +107,7 @@ class Playback:
             topic.close()
 
     def _play(self, source: Source, checkpoint: Checkpoint, observer: Observer) -> None:
-        decoders = {topic: _decoder(stream) for topic, stream in self._streams.items()}
+        decoders = {topic: _decoder(stream, with_ids=self.plant is not as_read) for topic, stream in self._streams.items()}
         since_commit = 0
         while True:
             raws = source.poll(_POLL_MS)
@@ -117,13 +118,13 @@ class Playback:
                     rows: Rows = decoders[topic].decode(mine)[0]
                     rows = self.plant(stream.model, rows)
                     observer.read(stream.model, rows)
-                    observer.happened(stream.model, advance(stream.model, rows))
+                    observer.happened(stream.model, advance(stream.model, rows, observer.judged))
             lag, ended = source.lag(), source.finished()
             done = {at for at, left in lag.items() if not left}
             # What is not ended may be paused, and wait for what is: then that has held it up for long enough.
             stuck = not raws and not ended and self._partitions.owned - done <= self._partitions.paused
             for stream, partition in self._past(done, everything=ended, stuck=stuck):
-                observer.happened(stream.model, advance(stream.model, stream.idle(partition)))
+                observer.happened(stream.model, advance(stream.model, stream.idle(partition), observer.judged))
             size = sum(len(value) + 1 for raw in raws for value in raw.values if value is not None)
             observer.progress(sum(map(len, raws)), size, sum(lag.values()))
             if ended or self._reached():
@@ -185,11 +186,11 @@ def _is_past(model: ModelState, until_ms: int) -> bool:
     )
 
 
-def _decoder(stream: Stream) -> Decoder | LabelDecoder:
+def _decoder(stream: Stream, *, with_ids: bool) -> Decoder | LabelDecoder:
     model = stream.model
     if stream.labels is not None:
         return LabelDecoder(model.config)
-    return Decoder(model.config, model.vocabulary, with_ids=needs_ids(model.config))
+    return Decoder(model.config, model.vocabulary, with_ids=with_ids or needs_ids(model.config))
 
 
 @dataclass(eq=False)

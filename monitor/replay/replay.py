@@ -8,10 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from monitor.config import ModelConfig
 from monitor.decision_events import ControlRefused
 from monitor.errors import SourceError, StateError
 from monitor.events import Event, OffsetsLost
 from monitor.expose.text import clock, iso
+from monitor.labels import LabelsEvaluated
 from monitor.reference.reference import Reference
 from monitor.replay.findings import Findings, warm_up_ms
 from monitor.replay.history import History
@@ -40,6 +42,7 @@ def replay(
     wanted: Wanted,
     progress: Callable[[int, int, int], None] = lambda _done, _size, _left: None,
     plant: Callable[[ModelState, Rows], Rows] = as_read,
+    findings: Callable[[ModelConfig], Findings] = Findings,
 ) -> Result:
     """Play history and gather what came of it. Raises ``SourceError`` also for history that has nothing to tell."""
     told: list[str] = []
@@ -50,10 +53,13 @@ def replay(
         elif isinstance(event, OffsetsLost):
             told.append(f"{event.topic}/{event.partition}: offset {event.wanted:,} is not in the log, read from {event.resumed:,}")
 
-    found = {model.name: Findings(model) for model in history.config.models}
+    found = {model.name: findings(model) for model in history.config.models}
 
     def happened(model: ModelState, outcomes: Sequence[Outcome]) -> None:
         found[model.config.name].happened(model, outcomes)
+
+    def judged(labels: LabelsEvaluated) -> None:
+        found[labels.model].judged(labels)
 
     def read(model: ModelState, rows: Rows) -> None:
         found[model.config.name].read(rows)
@@ -64,7 +70,11 @@ def replay(
             _copy(wanted.state_from, place)
         played = Playback(history.config, references, place, Telemetry((listen,)), wanted.until_ms, plant)
         from_ms = None if wanted.since_ms is None or wanted.state_from is not None else _read_from(history, wanted)
-        played.run(history.open(from_ms), history.controls, Observer(read, happened, progress))
+        try:
+            played.run(history.open(from_ms), history.controls, Observer(read, happened, judged, progress))
+        except SourceError as error:
+            # Sources name the key of the configuration, which is not where this history was named.
+            raise SourceError(str(error).removeprefix("source.path: ")) from error
         if wanted.state_from is not None and not played.resumed:
             raise StateError(f"{wanted.state_from}: expected a saved state to go on from, found none that can be used")
         for each in found.values():

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from monitor.decide.state import Trigger
 from monitor.decide.transition import Transition
-from monitor.replay.findings import Episode, Findings, warm_up_ms
+from monitor.replay.episode import Episode
+from monitor.replay.findings import Findings, warm_up_ms
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,11 @@ from monitor.decide.state import Trigger
 from monitor.decide.transition import Change, Transition
 from monitor.expose.text import clock, iso, number, span
 from monitor.expose.trigger_json import trigger_fields
-from monitor.replay.findings import Episode
+from monitor.replay.episode import Episode
 from monitor.replay.result import Result
 
 _MOST_LINES = 40
-_KINDS = {
+KINDS = {
     "window": "drift of a window",
     "share": "share of a segment",
     "performance": "performance",
@@ -117,7 +117,7 @@ def _together(episodes: list[Episode]) -> list[str]:
         since = "" if worst.since_ms is None else f", changed about {clock(worst.since_ms)}"
         where = worst.key[3] if len(segments) == 1 else f"{len(segments):,} segments, worst {worst.key[3]}"
         times = "" if len(mine) == len(segments) else f", {len(mine):,} times"
-        by = f"{_KINDS.get(kind, kind)} {window}, version {version}"
+        by = f"{KINDS.get(kind, kind)} {window}, version {version}"
         found.append(f"{clock(mine[0].began_ms)}  {signal} of {where}{value}{limit} ({by}){since}{times}")
     return found
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from monitor.expose.markup import Html, el
 from monitor.expose.text import clock, number
-from monitor.replay.findings import Curve
+from monitor.replay.episode import Curve
 
 WIDTH, LEFT, RIGHT = 1120, 190, 64
 LANE = 46

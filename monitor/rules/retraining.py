@@ -1,4 +1,4 @@
-"""The rule that asks for retraining: the one that whoever retrains listens to."""
+"""The rule that asks for retraining, the one that whoever retrains listens to; and the one that says when a fire drill was missed."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ def retraining_alerts(model: str) -> tuple[Alert, ...]:
     It fires at once: the policy has waited for as long as it was told to, and the series stays until somebody answers.
     """
     required = series("driftgauge_retrain_required", model=model)
+    caught = series("driftgauge_drill_caught", model=model)
     return (
         Alert(
             "DriftgaugeRetrainRequired",
@@ -23,5 +24,13 @@ def retraining_alerts(model: str) -> tuple[Alert, ...]:
             "{{ $labels.model }}: {{ $labels.reason }}. The evidence is at /api/v1/triggers/{{ $labels.trigger_id }} of the process;"
             " answer with: driftgauge control ack --trigger {{ $labels.trigger_id }}",
             labels={"action": ACTION},
+        ),
+        Alert(
+            "DriftgaugeDrillMissed",
+            f"max {ONE_PROCESS} ({caught}) == 0",
+            "warning",
+            "A drift that was planted into recent traffic was not caught.",
+            "{{ $labels.model }}: the planted drift {{ $labels.drift }} led to no alarm."
+            " Look at it with: driftgauge drill --drift {{ $labels.drift }}",
         ),
     )

@@ -17,6 +17,11 @@ def retraining_cases(model: str) -> tuple[Case, ...]:
     )
     required, replica = (labelled("driftgauge_retrain_required", target, where) for target in (TARGET, OTHER_TARGET))
     version = {"model": model, "version": "7"}
+    drill = {"model": model, "drift": "shift"}
+    missed = Firing(
+        {"job": "driftgauge"} | drill,
+        f"{model}: the planted drift shift led to no alarm. Look at it with: driftgauge drill --drift shift",
+    )
     return (
         Case(
             "DriftgaugeRetrainRequired",
@@ -36,5 +41,17 @@ def retraining_cases(model: str) -> tuple[Case, ...]:
                 labelled("driftgauge_signals_drifted", TARGET, version, window="short", segment="ALL", kind="distribution"): "5x60",
             },
             (Moment(1), Moment(30), Moment(60)),
+        ),
+        Case(
+            "DriftgaugeDrillMissed",
+            "A shift was caught in yesterday's drill and not in today's; tomorrow's catches it again.",
+            {labelled("driftgauge_drill_caught", TARGET, drill): "_x5 1x5 0x5 1x5"},
+            (Moment(5), Moment(10), Moment(11, (missed,)), Moment(16, (missed,)), Moment(17)),
+        ),
+        Case(
+            "DriftgaugeDrillMissed",
+            "Another drift was caught, and there was no drill of this one: absent, never a miss.",
+            {labelled("driftgauge_drill_caught", TARGET, model=model, drift="missing"): "1x20"},
+            (Moment(1), Moment(20)),
         ),
     )

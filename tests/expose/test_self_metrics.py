@@ -8,9 +8,11 @@ from monitor import events
 from monitor.batch import RejectReason
 from monitor.expose.catalogue import KINDS, LABEL_OUTCOMES, METRICS
 from monitor.expose.self_metrics import SelfMetrics
-from monitor.expose.snapshot import Ledger, ModelView, PartitionProgress, Phase, Snapshot
+from monitor.expose.snapshot import DrillView, Ledger, ModelView, PartitionProgress, Phase, Snapshot
 from tests.expose.exposition import families, series
 from tests.expose.sample import NOW_MS, running, starting
+
+DRILLS = (DrillView("flights", "shift", True, False, 900, 40, 60_000),)
 
 
 def only(page: bytes, name: str) -> float:
@@ -20,7 +22,7 @@ def only(page: bytes, name: str) -> float:
 
 
 def test_every_family_is_declared_with_its_type_labels_and_help_and_all_declared_ones_are_there() -> None:
-    found = families(SelfMetrics().render(replace(running(), rebuilding_since_ms=NOW_MS)))
+    found = families(SelfMetrics().render(replace(running(), rebuilding_since_ms=NOW_MS, drills=DRILLS, drilled_ms=NOW_MS)))
     declared = {name: metric for name, metric in METRICS.items() if metric.group not in ("drift", "performance", "canary")}
     assert set(found) == set(declared)
     for name, family in found.items():

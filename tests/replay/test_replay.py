@@ -106,6 +106,26 @@ def test_a_drift_is_named_with_its_segment_statistic_and_time(recorded, capsys):
     assert river[0]["began"] >= shift, "ADWIN saw the shift of x at minute 45, and nothing before it"
 
 
+def test_how_much_is_read_at_a_time_plays_no_part(recorded, capsys):
+    from monitor.config import load_config
+    from monitor.reference.fit import load_references
+    from monitor.replay.history import history
+    from monitor.replay.replay import Wanted, replay
+    from monitor.replay.said import as_json
+
+    config = load_config(recorded / "config.yaml")
+    found = []
+    for size in (100_000, 150):
+        small = config.model_copy(update={"source": config.source.model_copy(update={"max_poll_records": size})})
+        result = replay(history(small, None, None, None, None), load_references(small), Wanted())
+        found.append(
+            (as_json(result), {key: curve.values for key, curve in result.findings["m"].curves.items() if key[0] == "performance"})
+        )
+    assert found[0][0] == found[1][0]
+    assert str(found[0][1]) == str(found[1][1])
+    assert max(len(values) for values in found[0][1].values()) > 10
+
+
 def test_nothing_is_saved_beside_the_configuration(recorded, capsys):
     before = sorted(recorded.iterdir())
     run(recorded, capsys=capsys)
