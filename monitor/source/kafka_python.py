@@ -28,6 +28,7 @@ from monitor.config.source import SourceConfig
 from monitor.source.base import Assignment, AssignmentListener, Gap, Needs, SourceHealth, TopicPartition
 from monitor.source.faults import advice
 from monitor.source.kafka_client import Tell, connect, error_name, explain
+from monitor.source.kafka_python_mends import mend
 from monitor.source.reach import trouble
 from monitor.source.watchdog import Watch
 
@@ -63,7 +64,7 @@ class KafkaPythonSource:
         """See ``Source.poll``."""
         began = time.monotonic()
         wait_ms = timeout_ms if self._owned else max(timeout_ms, _JOIN_POLL_MS)
-        free_parked(self._consumer)
+        mend(self._consumer)
         call = partial(self._consumer.poll, timeout_ms=wait_ms, max_records=self._config.max_poll_records)
         try:
             found = self._client.thread.call(call, wait_ms / 1000 + _HANG_S)
@@ -85,7 +86,7 @@ class KafkaPythonSource:
             self._reopen(standstill)
         if self._watch.quiet(bool(found)) and (reason := trouble(self._config.brokers, self._config.security)) is not None:
             self._failed(reason)
-        batches = [to_batch(place, records, self._needs) for place, records in found.items()]
+        batches = [_batch(place, records, self._needs) for place, records in found.items()]
         self._remember({(each.topic, each.partition): int(each.offsets[0]) for each in batches})
         return batches
 
@@ -229,17 +230,7 @@ class KafkaPythonSource:
         return {partition: ends for partition, ends in self._ends().items() if partition not in paused}
 
 
-def free_parked(consumer: Any) -> None:
-    """Before each poll of a consumer that pauses partitions: let it take up again what it has fetched of one that was resumed."""
-    # kafka-python 3.0.12 parks what it has fetched of a paused partition, and fetches no more of it until that is taken
-    # up; but it takes it up only into a place that is None, where a used-up batch of another partition may stay for ever.
-    fetcher = consumer._fetcher
-    if not fetcher._next_partition_records:
-        fetcher._next_partition_records = None
-
-
-def to_batch(place: Any, records: Sequence[Any], needs: Needs) -> RawBatch:
-    """Records of one partition as a poll hands them on."""
+def _batch(place: Any, records: Sequence[Any], needs: Needs) -> RawBatch:
     count = len(records)
     return RawBatch(
         topic=place.topic,

@@ -73,6 +73,23 @@ def test_a_static_member_that_restarts_moves_nothing(kafka, join, filled):
     assert len(stays.listener.events) == events
 
 
+def test_a_join_that_is_done_between_two_polls_counts(join, filled):
+    """Thrown away and sent anew by the leader, it would be a new rebalance, and that might go on for ever."""
+    leader = join([filled])
+    poll_until(lambda: bool(leader.listener.owned), leader)
+    second = join([filled])
+    poll_until(lambda: len(leader.listener.owned) == len(second.listener.owned) == 2, leader, second)
+    third = join([filled])
+    poll_until(lambda: not leader.listener.owned, leader, third)
+    poll_until(lambda: bool(second.listener.owned) and bool(third.listener.owned), second, third)
+    poll_until(lambda: bool(leader.listener.owned), leader)
+    settled = len(second.listener.events)
+    until = time.monotonic() + 3  # longer than it takes until heartbeats tell of a rebalance
+    poll_until(lambda: time.monotonic() > until, leader, second, third)
+    assert len(second.listener.events) == settled
+    assert len(leader.listener.owned | second.listener.owned | third.listener.owned) == PARTITIONS
+
+
 def test_the_listener_is_called_on_the_polling_thread_alone(join, filled):
     member = join([filled])
     member.read(10)
