@@ -17,12 +17,13 @@ from monitor.evaluate.noise import normal_quantile
 from monitor.join.state import LabelState, VersionOutcomes
 from monitor.label_estimates import EstimateHistory, error_tables, estimates, remember, settle
 from monitor.outcome.annotations import agreement_counts
+from monitor.outcome.cohorts import cohort_lags
 from monitor.outcome.counts import OutcomeCounts, outcome_counts
 from monitor.outcome.layout import OutcomeLayout
 from monitor.performance.agreement import LabelQuality, label_quality
 from monitor.performance.collect import Shortage, Wanted, shortages, wanted
 from monitor.performance.cost import cost_table
-from monitor.performance.delay import Coverage, coverage, pane_lags
+from monitor.performance.delay import Coverage, PaneLags, coverage, pane_lags
 from monitor.performance.failure_modes import FailureModes, failure_modes
 from monitor.performance.regression import value_places
 from monitor.performance.representativeness import Representativeness, representativeness
@@ -181,13 +182,20 @@ def _segments(
 
 
 def _coverage(counted: VersionOutcomes, config: LabelsConfig, places: Places, segments: int, end_ms: int) -> Coverage | None:
-    end_pane = end_ms // config.pane_ms
+    """Coverage by age; None without a prediction in the window."""
     panes = [
         pane_lags(counted.layout, (number + 1) * config.pane_ms, counts, _rows_of(places), segments)
         for number, counts in sorted(counted.by_prediction.settle().items())
-        if end_pane - config.window_ms // config.pane_ms <= number < end_pane
+        if (number + 1) * config.pane_ms <= end_ms
     ]
-    return coverage(panes, end_ms, config.horizon_ms, _Z) if panes else None
+    if not any(pane.end_ms > end_ms - config.window_ms for pane in panes):
+        return None
+    width_ms = counted.cohorts.width * config.pane_ms
+    panes += [
+        PaneLags((number + 1) * width_ms, *cohort_lags(counts, places, segments))
+        for number, counts in sorted(counted.cohorts.counts.settle().items())
+    ]
+    return coverage(panes, end_ms, config.horizon_ms, _Z, config.window_ms)
 
 
 def _rows_of(places: Places) -> Sequence[Places]:

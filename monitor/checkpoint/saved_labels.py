@@ -71,7 +71,7 @@ def save_labels(model: str, labels: LabelState, written: set[str]) -> SavedLabel
             saved.now[f"{prefix}/inbox/{partition}/{index}"] = _pack_rows(arrived, rows)
     for version, counted in labels.versions.items():
         panes = []
-        for view, of_view in counted.panes.items():
+        for view, of_view in counted.saved.items():
             for number, (data, times) in of_view.packed().items():
                 name = f"{prefix}/outcome/{version}/{view}/{number}"
                 if times > _SETTLED:
@@ -82,7 +82,7 @@ def save_labels(model: str, labels: LabelState, written: set[str]) -> SavedLabel
                 else:
                     saved.now[name] = data
                 panes.append([view, number, name])
-        ends = {view: [of_view.end_pane, of_view.too_old] for view, of_view in counted.panes.items()}
+        ends = {view: [of_view.end_pane, of_view.too_old] for view, of_view in counted.saved.items()}
         saved.values["outcomes"][version] = {"panes": panes, "ends": ends}
     for kind, runs in (("pending", labels.pending), ("records", labels.records)):
         flushed = runs.flush()
@@ -128,9 +128,9 @@ def load_labels(labels: LabelState, model: str, values: Mapping[str, Any], blobs
     for version, part in values["outcomes"].items():
         counted = labels.outcomes_of(version)
         for view, (end_pane, too_old) in part["ends"].items():
-            counted.panes[view].end_pane, counted.panes[view].too_old = end_pane, too_old
+            counted.saved[view].end_pane, counted.saved[view].too_old = end_pane, too_old
         for view, number, name in part["panes"]:
-            counted.panes[view].panes[number] = unpack_sparse(blobs[name])
+            counted.saved[view].panes[number] = unpack_sparse(blobs[name])
     labels.pending.restore(values["pending"], blobs)
     labels.records.restore(values["records"], blobs)
 

@@ -101,6 +101,12 @@ class Alerts(Section):
     min_label_coverage: float = Field(
         0.01, ge=0, lt=1, description="A smaller share of the labels window's predictions with a label is an alert; 0: never."
     )
+    max_label_coverage_drop: float = Field(
+        0.3,
+        gt=0,
+        le=1,
+        description="Fewer labels by a larger share than had come at the same age the window before are an alert; 1: never.",
+    )
     max_orphan_ratio: float = Field(0.05, gt=0, lt=1, description="A larger share of labels without a prediction is an alert.")
     max_late_label_ratio: float = Field(0.05, gt=0, lt=1, description="A larger share of labels that came too late is an alert.")
     runbook_url: str = Field(

@@ -107,6 +107,12 @@ def _coming() -> list[Panel]:
             "percentunit",
         ),
         lines(
+            "Coverage, by that of the window before",
+            "Labels that came, by those that had come at the same age the window before: 1 is as before.",
+            [over_time(_of_segment("driftgauge_label_coverage_relative_ratio"), _NAMED)],
+            "percentunit",
+        ),
+        lines(
             "Delay",
             "Quantiles of the delay after the prediction, of the labels that came in the window.",
             [over_time(_of_segment("driftgauge_label_delay_seconds", "probability"), f"{_NAMED} {{{{probability}}}}")],

@@ -131,6 +131,7 @@ CATALOGUE: tuple[Metric, ...] = (
     _outcome("label_rate_shifted", "boolean", _OUTCOME, "1 while the labels are others than the reference's, 0 while alike, else absent."),
     _outcome("label_coverage_ratio", "ratio", _LABELLING, "Share of the window's predictions that have a label."),
     _outcome("label_coverage_at_age_ratio", "ratio", (*_LABELLING, "age"), "Share of predictions labelled by that age, of `ALL`."),
+    _outcome("label_coverage_relative_ratio", "ratio", _LABELLING, "Labels that came, by those that had come as soon the window before."),
     _outcome("labels_expected", "labels", _LABELLING, "Labels still to come for the window's predictions, if they come as they did."),
     _outcome("label_delay_seconds", _S, (*_LABELLING, "probability"), "Delay after the prediction of the labels that came in the window."),
     _outcome("label_selection_ratio", "ratio", _LABELLING, "Share of labelled predictions whose scores are not those of all predictions."),

@@ -113,7 +113,9 @@ def _coverage(one: LabelVerdicts, place: int) -> Html | None:
         return None
     expected = float(coverage.expected[place])
     still = f", {count(round(expected))} labels expected" if np.isfinite(expected) else ""
-    caption = f"Share of predictions labelled, by their age. {count(int(coverage.pending[place]))} still out{still}."
+    relative = float(coverage.relative[place])
+    before = f" {percent(relative)} of the labels have come that had at the same age the window before." if np.isfinite(relative) else ""
+    caption = f"Share of predictions labelled, by their age. {count(int(coverage.pending[place]))} still out{still}.{before}"
     return el(
         "div",
         bar_chart(bars, f"Coverage by age: {percent(bars[-1][1])} after {bars[-1][0]}"),

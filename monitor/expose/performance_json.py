@@ -190,13 +190,18 @@ def _labels(model: str, one: LabelVerdicts, g: int, modes: Sequence[ModeState]) 
 def _coverage(one: LabelVerdicts, g: int) -> dict[str, Any]:
     coverage = one.coverage
     if coverage is None:
-        return {"pending": None, "expected": None, "coverage_by_age": []}
+        return {"pending": None, "expected": None, "coverage_relative": None, "coverage_by_age": []}
     ages = [
         {"age_seconds": age // 1_000, **_interval(coverage.share[g], place)}
         for place, age in enumerate(AGES_MS.tolist())
         if math.isfinite(coverage.share.value[g, place])
     ]
-    return {"pending": int(coverage.pending[g]), "expected": _finite(coverage.expected[g]), "coverage_by_age": ages}
+    return {
+        "pending": int(coverage.pending[g]),
+        "expected": _finite(coverage.expected[g]),
+        "coverage_relative": _finite(coverage.relative[g]),
+        "coverage_by_age": ages,
+    }
 
 
 def _wanted(one: LabelVerdicts, g: int) -> dict[str, Any] | None:

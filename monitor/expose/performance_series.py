@@ -106,6 +106,7 @@ def _by_age(page: _Page, one: LabelVerdicts, own: Float64) -> Iterator[Block]:
     coverage = one.coverage
     if coverage is None:
         return
+    yield page.block("driftgauge_label_coverage_relative_ratio", CLOSE, coverage.relative, own)
     yield page.block("driftgauge_labels_expected", CLOSE, coverage.expected, own)
     whole = [place for place, segment in enumerate(one.by_prediction.segments) if segment == ALL]
     tails = texts([f',age="{age}"}} ' for age in _AGES])

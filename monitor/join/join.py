@@ -271,8 +271,7 @@ def _expire(state: LabelState, now_ms: int) -> None:
         state.expired += dropped - state.labelled.pop(bucket, 0)
     state.records.drop_before(oldest_ms - config.early_allowance_ms)
     for version, outcomes in list(state.versions.items()):
-        for panes in outcomes.panes.values():
-            panes.move_to(now_ms // config.pane_ms)
+        outcomes.move_to(now_ms // config.pane_ms)
         if not any(panes.panes for panes in outcomes.panes.values()):
             del state.versions[version]
 

@@ -15,6 +15,7 @@ from monitor.join.inbox import Inbox
 from monitor.join.names import Names
 from monitor.join.runs import Runs
 from monitor.outcome.annotations import AgreementLayout
+from monitor.outcome.cohorts import Cohorts
 from monitor.outcome.combination import Combinations
 from monitor.outcome.layout import OutcomeLayout
 from monitor.outcome.panes import OutcomePanes
@@ -51,11 +52,15 @@ class VersionOutcomes:
     audited: OutcomePanes  # by pane of the label
     reviewed: OutcomePanes
     annotations: OutcomePanes  # agreement of annotators, by pane of the prediction
+    cohorts: Cohorts  # predictions that have left ``by_prediction``
 
     @staticmethod
-    def empty(layout: OutcomeLayout, window: int) -> VersionOutcomes:
-        """Before the first row; ``window`` in panes. Of predictions the window before is kept too, to tell a trend."""
-        return VersionOutcomes(layout, OutcomePanes(window, 2 * window), *(OutcomePanes(window, window) for _ in range(4)))
+    def empty(layout: OutcomeLayout, config: Labels) -> VersionOutcomes:
+        """Before the first row. Of predictions the window before is kept too, to tell a trend."""
+        window, cohorts = config.window_ms // config.pane_ms, Cohorts.empty(layout, config.pane_ms, config.horizon_ms)
+        by_prediction = OutcomePanes(window, 2 * window, leave=cohorts.add)
+        by_label, audited, reviewed, annotations = (OutcomePanes(window, window) for _ in range(4))
+        return VersionOutcomes(layout, by_prediction, by_label, audited, reviewed, annotations, cohorts)
 
     @property
     def views(self) -> dict[str, OutcomePanes]:
@@ -66,6 +71,17 @@ class VersionOutcomes:
     def panes(self) -> dict[str, OutcomePanes]:
         """Everything that is counted by panes, by name."""
         return {**self.views, "annotations": self.annotations}
+
+    @property
+    def saved(self) -> dict[str, OutcomePanes]:
+        """Everything that a state holds, by name."""
+        return {**self.panes, "cohorts": self.cohorts.counts}
+
+    def move_to(self, end_pane: int) -> None:
+        """All windows end before ``end_pane`` now."""
+        for panes in self.panes.values():
+            panes.move_to(end_pane)
+        self.cohorts.move_to(end_pane)
 
 
 @dataclass(eq=False)
@@ -113,7 +129,7 @@ class LabelState:
     def outcomes_of(self, version: str) -> VersionOutcomes:
         """Counts of a version, made when it is first met."""
         if version not in self.versions:
-            self.versions[version] = VersionOutcomes.empty(self.layout_of(version), self.config.window_ms // self.config.pane_ms)
+            self.versions[version] = VersionOutcomes.empty(self.layout_of(version), self.config)
         return self.versions[version]
 
     @property

@@ -5,7 +5,7 @@ A label restates the pane of its prediction however old that is, so panes stay a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,13 +20,14 @@ _UNSUMMED_ROWS = 1 << 18  # additions held before they are summed: 4 MB
 
 @dataclass(eq=False)
 class OutcomePanes:
-    """Counts by pane number; panes before ``end_pane - kept`` are gone. What is added to them is dropped and counted."""
+    """Counts by pane number; panes before ``end_pane - kept`` are gone. What is added to them is counted, and goes where they went."""
 
     window: int  # panes that ``total`` sums
     kept: int  # panes that are kept, at least a window
     panes: dict[int, SparseCounts] = field(default_factory=dict)
     end_pane: int = 0
     too_old: int = 0  # weights added to panes that are gone
+    leave: Callable[[Int64, Int64, Int64], None] | None = None  # takes pane, code and weight of what goes
     _added: list[tuple[Int64, Int64, Int64]] = field(default_factory=list)  # pane, code, weight
     _rows: int = 0
     _packed: dict[int, tuple[bytes, int]] = field(default_factory=dict)  # bytes of a pane, and how often they were asked for
@@ -39,6 +40,8 @@ class OutcomePanes:
         gone = pane < self.end_pane - self.kept
         if gone.any():
             self.too_old += int(np.abs(weights[gone]).sum())
+            if self.leave is not None:
+                self.leave(pane[gone], codes[gone], weights[gone])
             pane, codes, weights = pane[~gone], codes[~gone], weights[~gone]
         self._added.append((pane, codes, weights))
         self._rows += len(pane)
@@ -80,7 +83,9 @@ class OutcomePanes:
             self._sums[ago] = add([found, *gone, *come])
         old = [number for number in self.panes if number < end_pane - self.kept]
         for number in old:
-            del self.panes[number]
+            counts = self.panes.pop(number)
+            if self.leave is not None:
+                self.leave(np.full(len(counts), number, np.int64), counts.codes, counts.counts)
             self._packed.pop(number, None)
         self.end_pane = end_pane
 

@@ -3,7 +3,9 @@
 The labels that have come show lags that are too short: of a prediction made yesterday only lags below a day can have been seen. So
 the share labelled by an age is estimated as survival is: for each bin of the lag, of the predictions old enough to have passed the whole
 bin and not labelled before it, the share labelled within it; one minus the product of the rest (Kaplan and Meier's product limit,
-with panes of predictions as cohorts). Its variance is Greenwood's (1926); the interval is Wilson's for a share of that variance.
+with panes of predictions as cohorts). Its variance is Greenwood's (1926); the interval is Wilson's for a share of that variance. Each
+bin is told by the window's predictions where some are old enough, else by those before it. After the horizon no label counts, so
+predictions that old have passed every bin.
 
 An age counts from the end of a prediction's pane to the newest label time that all partitions of the labels have reached, so that every
 label of that age has been read.
@@ -27,6 +29,9 @@ Int64 = NDArray[np.int64]
 
 AGES_MS = np.array(LAG_EDGES_MS, np.int64)
 """Ages at which coverage is estimated: the edges of the lag's bins, 0 to 90 days."""
+
+_ENOUGH = 200
+"""Predictions of the window that must be old enough for a bin to be told by them alone; labels due that are worth a comparison."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,42 +69,97 @@ def lag_quantile(labelled: Int64, probability: float, z: float) -> Estimate:
 
 @dataclass(frozen=True, eq=False)
 class Coverage:
-    """Share of predictions labelled, by age; G segments, A ages."""
+    """Share of predictions labelled, by age; G segments, A ages. All but ``share`` is of the window's predictions."""
 
-    share: Estimate  # [G, A] share labelled by the age of ``AGES_MS``; NaN for ages that no pane has reached
+    share: Estimate  # [G, A] share labelled by the age of ``AGES_MS``; NaN for ages that no pane has reached, or beyond the horizon's bin
     predictions: Int64  # [G] all that were counted
     labelled: Int64  # [G] of them labelled so far
     pending: Int64  # [G] not labelled, and not older than the horizon
     expected: Float64  # [G] of the pending ones, how many the shares let expect; NaN when the horizon lies beyond what is known
     oldest_pending_ms: Int64  # [G] age of the oldest pane with pending predictions; -1: none
+    in_time: Int64  # [G] labelled by the greatest age of ``AGES_MS`` that their pane has reached
+    due: Float64  # [G] how many would be, had labels come as they did for the predictions of the window before; NaN: unknown
+
+    @property
+    def relative(self) -> Float64:
+        """[G] labels that came in time by those that were due: 1 as in the window before; NaN where few were due."""
+        enough = self.due >= _ENOUGH
+        return np.asarray(np.where(enough, self.in_time / np.where(enough, self.due, 1.0), np.nan))
 
 
-def coverage(panes: Sequence[PaneLags], now_ms: int, horizon_ms: int, z: float) -> Coverage:
-    """Coverage from the panes by prediction time, in any order; ``now_ms``: label time that has been read up to."""
+def coverage(panes: Sequence[PaneLags], now_ms: int, horizon_ms: int, z: float, window_ms: int | None = None) -> Coverage:
+    """Coverage from the panes by prediction time, in any order; ``now_ms``: label time that has been read up to.
+
+    Panes may reach back further than the window, which ends at ``now_ms``; without ``window_ms`` all are in it.
+    """
     if not panes:
         raise ValueError("expected at least one pane of predictions")
-    age_ms = np.array([now_ms - pane.end_ms for pane in panes], np.int64)
-    predictions = np.stack([pane.predictions for pane in panes])  # [K, G]
-    labelled = np.stack([pane.labelled for pane in panes])  # [K, G, LAGS]
-    share = _share_by_age(predictions, labelled, age_ms, z)
-    so_far = labelled.sum(axis=2)
+    every = _Cohorts(
+        np.array([now_ms - pane.end_ms for pane in panes], np.int64),
+        np.stack([pane.predictions for pane in panes]),
+        np.stack([pane.labelled for pane in panes]),
+    )
+    window_ms = int(every.age_ms.max()) + 1 if window_ms is None else window_ms
+    newest = every.where(every.age_ms < window_ms)
+    share = _share_by_age(every, window_ms, horizon_ms, z)
+    age_ms, so_far = newest.age_ms, newest.labelled.sum(axis=2)
     alive = (age_ms <= horizon_ms)[:, None]
-    pending = np.where(alive, np.maximum(predictions - so_far, 0), 0)
-    oldest = np.where(pending > 0, np.maximum(age_ms, 0)[:, None], -1).max(axis=0)
+    pending = np.where(alive, np.maximum(newest.predictions - so_far, 0), 0)
+    oldest = np.where(pending > 0, np.maximum(age_ms, 0)[:, None], -1).max(axis=0, initial=-1)
+    before = every.where((every.age_ms >= window_ms) & (every.age_ms < 2 * window_ms))
     return Coverage(
-        share, predictions.sum(axis=0), so_far.sum(axis=0), pending.sum(axis=0), _expected(share, pending, age_ms, horizon_ms), oldest
+        share,
+        newest.predictions.sum(axis=0),
+        so_far.sum(axis=0),
+        pending.sum(axis=0),
+        _expected(share, pending, age_ms, horizon_ms),
+        oldest,
+        *_due(newest, _share_by_age(before, window_ms, horizon_ms, z).value, horizon_ms),
     )
 
 
-def _share_by_age(predictions: Int64, labelled: Int64, age_ms: Int64, z: float) -> Estimate:
+@dataclass(frozen=True, eq=False)
+class _Cohorts:
+    """K panes."""
+
+    age_ms: Int64  # [K]
+    predictions: Int64  # [K, G]
+    labelled: Int64  # [K, G, LAGS]
+
+    def where(self, chosen: NDArray[np.bool_]) -> _Cohorts:
+        return _Cohorts(self.age_ms[chosen], self.predictions[chosen], self.labelled[chosen])
+
+
+def _reached(age_ms: Int64, horizon_ms: int) -> NDArray[np.bool_]:
+    """[K, A] whether all labels that come by an age have come."""
+    return np.asarray((age_ms[:, None] >= AGES_MS) | (age_ms >= horizon_ms)[:, None])
+
+
+def _due(newest: _Cohorts, share: Float64, horizon_ms: int) -> tuple[Int64, Float64]:
+    """[G] labels that came by the greatest age reached, and how many these ages let expect after ``share`` [G, A]."""
+    counting = int(np.searchsorted(AGES_MS, horizon_ms)) + 1  # ages up to the end of the horizon's bin
+    reached = np.minimum(_reached(newest.age_ms, horizon_ms).sum(axis=1), counting)  # ages reached by each pane
+    by_age = np.concatenate([np.zeros((len(share), 1)), share], axis=1)  # before the first age nothing is due
+    by_lag = np.cumsum(newest.labelled, axis=2)
+    rows = np.arange(len(reached))
+    in_time = np.where((reached > 0)[:, None], by_lag[rows, :, np.maximum(reached - 1, 0)], 0).sum(axis=0)
+    some = newest.predictions > 0
+    return in_time, np.asarray(np.where(some, newest.predictions * np.where(some, by_age.T[reached], 0.0), 0.0).sum(axis=0))
+
+
+def _share_by_age(every: _Cohorts, window_ms: int, horizon_ms: int, z: float) -> Estimate:
+    predictions, labelled = every.predictions, every.labelled
     before = np.cumsum(labelled, axis=2) - labelled
+    reached, in_window = _reached(every.age_ms, horizon_ms), (every.age_ms < window_ms)[:, None]
     left, factor = np.ones(predictions.shape[1]), np.zeros(predictions.shape[1])
     values, sizes = [], []
-    for lag, end in enumerate(AGES_MS):
-        passed = (age_ms >= end)[:, None]
-        at_risk = np.where(passed, predictions - before[:, :, lag], 0).sum(axis=0)
-        came = np.where(passed, labelled[:, :, lag], 0).sum(axis=0)
-        known = at_risk > 0
+    for lag, start in enumerate([-1, *AGES_MS[:-1].tolist()]):
+        rows = np.where(reached[:, lag, None], predictions - before[:, :, lag], 0)
+        newest = rows * in_window
+        rows = np.where(newest.sum(axis=0) >= _ENOUGH, newest, rows)
+        at_risk = rows.sum(axis=0)
+        came = np.where(rows > 0, labelled[:, :, lag], 0).sum(axis=0)
+        known = (at_risk > 0) & (start < horizon_ms)
         hazard = np.where(known, came / np.maximum(at_risk, 1), np.nan)
         # Once all are labelled there is nobody left to be labelled later.
         hazard = np.where(~known & (left <= 0), 0.0, hazard)
@@ -117,17 +177,18 @@ def _share_by_age(predictions: Int64, labelled: Int64, age_ms: Int64, z: float) 
 
 def _expected(share: Estimate, pending: Int64, age_ms: Int64, horizon_ms: int) -> Float64:
     """[G] pending predictions that will still be labelled within the horizon."""
-    final = _share_at(share.value, np.array([horizon_ms]))[:, 0]
-    by_age = _share_at(share.value, np.maximum(age_ms, 0)).T  # [K, G]
+    final = _share_at(share.value, np.array([horizon_ms]), horizon_ms)[:, 0]
+    by_age = _share_at(share.value, np.clip(age_ms, 0, horizon_ms), horizon_ms).T  # [K, G]
     chance = (final - by_age) / np.where(by_age < 1, 1 - by_age, 1.0)
     return np.asarray(np.where(pending > 0, pending * np.clip(chance, 0.0, 1.0), 0.0).sum(axis=0))
 
 
-def _share_at(share: Float64, age_ms: Int64) -> Float64:
-    """[G, K] share at ages between those estimated; NaN beyond."""
+def _share_at(share: Float64, age_ms: Int64, horizon_ms: int) -> Float64:
+    """[G, K] share at ages between those estimated; NaN beyond. What comes in the horizon's bin comes before the horizon."""
     last = len(AGES_MS) - 2
     place = np.clip(np.searchsorted(AGES_MS, age_ms, side="right") - 1, 0, last)
-    part = (age_ms - AGES_MS[place]) / (AGES_MS[place + 1] - AGES_MS[place])
+    upper_ms = np.where(AGES_MS[place] < horizon_ms, np.minimum(AGES_MS[place + 1], horizon_ms), AGES_MS[place + 1])
+    part = (age_ms - AGES_MS[place]) / (upper_ms - AGES_MS[place])
     upper = np.where(part > 0, share[:, place + 1], 0.0)  # unknown only where it is needed
     return np.where(part <= 1, share[:, place] * (1 - part) + upper * part, np.nan)
 

@@ -19,6 +19,7 @@ def label_cases(model: str, topics: tuple[str, str], others: Mapping[str, str], 
         *_behind(model, settings, due),
         *_silent(model, topics, others, settings, due),
         *(_coverage(model, settings, due) if settings.min_label_coverage else ()),
+        *(_coverage_drop(model, settings, due) if settings.max_label_coverage_drop < 1 else ()),
         *_outcomes(
             model, "DriftgaugeLabelOrphans", "orphan", settings.max_orphan_ratio, "have an id that no prediction had", due,
             "A service that labels was given ids of another system.", "Some labels are of predictions from before the start.",
@@ -113,6 +114,31 @@ def _coverage(model: str, settings: Alerts, due: int) -> tuple[Case, ...]:
             {
                 series: steady((1 + least) / 2, due),
                 labelled("driftgauge_label_coverage_ratio", TARGET, where | {"segment": "carrier=EV"}): steady(0, due),
+            },
+            (Moment(due),),
+        ),
+    )
+
+
+def _coverage_drop(model: str, settings: Alerts, due: int) -> tuple[Case, ...]:
+    where = {"model": model, "version": "7", "segment": "ALL"}
+    name, least = "driftgauge_label_coverage_relative_ratio", 1 - settings.max_label_coverage_drop
+    said = f"{model} 7: {percentage(least / 2)} of the labels have come that had at the same age the window before."
+    covered = labelled("driftgauge_label_coverage_ratio", TARGET, where)
+    return (
+        Case(
+            "DriftgaugeLabelCoverageFell",
+            "One of two teams that label has stopped; still far more than the least coverage is labelled.",
+            {labelled(name, TARGET, where): steady(least / 2, due), covered: steady(1 - (1 - settings.min_label_coverage) / 2, due)},
+            (Moment(due, (Firing({"job": "driftgauge"} | where, said),)),),
+        ),
+        Case(
+            "DriftgaugeLabelCoverageFell",
+            "Traffic grew, so most predictions are too young for a label; one small segment gets fewer labels than before.",
+            {
+                labelled(name, TARGET, where): steady(1 - settings.max_label_coverage_drop / 2, due),
+                labelled(name, TARGET, where | {"segment": "carrier=EV"}): steady(0, due),
+                covered: steady((1 + settings.min_label_coverage) / 2, due),
             },
             (Moment(due),),
         ),

@@ -18,6 +18,7 @@ def label_alerts(model: str, topics: tuple[str, str], settings: Alerts) -> tuple
     return (
         *_flow(model, topics, settings),
         *(_coverage(model, settings) if settings.min_label_coverage else ()),
+        *(_coverage_drop(model, settings) if settings.max_label_coverage_drop < 1 else ()),
         _outcome(
             model, settings, "DriftgaugeLabelOrphans", 'outcome="orphan"', settings.max_orphan_ratio,
             "Too many labels belong to no prediction.", "have an id that no prediction had",
@@ -73,6 +74,22 @@ def _coverage(model: str, settings: Alerts) -> tuple[Alert, ...]:
             "warning",
             "Too few predictions of a model get a label.",
             "{{ $labels.model }} {{ $labels.version }}: {{ $value | humanizePercentage }} of the window's predictions have a label.",
+            settings.pending_ms,
+            settings.keep_firing_ms,
+        ),
+    )
+
+
+def _coverage_drop(model: str, settings: Alerts) -> tuple[Alert, ...]:
+    relative = series("driftgauge_label_coverage_relative_ratio", model=model, segment="ALL")
+    return (
+        Alert(
+            "DriftgaugeLabelCoverageFell",
+            f"max {ONE_PROCESS} ({relative}) < {1 - settings.max_label_coverage_drop:.15g}",
+            "warning",
+            "Fewer predictions of a model get a label than before.",
+            "{{ $labels.model }} {{ $labels.version }}: {{ $value | humanizePercentage }} of the labels have come that had at the same age"
+            " the window before.",
             settings.pending_ms,
             settings.keep_firing_ms,
         ),

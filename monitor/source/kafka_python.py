@@ -86,7 +86,7 @@ class KafkaPythonSource:
             self._reopen(standstill)
         if self._watch.quiet(bool(found)) and (reason := trouble(self._config.brokers, self._config.security)) is not None:
             self._failed(reason)
-        batches = [_batch(place, records, self._needs) for place, records in found.items()]
+        batches = [to_batch(place, records, self._needs) for place, records in found.items()]
         self._remember({(each.topic, each.partition): int(each.offsets[0]) for each in batches})
         return batches
 
@@ -230,7 +230,8 @@ class KafkaPythonSource:
         return {partition: ends for partition, ends in self._ends().items() if partition not in paused}
 
 
-def _batch(place: Any, records: Sequence[Any], needs: Needs) -> RawBatch:
+def to_batch(place: Any, records: Sequence[Any], needs: Needs) -> RawBatch:
+    """Records of one partition as a poll hands them on."""
     count = len(records)
     return RawBatch(
         topic=place.topic,

@@ -21,7 +21,8 @@ from monitor.errors import SourceError
 from monitor.source.base import Assignment, AssignmentListener, Gap, Needs, SourceHealth, TopicPartition
 from monitor.source.faults import advice
 from monitor.source.kafka_client import Client, connect, error_name, explain
-from monitor.source.kafka_python import free_parked, to_batch
+from monitor.source.kafka_python import to_batch
+from monitor.source.kafka_python_mends import mend
 
 _HANG_S = 60.0
 STILL_S = 30.0
@@ -74,7 +75,7 @@ class RecordedTopics:
             return []
         assert self._client is not None
         consumer = self._client.consumer
-        free_parked(consumer)
+        mend(consumer)
         call = partial(consumer.poll, timeout_ms=timeout_ms, max_records=self.config.max_poll_records)
         try:
             found = self._client.thread.call(call, timeout_ms / 1000 + _HANG_S)

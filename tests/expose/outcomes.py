@@ -111,7 +111,8 @@ def evaluated(
     estimate, errors = qualities.estimate(segments)
     one = LabelVerdicts(
         version, window, judged("prediction", "prediction_time"), judged("label", "label_time"), judged("audit", "audit"), counts["review"],
-        coverage(lags, NOW_MS, 14 * DAY_MS, Z), representativeness(counts["prediction"], noise_quantile=0.999, min_labelled=200),
+        coverage(lags, NOW_MS, 14 * DAY_MS, Z, DAYS // 2 * DAY_MS),
+        representativeness(counts["prediction"], noise_quantile=0.999, min_labelled=200),
         wanted(counts["prediction"], 0.05, Z) if classes else None,
         () if before is None else tuple(shortages(counts["label"], before.counts, Z)), qualities.quality(segments, places),
         failure_modes(counts["prediction"], None, before and before.counts, cost_table(COSTS) if classes else None, Z),

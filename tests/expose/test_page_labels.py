@@ -95,6 +95,7 @@ def test_delay_coverage_and_what_to_collect_are_told() -> None:
     assert ONE.coverage is not None
     pending = int(ONE.coverage.pending[ONE.by_prediction.segments.index("ALL")])
     assert count(pending) in text
+    assert "of the labels have come that had at the same age the window before" in text
     assert ONE.wanted is not None
     segment, of, wanted = ONE.wanted.ranked()[0]
     assert f"{segment} {of} {count(wanted)}" in text

@@ -126,6 +126,9 @@ def test_labels_tell_delay_coverage_and_what_to_collect() -> None:
     assert shares == sorted(shares)
     assert item["coverage_by_age"][-1]["age_seconds"] <= outcomes.DAYS * 86_400
     assert 0 < item["expected"] < item["pending"]
+    assert ONE.coverage is not None
+    whole = ONE.by_label.segments.index("ALL")
+    assert item["coverage_relative"] == pytest.approx(ONE.coverage.in_time[whole] / ONE.coverage.due[whole])
     assert item["wanted"]["interval_width"] == 0.05
     ranked = [each["labels"] for each in item["wanted"]["most_wanted"]]
     assert ranked == sorted(ranked, reverse=True)

@@ -161,6 +161,10 @@ def test_coverage_delay_and_what_to_collect_are_those_of_the_labels() -> None:
     by_class = {dict(labels)["class"]: value for labels, value in of("labels_wanted", segment="origin=JFK,carrier=AA").items()}
     place = ONE.by_prediction.segments.index("origin=JFK,carrier=AA")
     assert list(by_class.values()) == ONE.wanted.precision[place].tolist()
+    assert ONE.coverage is not None
+    assert only("label_coverage_relative_ratio", segment="ALL") == pytest.approx(
+        ONE.coverage.in_time[whole] / ONE.coverage.due[whole], rel=1e-5
+    )
     shares = [value for _, value in of("label_coverage_at_age_ratio").items()]
     assert shares == sorted(shares)
     assert "30d" not in {dict(labels)["age"] for labels in of("label_coverage_at_age_ratio")}  # older than the window

@@ -15,6 +15,7 @@ from monitor.checkpoint.saved_labels import conserved
 from monitor.config import ModelConfig
 from monitor.decode import Decoder, LabelDecoder
 from monitor.labels import LabelsEvaluated, LabelsOwned
+from monitor.outcome.cohorts import CELLS
 from monitor.pipeline import Owned, advance
 from monitor.profile.layout import Layout, SignalBins
 from monitor.profile.table import CountTable
@@ -148,6 +149,10 @@ def facts(state: ModelState) -> dict[str, Any]:
                 combination, cell = np.divmod(counts.codes, counted.layout.cells)
                 cells = zip((names[c] for c in combination.tolist()), cell.tolist(), counts.counts.tolist(), strict=True)
                 everything[f"{version} {view} {number}"] = sorted(cells)
+        for number, counts in sorted(counted.cohorts.counts.settle().items()):
+            combination, cell = np.divmod(counts.codes, CELLS)
+            rows = zip((names[c] for c in combination.tolist()), cell.tolist(), counts.counts.tolist(), strict=True)
+            everything[f"{version} cohort {number}"] = sorted(rows)
     everything["rows"] = (sorted(labels.pending.rows_by_bucket().items()), sorted(labels.records.rows_by_bucket().items()))
     return everything
 

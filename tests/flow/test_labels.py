@@ -12,6 +12,7 @@ from monitor.checkpoint.store import Store
 from monitor.join.state import LabelEntry
 from monitor.labels import LabelsIdle, shown_again
 from monitor.pipeline import Idle, advance
+from monitor.segment import ALL
 from tests.flow import label_world, world
 
 
@@ -58,12 +59,12 @@ def test_the_world_has_every_kind_of_label(whole):
     assert whole[0]["waiting"] > 0, "the end of the log waits for predictions that may still come"
 
 
-@pytest.mark.parametrize(("every", "seed"), [(2, 1), (25, 2)])
-def test_restarts_change_nothing_to_the_bit(logs, whole, tmp_path, every, seed):
+def with_restarts(logs, directory, every, seed, config=None):
+    """The state after commits at each poll, thrown away every few polls with what was done since."""
     random = np.random.default_rng(seed)
     done = False
     while not done:
-        checkpoint = Checkpoint(Store(tmp_path, 2), {"m": label_world.fresh(tmp_path)})
+        checkpoint = Checkpoint(Store(directory, 2), {"m": label_world.fresh(directory, config)})
         assert not checkpoint.resume().lost
         state = checkpoint.models["m"]
         left = [
@@ -78,7 +79,26 @@ def test_restarts_change_nothing_to_the_bit(logs, whole, tmp_path, every, seed):
                 break
             checkpoint.commit({})
         checkpoint.store.close()
-    assert label_world.facts(state) == whole[0]
+    return state
+
+
+@pytest.mark.parametrize(("every", "seed"), [(2, 1), (25, 2)])
+def test_restarts_change_nothing_to_the_bit(logs, whole, tmp_path, every, seed):
+    assert label_world.facts(with_restarts(logs, tmp_path, every, seed)) == whole[0]
+
+
+def test_a_horizon_of_many_windows_still_tells_how_many_labels_are_to_come(logs, tmp_path):
+    config = label_world.model_config(horizon="50m", window="10m")
+    state = label_world.fresh(tmp_path / "whole", config)
+    last = label_world.play(state, label_world.polls(*logs, np.random.default_rng(0), 5_000))[-1]
+    facts = label_world.facts(state)
+    old = [cell for name, rows in facts.items() if " cohort " in str(name) for _, cell, _ in rows]
+    assert {0} < set(old), "predictions older than two windows, and labels of them"
+    [one] = [one for one in last.verdicts if one.version == "1"]
+    at = one.by_prediction.segments.index(ALL)
+    assert 0 < one.coverage.expected[at] < one.coverage.pending[at]
+    again = with_restarts(logs, tmp_path / "again", 9, 4, config)
+    assert label_world.facts(again) == facts
 
 
 def test_labels_flow_while_the_model_is_silent(logs, tmp_path):

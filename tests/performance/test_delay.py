@@ -54,7 +54,7 @@ def test_shares_by_age_are_scipys_product_limit() -> None:
         censored.append(out)
     time, out = np.concatenate(times), np.concatenate(censored)
     expected = stats.ecdf(stats.CensoredData(uncensored=time[~out], right=time[out])).sf
-    found = delay.coverage(panes, now, 30 * DAY, Z).share
+    found = delay.coverage(panes, now, 90 * DAY, Z).share
     assert found.value[0] == pytest.approx(1 - expected.evaluate(EDGES), abs=1e-9)
     greenwood = expected.confidence_interval(0.95)
     for place in range(3, len(EDGES)):
@@ -160,3 +160,70 @@ def test_the_rate_of_arrival_covers() -> None:
     assert 0.94 <= ((found.low <= 12) & (found.high >= 12)).mean() <= 0.96
     none = delay.arrivals_per_hour(np.array([0]), DAY, Z)
     assert (none.low[0], none.high[0]) == pytest.approx((0.0, Z**2 / 24))
+
+
+def test_labels_beyond_the_window_are_expected_as_they_came_for_predictions_before_it() -> None:
+    random = np.random.default_rng(8)
+    now, window, horizon = 100 * DAY, 7 * DAY, 30 * DAY
+    lags = {age: random.exponential(9 * DAY, 3000) for age in range(38)}
+    panes = [cohort(now - age * DAY, lag, now) for age, lag in lags.items()]
+    found = delay.coverage(panes, now, horizon, Z, window)
+    out = {age: lag >= age * DAY for age, lag in lags.items() if age < 7}
+    assert found.predictions[0] == 7 * 3000
+    assert found.pending[0] == sum(mask.sum() for mask in out.values())
+    still = sum((out[age] & (lags[age] < horizon)).sum() for age in out)
+    assert found.expected[0] == pytest.approx(still, rel=0.05)
+    # Of the window alone nothing that old is known.
+    assert np.isnan(delay.coverage([pane for pane in panes if pane.end_ms > now - window], now, horizon, Z, window).expected[0])
+
+
+def test_a_bin_is_told_by_the_window_where_it_can_and_by_predictions_before_it_where_it_cannot() -> None:
+    now, window = 100 * DAY, 7 * DAY
+    slow, fast = np.full(1000, 1.5 * DAY), np.full(1000, 5.0 * HOUR)  # labels came after a day and a half once
+    panes = [cohort(now - age * DAY, fast if age < 7 else slow, now) for age in range(20)]
+    found = delay.coverage(panes, now, 30 * DAY, Z, window).share.value[0]
+    assert found[EDGES == 6 * HOUR] == [1.0]
+    few = [cohort(now - age * DAY, (fast if age < 7 else slow)[: 10 if age < 7 else 1000], now) for age in range(20)]
+    assert delay.coverage(few, now, 30 * DAY, Z, window).share.value[0][EDGES == 6 * HOUR] < 0.01
+
+
+def test_a_horizon_between_two_ages_is_known_once_predictions_are_that_old() -> None:
+    random = np.random.default_rng(9)
+    now, horizon = 100 * DAY, 20 * DAY
+    lags = {age: random.uniform(0, 25 * DAY, 4000) for age in range(25)}
+    panes = [cohort(now - age * DAY, np.where(lag > horizon, 10**12, lag), now) for age, lag in lags.items()]
+    found = delay.coverage(panes, now, horizon, Z)
+    still = sum(((lag >= age * DAY) & (lag < horizon)).sum() for age, lag in lags.items() if age <= 20)
+    assert found.expected[0] == pytest.approx(still, rel=0.03)
+    assert found.share.value[0, EDGES == 30 * DAY] == pytest.approx([0.8], abs=0.02)
+
+
+@pytest.mark.parametrize(("stopped", "ratio"), [(0, 1.0), (3, 0.5), (6, 0.0)])
+def test_labels_that_stopped_are_fewer_than_due_at_the_age_of_their_predictions(stopped: int, ratio: float) -> None:
+    """Labels come within 18 hours, for two thirds of the predictions; for days none has come at all."""
+    random = np.random.default_rng(10)
+    now, window = 100 * DAY, 7 * DAY
+    panes = []
+    for age in range(1, 30):
+        lag = np.where(random.random(3000) < 2 / 3, random.uniform(0, 18 * HOUR, 3000), 10**12)
+        came = cohort(now - age * DAY, lag, now).labelled * (age > stopped)
+        panes.append(delay.PaneLags(now - age * DAY, np.array([3000]), came))
+    found = delay.coverage(panes, now, 30 * DAY, Z, window)
+    assert found.due[0] == pytest.approx(6 * 2000, rel=0.02)
+    assert found.in_time[0] / found.due[0] == pytest.approx(ratio, abs=0.03)
+
+
+def test_young_predictions_are_not_due() -> None:
+    """Traffic grew a hundredfold an hour ago; labels need two to three hours."""
+    now, window = 100 * DAY, 7 * DAY
+    random = np.random.default_rng(11)
+    panes = [cohort(now - age * HOUR, random.uniform(2.1, 2.9, 50_000 if age < 1 else 500) * HOUR, now) for age in range(0, 300)]
+    found = delay.coverage(panes, now, 30 * DAY, Z, window)
+    assert found.labelled[0] < 0.65 * found.predictions[0]
+    assert found.in_time[0] / found.due[0] == pytest.approx(1.0, abs=0.01)
+
+
+def test_what_was_due_is_unknown_before_there_was_a_window_before() -> None:
+    now = 100 * DAY
+    panes = [cohort(now - age * DAY, np.full(500, 3.0 * HOUR), now) for age in range(7)]
+    assert np.isnan(delay.coverage(panes, now, 30 * DAY, Z, 7 * DAY).due[0])
