@@ -19,7 +19,10 @@ from monitor.decisions import Controls, Decided, Process, decide, take
 from monitor.evaluate.evaluate import Baseline, evaluate, with_onset
 from monitor.evaluate.verdict import Verdicts
 from monitor.labels import Judge, LabelsEvaluated, LabelsIdle, LabelsOwned, apply_labels, remember, take_labels
-from monitor.profile.count import cells_of, count, dense
+from monitor.profile.cells import cells_of
+from monitor.profile.count import count
+from monitor.profile.leaves import Numbers
+from monitor.profile.order import dense
 from monitor.profile.pane import OpenPane, close_panes
 from monitor.profile.windows import cap_segments
 from monitor.segment import ALL, OTHER, other_key, parse_key
@@ -41,6 +44,9 @@ class Owned:
     partitions: frozenset[int]
     complete: bool
 
+
+_KNOWN_LEAVES = 1 << 17
+"""Leaves whose numbers are remembered, of each base grouping: values are untrusted, and might never come again."""
 
 Step = Batch | Labels | Idle | Owned | LabelsIdle | LabelsOwned | Controls | Process
 
@@ -105,6 +111,7 @@ def _count_rows(model: ModelState, batch: Batch) -> None:
     names, version_of_row = names_apart(
         model, batch, kept, place, lambda spot: (batch.spans[spot // panes].partition, spot % panes + lowest)
     )
+    leaves = _leaves_of(model, batch)
     for code, name in enumerate(names):
         chosen = kept if len(names) == 1 else kept & (version_of_row == code)
         rows = None if chosen.all() else np.flatnonzero(chosen)
@@ -114,17 +121,26 @@ def _count_rows(model: ModelState, batch: Batch) -> None:
         pane_of_row, distinct = dense(place if rows is None else place[rows], len(batch.spans) * panes)
         opened = [_open_pane(model, version, batch.spans[p // panes].partition, p % panes + lowest) for p in distinct.tolist()]
         cells = cells_of(version.binning, batch, rows)
-        segments = batch.segments if rows is None else batch.segments[rows]
-        for index, base in enumerate(model.bases):
-            count(cells, version.binning, index, base, segments, batch.segment_values, pane_of_row, opened)
+        count(cells, leaves if rows is None else [numbers[rows] for numbers in leaves], pane_of_row, opened)
         if model.labels is not None:
             remember(model, model.labels, version, batch, slice(None) if rows is None else rows)
 
 
 def _open_pane(model: ModelState, version: VersionState, partition: int, pane: int) -> OpenPane:
     if (partition, pane) not in version.open:
-        version.open[partition, pane] = OpenPane(version.pool, max_leaves=2 * model.config.segments.max_segments + 64)
+        version.open[partition, pane] = OpenPane(version.layout, model.leaves, max_leaves=2 * model.config.segments.max_segments + 64)
     return version.open[partition, pane]
+
+
+def _leaves_of(model: ModelState, batch: Batch) -> list[Numbers]:
+    """[bases][rows] number of each row's leaf."""
+    if any(len(leaves) > _KNOWN_LEAVES for leaves in model.leaves):
+        for version in model.versions.values():
+            for pane in version.open.values():
+                pane.fold()  # what is counted goes by values
+        for leaves in model.leaves:
+            leaves.clear()
+    return [leaves.numbers(batch.segments, batch.segment_values) for leaves in model.leaves]
 
 
 def _repeats(model: ModelState, batch: Batch, kept: NDArray[np.bool_], newest_ms: Int64) -> NDArray[np.bool_]:
@@ -207,12 +223,10 @@ def _close_pane(model: ModelState, pane: int) -> None:
 
 
 def _close_version(model: ModelState, version: VersionState, pane: int, panes: list[OpenPane]) -> None:
-    table = close_panes(version.layout, model.bases, panes)
-    for closed in panes:
-        closed.pool.give_back(list(closed.leaves.values()))
-    others = {segment: other_key(parse_key(segment)[0]) for segment in table.segments}
-    kept = frozenset(version.admitted | version.reference_segments | set(others.values()) | {ALL})
-    table, entered, folded = cap_segments(table, kept, model.room(version), others)
+    table = close_panes(version.layout, model.leaves, panes)
+    others = {other_key(grouping.columns) for base in model.bases for grouping in base.groupings}
+    kept = version.admitted | version.reference_segments | others | {ALL}
+    table, entered, folded = cap_segments(table, kept, model.room(version), lambda segment: other_key(parse_key(segment)[0]))
     version.admitted.update(entered)
     model.rows_folded += folded + sum(closed.folded for closed in panes)
     version.windows.close(pane, table)

@@ -34,7 +34,8 @@ from monitor.profile.bare import bare_layout
 from monitor.profile.bins import Binning
 from monitor.profile.grouping import Base, plan
 from monitor.profile.layout import Layout, Vocabulary, vocabulary
-from monitor.profile.pane import OpenPane, Pool
+from monitor.profile.leaves import Leaves
+from monitor.profile.pane import OpenPane
 from monitor.profile.windows import Windows
 from monitor.reference.reference import Reference
 from monitor.review.queue import ReviewQueue
@@ -71,7 +72,6 @@ class VersionState:
     reference: Reference | None
     binning: Binning
     windows: Windows
-    pool: Pool
     river: RiverWatch
     open: dict[tuple[int, int], OpenPane] = field(default_factory=dict)  # (partition, pane number)
     admitted: set[str] = field(default_factory=set)  # segments with a place under the cap, beside the reference's
@@ -113,6 +113,7 @@ class ModelState:
     config: ModelConfig
     references: dict[str, Reference]  # by model version
     bases: tuple[Base, ...]
+    leaves: tuple[Leaves, ...]  # of each base
     vocabulary: Vocabulary
     fallback: Layout  # for a version that has no reference
     clock: EventClock
@@ -159,10 +160,12 @@ def new_model_state(config: ModelConfig, references: Sequence[Reference], direct
     duplicates = config.predictions.duplicates
     tick_ms = _tick_ms(config)
     known = vocabulary(layouts, {PREDICTED_CLASS: class_texts(config)})
+    bases = plan(tuple(config.segments.columns), config.segments.groupings)
     state = ModelState(
         config=config,
         references=by_version,
-        bases=plan(tuple(config.segments.columns), config.segments.groupings),
+        bases=bases,
+        leaves=tuple(map(Leaves, bases)),
         vocabulary=known,
         fallback=layouts[-1],
         clock=EventClock(config.windows.pane_ms, config.windows.lateness_ms),
@@ -229,11 +232,10 @@ def new_version_state(model: ModelState, version: str) -> VersionState:
         reference=reference,
         binning=Binning.of(layout, model.vocabulary),
         windows=Windows(layout, windows.pane_ms, windows.short_ms // windows.pane_ms, windows.long_ms // windows.pane_ms),
-        pool=Pool(layout),
         river=RiverWatch(model.config.detectors),
     )
 
 
 def open_bytes(model: ModelState) -> int:
     """Memory of panes that still take rows."""
-    return sum(version.pool.memory_bytes for version in model.versions.values())
+    return sum(pane.memory_bytes for version in model.versions.values() for pane in version.open.values())

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.batch import Batch
-from monitor.profile.count import dense, first_rows
+from monitor.profile.order import dense, first_rows
 from monitor.segment import OTHER
 from monitor.state import ModelState
 

@@ -110,9 +110,10 @@ def _prefix(model: ModelState, version: VersionState) -> str:
 
 
 def _pack_open(opened: OpenPane, bases: tuple[Base, ...]) -> bytes:
-    leaves = [msgspec.json.encode([bases[base].columns, values]).decode() for base, values in opened.leaves]
-    rows = list(opened.leaves.values())
-    return pack_table(CountTable(opened.pool.layout, tuple(leaves), opened.pool.counts[rows].astype(np.int64), opened.pool.tails[rows]))
+    opened.fold()
+    leaves = [msgspec.json.encode([bases[base].columns, values]).decode() for base, values in opened.places]
+    size = len(opened.places)
+    return pack_table(CountTable(opened.layout, tuple(leaves), opened.counts[:size].astype(np.int64), opened.tails[:size]))
 
 
 def load_model(model: ModelState, values: Mapping[str, Any], blobs: Mapping[str, bytes]) -> None:
@@ -187,15 +188,15 @@ def _load_version(model: ModelState, version: VersionState, part: Mapping[str, A
 
 
 def _load_open(model: ModelState, version: VersionState, table: CountTable, rows: int, folded: int) -> OpenPane:
-    opened = OpenPane(version.pool, max_leaves=2 * model.config.segments.max_segments + 64, rows=rows, folded=folded)
-    opened.count_rows(0)  # a pool of 32 bits would not hold what 64 held
+    opened = OpenPane(version.layout, model.leaves, 2 * model.config.segments.max_segments + 64, rows, folded)
+    opened.count_rows(0)  # 32 bits would not hold what 64 held
     had = {tuple(msgspec.json.decode(leaf)[0]) for leaf in table.segments}
     for row, text in enumerate(table.segments):
         columns, values = msgspec.json.decode(text)
         for leaf in _leaves_now(model.bases, had, tuple(columns), values):
             target, _ = opened.enter(leaf)
-            version.pool.counts[target] += table.counts[row].astype(version.pool.counts.dtype)
-            version.pool.tails[target] += table.tails[row]
+            opened.counts[target] += table.counts[row].astype(opened.counts.dtype)
+            opened.tails[target] += table.tails[row]
     return opened
 
 

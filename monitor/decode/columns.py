@@ -19,6 +19,23 @@ from monitor.decode.shape import Shape
 from monitor.decode.tables import CategoryCodes
 
 
+@dataclass(frozen=True, slots=True)
+class RowValues(Sequence[Scalar]):
+    """A column of rows' structs, read when it is looked at: a list of it would be another pass over the rows."""
+
+    rows: Rows
+    get: Callable[[Any], Scalar]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[Scalar]:
+        return map(self.get, self.rows)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.get(self.rows[index])
+
+
 @dataclass(frozen=True, eq=False)
 class Column:
     """One use of values that are not packed."""
@@ -29,7 +46,7 @@ class Column:
     def read(self, rows: Rows, records: Records, places: Int64) -> Sequence[Scalar]:
         """[n] values of the rows, which are the messages at ``places``."""
         if self.get is not None:
-            return list(map(self.get, rows))
+            return RowValues(rows, self.get)
         return records.outside(self.use.steps, places)
 
     def read_numbers(self, rows: Rows, records: Records, places: Int64) -> Sequence[Scalar]:

@@ -135,7 +135,7 @@ class EventColumns:
         record_ms = records.timestamps_ms[places]
         found = [self._time(column, rows, records, places, record_ms) for column in self._moments]
         refused = {row: refusal for _, none in reversed(found) for row, refusal in none.items()}
-        return np.column_stack([times for times, _ in found]), refused
+        return found[0][0][:, None] if len(found) == 1 else np.column_stack([times for times, _ in found]), refused
 
     def _time(self, column: Column, rows: Rows, records: Records, places: Int64, record_ms: Int64) -> tuple[Int64, dict[int, Refusal]]:
         time, tolerance_ms = column.use.time, self._section.future_tolerance_ms

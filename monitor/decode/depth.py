@@ -13,7 +13,7 @@ import numpy as np
 
 # Possessive: what was matched is never given back, so hostile quotes cost no more than honest ones.
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
-_BLOCK_BYTES = 1 << 20  # of messages that are looked at together: their copy stays in the cache, and a call is spread over many
+_BLOCK_BYTES = 1 << 18  # of messages that are looked at together: enough to spread the cost of a call, and they stay in the cache
 _PADDING = bytes(7)
 _ONES = np.uint64(0x0101010101010101)
 _TOP_BYTE = np.uint64(56)

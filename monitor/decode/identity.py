@@ -32,6 +32,7 @@ def hash_ids(column: Sequence[Scalar], path: str) -> tuple[NDArray[np.uint64], S
 
     In a text a lone surrogate, which has no UTF-8, is a question mark.
     """
+    column = list(column)  # looked at twice
     if _plain(column):
         try:
             return _hashes(map(str.encode, column)), column, {}  # type: ignore[arg-type,return-value]

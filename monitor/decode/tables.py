@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from operator import countOf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,7 +80,7 @@ class ValueTable(dict[Scalar, int]):
     def codes(self, values: Sequence[Scalar]) -> NDArray[np.int32]:
         """[n] codes of a column."""
         first = values[0] if values else None
-        if isinstance(first, str) and first == values[-1] == values[len(values) // 2] and values.count(first) == len(values):
+        if isinstance(first, str) and first == values[-1] == values[len(values) // 2] and countOf(values, first) == len(values):
             return np.full(len(values), self[first], np.int32)  # one value throughout, as versions mostly are
         return np.fromiter(map(self.__getitem__, values), np.int32, len(values))
 

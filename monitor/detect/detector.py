@@ -32,7 +32,7 @@ from monitor.detect.rows import Events, batch_of, model_of, reference_of
 from monitor.detect.watch import Watch
 from monitor.duplicates import SeenIds
 from monitor.profile.bins import Binning
-from monitor.profile.count import cells_of
+from monitor.profile.cells import cells_of
 from monitor.profile.grouping import plan
 from monitor.profile.layout import vocabulary
 from monitor.reference.reference import Reference

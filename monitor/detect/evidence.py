@@ -19,14 +19,20 @@ from numpy.typing import NDArray
 from monitor.batch import Batch
 from monitor.detect.season import quarter_of
 from monitor.profile.bins import Binning
-from monitor.profile.count import Cells, count, dense
+from monitor.profile.cells import Cells
+from monitor.profile.count import count
 from monitor.profile.grouping import Base
-from monitor.profile.pane import OpenPane, Pool, close_panes
+from monitor.profile.leaves import Leaves, Numbers
+from monitor.profile.order import dense
+from monitor.profile.pane import OpenPane, close_panes
 from monitor.profile.table import CountTable
 
 Int64 = NDArray[np.int64]
 
 PANE_MS = 10_000
+
+_KNOWN_LEAVES = 1 << 17
+"""Leaves whose numbers are remembered, of each base grouping: values are untrusted, and might never come again."""
 
 
 def evidence_pane(newest_ms: Int64, closed: int | None) -> Int64:
@@ -45,10 +51,10 @@ class EvidencePanes:
     max_leaves: int
     closed: int | None = None  # panes below this number are closed
     open: dict[tuple[int, int, int], OpenPane] = field(default_factory=dict)
-    pool: Pool = field(init=False)
+    known: tuple[Leaves, ...] = field(init=False)  # of each base
 
     def __post_init__(self) -> None:
-        self.pool = Pool(self.binning.layout)
+        self.known = tuple(map(Leaves, self.bases))
 
     def add(self, batch: Batch, cells: Cells, rows: NDArray[np.intp], newest_ms: Int64) -> None:
         """Count the chosen ``rows`` of a batch, whose ``cells`` are given; ``newest_ms`` [batch rows]."""
@@ -61,17 +67,16 @@ class EvidencePanes:
         lowest = key.min(axis=0)
         size = key.max(axis=0) - lowest + 1
         flat = ((key[:, 0] - lowest[0]) * size[1] + key[:, 1] - lowest[1]) * size[2] + key[:, 2] - lowest[2]
+        leaves = self._leaves_of(batch, rows)
         pane_of_row, distinct = dense(flat, int(size.prod()))
         panes = []
         for code in distinct.tolist():
             rest, slot = divmod(code, int(size[2]))
             where = (rest // int(size[1]) + int(lowest[0]), rest % int(size[1]) + int(lowest[1]), slot + int(lowest[2]))
             if where not in self.open:
-                self.open[where] = OpenPane(self.pool, self.max_leaves)
+                self.open[where] = OpenPane(self.binning.layout, self.known, self.max_leaves)
             panes.append(self.open[where])
-        segments = batch.segments[rows]
-        for index, base in enumerate(self.bases):
-            count(cells, self.binning, index, base, segments, batch.segment_values, pane_of_row, panes)
+        count(cells, leaves, pane_of_row, panes)
 
     def close(self, horizon: int) -> Iterator[tuple[int, list[tuple[int, CountTable]]]]:
         """Close the panes below ``horizon``: numbers, and counts by quarter of an hour, in order; empty ones are left out."""
@@ -85,10 +90,17 @@ class EvidencePanes:
         for slot in sorted({slot for _, number, slot in self.open if number == pane}):
             keys = sorted(key for key in self.open if key[1] == pane and key[2] == slot)
             opened = [self.open.pop(key) for key in keys]
-            tables.append((slot, close_panes(self.binning.layout, self.bases, opened)))
-            for one in opened:
-                self.pool.give_back(list(one.leaves.values()))
+            tables.append((slot, close_panes(self.binning.layout, self.known, opened)))
         return tables
+
+    def _leaves_of(self, batch: Batch, rows: NDArray[np.intp]) -> list[Numbers]:
+        """[bases][rows] number of each row's leaf."""
+        if any(len(leaves) > _KNOWN_LEAVES for leaves in self.known):
+            for pane in self.open.values():
+                pane.fold()  # what is counted goes by values
+            for leaves in self.known:
+                leaves.clear()
+        return [leaves.numbers(batch.segments[rows], batch.segment_values) for leaves in self.known]
 
 
 def horizon_pane(newest_ms: dict[int, int], partitions: Sequence[int]) -> int | None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.profile.count import dense
+from monitor.profile.order import dense
 from monitor.segment import ALL, OTHER, other_key, segment_key
 
 _TABLE = 1 << 20

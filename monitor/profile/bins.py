@@ -28,7 +28,9 @@ class Binning:
     first_cell: NDArray[np.uint8]  # [numeric, 1] underflow cell of each; an index that no cell has where there are no edges
     last_cell: NDArray[np.uint8]  # [numeric, 1] overflow cell
     categorical: NDArray[np.intp]
-    cell_of_code: tuple[NDArray[np.uint8], ...]  # per categorical signal: entry 0 is NaN, 1 is UNSEEN, 2 is code 0, …
+    cell_of_code: NDArray[np.uint8]  # of all categorical signals, one after the other: NaN, UNSEEN, code 0, …
+    first_code: NDArray[np.intp]  # [categorical, 1] where each signal's entries begin
+    codes: NDArray[np.intp]  # [categorical] how many entries each has
 
     @staticmethod
     def of(layout: Layout, vocabulary: Vocabulary) -> Binning:
@@ -53,26 +55,32 @@ class Binning:
             np.array(first, np.uint8).reshape(-1, 1),
             np.array(last, np.uint8).reshape(-1, 1),
             np.array(categorical, np.intp),
-            tuple(cells),
+            np.concatenate([np.zeros(0, np.uint8), *cells]),
+            np.cumsum([0, *map(len, cells)])[:-1].reshape(-1, 1),
+            np.array([len(each) for each in cells], np.intp),
         )
 
     def cells_of(self, values: NDArray[np.float64]) -> NDArray[np.uint8]:
         """[signals, rows] cell of each value within its signal, from [rows, signals] values and codes.
 
         NaN goes to the cell MISSING; the caller overwrites cells with other faults. Infinities are no values
-        and must not be given.
+        and must not be given. Raises ``IndexError`` for a code that the vocabulary does not have.
         """
         rows = len(values)
         cells = np.empty((len(self.layout.signals), rows), np.uint8)
         for start in range(0, rows, BLOCK_ROWS):
             block = slice(start, min(start + BLOCK_ROWS, rows))
-            columns = np.ascontiguousarray(values[block].T)
+            columns = values[block].T
+            if columns.strides[1] != columns.itemsize:
+                columns = np.ascontiguousarray(columns)  # rows of a signal side by side, as decoding leaves them
             if len(self.numeric):
-                cells[self.numeric, block] = self._numeric_cells(columns[self.numeric])
-            for lookup, signal in zip(self.cell_of_code, self.categorical, strict=True):
-                codes = columns[signal]
-                known = np.where(np.isnan(codes), 0.0, codes + 2.0).astype(np.intp)
-                cells[signal, block] = lookup[known]
+                cells[self.numeric, block] = self._numeric_cells(_rows(columns, self.numeric))
+            if len(self.categorical):
+                entries = _rows(columns, self.categorical) + 2.0
+                np.copyto(entries, 0.0, where=np.isnan(entries))
+                if (entries.max(axis=1, initial=0.0) >= self.codes).any():
+                    raise IndexError("expected codes of the vocabulary that the layout was prepared with, got others")
+                cells[self.categorical, block] = self.cell_of_code.take(entries.astype(np.intp) + self.first_code)
         return cells
 
     def _numeric_cells(self, x: NDArray[np.float64]) -> NDArray[np.uint8]:
@@ -83,3 +91,11 @@ class Binning:
             np.greater_equal(x, edge, out=reached)
             np.add(cells, reached.view(np.uint8), out=cells)
         return cells
+
+
+def _rows(columns: NDArray[np.float64], chosen: NDArray[np.intp]) -> NDArray[np.float64]:
+    """The chosen rows, copied one by one: an index would copy all of a part of an array first, or give another memory layout."""
+    rows = np.empty((len(chosen), columns.shape[1]))
+    for row, index in enumerate(chosen.tolist()):
+        rows[row] = columns[index]
+    return rows

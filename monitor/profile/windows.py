@@ -8,7 +8,7 @@ was added is taken away to the bit.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -34,7 +34,12 @@ class RunningSum:
 
     def add(self, table: CountTable) -> None:
         """Add a table."""
-        if self.total.index.keys() >= table.index.keys():
+        if self.total.segments == table.segments:  # as from pane to pane, mostly
+            np.add(self.total.counts, table.counts, out=self.total.counts)
+            np.add(self.total.tails, table.tails, out=self.total.tails)
+        elif not self.total.segments:
+            self.total = CountTable(self.layout, table.segments, table.counts.copy(), table.tails.copy())
+        elif self.total.index.keys() >= table.index.keys():
             rows = [self.total.index[segment] for segment in table.segments]
             self.total.counts[rows] += table.counts
             self.total.tails[rows] += table.tails
@@ -155,7 +160,7 @@ class Windows:
 
 
 def cap_segments(
-    table: CountTable, admitted: frozenset[str], room: int, other_of: dict[str, str]
+    table: CountTable, admitted: Set[str], room: int, other_of: Callable[[str], str]
 ) -> tuple[CountTable, tuple[str, ...], int]:
     """Fold what does not fit under the cap.
 
@@ -163,8 +168,10 @@ def cap_segments(
     ``other_of`` names for each segment not admitted the ``__other__`` segment of its grouping. Returns the
     table, the segments that entered, and how many rows were folded (per grouping they belong to).
     """
-    rows = table.rows
     strangers = [segment for segment in table.segments if segment not in admitted]
+    if not strangers:
+        return table, (), 0
+    rows = table.rows
     strangers.sort(key=lambda segment: (-int(rows[table.index[segment]]), segment))
     entered, folded = tuple(strangers[: max(0, room)]), strangers[max(0, room) :]
     if not folded:
@@ -174,7 +181,7 @@ def cap_segments(
     left = CountTable(table.layout, tuple(table.segments[row] for row in kept), table.counts[kept], table.tails[kept])
     parts: dict[str, list[int]] = {}
     for segment in folded:
-        parts.setdefault(other_of[segment], []).append(table.index[segment])
+        parts.setdefault(other_of(segment), []).append(table.index[segment])
     names = tuple(sorted(parts))
     others = CountTable(
         table.layout,

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from monitor.batch import UNSEEN, Batch
 from monitor.config.model import PREDICTED_CLASS, SCORE
 from monitor.profile.bins import Binning
-from monitor.profile.count import cells_of, count
-from monitor.profile.grouping import Base
+from monitor.profile.cells import cells_of
 from monitor.profile.layout import Layout, vocabulary
-from monitor.profile.pane import OpenPane, Pool, close_panes
+from monitor.profile.leaves import Leaves, Numbers
+from monitor.profile.pane import OpenPane, close_panes
 from monitor.profile.table import CountTable
 from monitor.reference.blocks import BlockSums
 from monitor.reference.hours import HourCounts, hour_counts
@@ -45,7 +45,8 @@ class Tally:
         self.binning = Binning.of(layout, self.vocabulary)
         self.admitted = admit(survey.leaves, survey.bases, survey.model.segments.max_segments)
         # Admission bounds the leaves: the pane itself need not.
-        self.pane = OpenPane(Pool(layout), sys.maxsize)
+        self.known = tuple(map(Leaves, survey.bases))
+        self.pane = OpenPane(layout, self.known, sys.maxsize)
         extents = [(numbers.low, numbers.high) for numbers in survey.numbers.values()]
         self.sums = CellSums(layout, extents, survey.rows)
         if self.has_times and survey.start_ms is not None and survey.end_ms is not None:
@@ -98,17 +99,13 @@ class Tally:
         cells = cells_of(self.binning, batch, chosen)
         times = batch.time_ms[chosen]
         self.sums.add(cells.cells, batch.values[chosen])
-        pane_of_row = np.zeros(len(chosen), np.intp)
+        numbered: list[Numbers] = []
         outcomes = self._add_labels(batch, chosen, lag_ms, cells.cells)
         for index, base in enumerate(self.survey.bases):
             found, all_rows = leaves_of(batch, base)
             group = all_rows[chosen]
             leaves = [self.admitted.folded(index, leaf) for leaf in found]
-            # The leaf's number stands in for the code of each of its columns.
-            segments = np.broadcast_to(group[:, None], (len(group), len(base.columns))).astype(np.int32)
-            values = list(zip(*leaves, strict=True)) if base.columns else []
-            own = Base(base.columns, tuple(range(len(base.columns))), base.groupings)
-            count(cells, self.binning, index, own, segments, values, pane_of_row, [self.pane])
+            numbered.append(np.array([self.known[index].number(leaf) for leaf in leaves], np.int32)[group])
             if self.hours is not None:
                 self.hours.add(index, leaves, group, times, cells.cells)
             if self.labels is not None and outcomes is not None:
@@ -117,6 +114,7 @@ class Tally:
             if self.blocks is not None and index == self.finest:
                 numbers = np.array([self.block_segments[leaf] for leaf in leaves], np.intp)
                 self.blocks.add(times, numbers[group], cells.cells)
+        self.pane.add(cells, numbered)
 
     def _add_labels(
         self, batch: Batch, rows: NDArray[np.intp], lag_ms: NDArray[np.float64] | None, cells: NDArray[np.uint8]
@@ -144,4 +142,4 @@ class Tally:
 
     def table(self) -> CountTable:
         """Counts per segment."""
-        return close_panes(self.layout, self.survey.bases, [self.pane])
+        return close_panes(self.layout, self.known, [self.pane])

@@ -196,3 +196,11 @@ def test_the_bound_on_leaves_does_not_depend_on_batch_cuts():
 def test_a_window_of_no_time_is_a_mistake(windows):
     with pytest.raises(ConfigError, match="expected short to be a multiple of pane, and long a multiple of short"):
         world.model_config(windows={"pane": "1m", "short": "5m", "long": "1h", **windows})
+
+
+def test_forgetting_the_numbers_of_leaves_changes_nothing(monkeypatch):
+    logs = world.log(2, minutes=30)
+    facts = [world.facts(played(logs)[0])]
+    monkeypatch.setattr("monitor.pipeline._KNOWN_LEAVES", 2)
+    facts.append(world.facts(played(logs, most=20)[0]))
+    assert facts[0] == facts[1]

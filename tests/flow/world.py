@@ -195,7 +195,7 @@ def facts(state: ModelState) -> dict[str, Any]:
         facts[f"{name} open"] = {
             where: (
                 pane.rows,
-                sorted((leaf, version.pool.counts[row].tolist(), version.pool.tails[row].tolist()) for leaf, row in pane.leaves.items()),
+                sorted((leaf, counts.tolist(), tails.tolist()) for leaf, counts, tails in pane.counted()),
             )
             for where, pane in sorted(version.open.items())
         }

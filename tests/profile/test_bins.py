@@ -78,3 +78,36 @@ def test_each_cell_has_a_label_and_a_role(edges):
 def test_the_cell_of_a_single_value_is_labelled_with_that_value():
     labels = SignalBins("x", "numeric", edges=(5.0, 100.0, math.nextafter(100.0, math.inf), 250.0)).labels()
     assert labels[FAULT_CELLS:] == ["below 5", "5 to 100", "100", "100 to 250", "250 and above"]
+
+
+def test_a_code_of_another_vocabulary_is_refused():
+    layout = Layout((SignalBins("c", "categorical", categories=("a", "b")), SignalBins("d", "categorical", categories=("x",))))
+    binning = Binning.of(layout, vocabulary([layout]))
+    with pytest.raises(IndexError, match="expected codes of the vocabulary"):
+        binning.cells_of(np.array([[2.0, 0.0]]))
+
+
+@given(st.integers(1, 40), st.booleans())
+def test_cells_do_not_depend_on_how_values_stand_in_memory(rows, by_signal):
+    words = {"c": ("a", "b"), "d": ("x", "y", "z")}
+    layout = Layout(
+        (
+            SignalBins("n", "numeric", edges=(0.0, 1.0)),
+            SignalBins("c", "categorical", categories=("b",), tail=("a",)),
+            SignalBins("m", "numeric"),
+            SignalBins("d", "categorical", categories=("z", "x")),
+        )
+    )
+    random = np.random.default_rng(rows)
+    values = np.column_stack(
+        [random.normal(size=rows), random.integers(-1, 2, rows), random.normal(size=rows), random.integers(-1, 3, rows)]
+    )
+    values[random.random(values.shape) < 0.2] = math.nan
+    given_as = np.asfortranarray(np.vstack([values, values]))[:rows] if by_signal else values
+    expected = [
+        [Role.MISSING if math.isnan(x) else FAULT_CELLS + int(x >= 0) + int(x >= 1) for x in values[:, 0]],
+        [Role.MISSING if math.isnan(x) else layout.signals[1].cell_of_category([None, "a", "b"][int(x) + 1]) for x in values[:, 1]],
+        [Role.MISSING if math.isnan(x) else FAULT_CELLS for x in values[:, 2]],
+        [Role.MISSING if math.isnan(x) else layout.signals[3].cell_of_category([None, "x", "y", "z"][int(x) + 1]) for x in values[:, 3]],
+    ]
+    assert Binning.of(layout, words).cells_of(given_as).tolist() == expected
