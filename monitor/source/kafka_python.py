@@ -25,10 +25,11 @@ from kafka.structs import OffsetAndMetadata
 
 from monitor.batch import RawBatch
 from monitor.config.source import SourceConfig
-from monitor.source.base import Assignment, AssignmentListener, Gap, Needs, SourceHealth, TopicPartition
+from monitor.source.base import AssignmentListener, Gap, Needs, TopicPartition
 from monitor.source.faults import advice
 from monitor.source.kafka_client import Tell, connect, error_name, explain
 from monitor.source.kafka_python_mends import mend
+from monitor.source.member import Ends, GroupMember
 from monitor.source.reach import trouble
 from monitor.source.watchdog import Watch
 
@@ -39,18 +40,12 @@ _LAST_COMMIT_S = 2.0
 _OFFSET, _TIMESTAMP, _KEY, _VALUE, _HEADERS = map(attrgetter, ("offset", "timestamp", "key", "value", "headers"))
 
 
-class KafkaPythonSource:
+class KafkaPythonSource(GroupMember):
     """See ``Source``. Made without touching the network; ``start`` connects."""
 
     def __init__(self, config: SourceConfig, topics: Sequence[str], needs: Needs) -> None:
-        self._config = config
-        self._topics = sorted(set(topics))
-        self._needs = needs
+        super().__init__(config, topics, needs)
         self._started = False
-        self._owned: set[TopicPartition] = set()
-        self._began: dict[TopicPartition, int] = {}  # where ``start: latest`` began, since "latest" is later when asked again
-        self._partitions: dict[str, int] = dict.fromkeys(self._topics, 0)
-        self._health = SourceHealth()
         self._last_commit: Any = None
         self._watch = Watch(config.stuck_after_ms, config.connect_timeout_ms)
 
@@ -104,25 +99,9 @@ class KafkaPythonSource:
         try:
             self._last_commit = self._consumer.commit_async(wanted)
         except KafkaError as error:
-            self._commit_failed(error)
+            self._commit_failed(error_name(error))
         else:
-            self._last_commit.add_errback(self._commit_failed)
-
-    def lag(self) -> Mapping[TopicPartition, int]:
-        """See ``Source.lag``."""
-        return {partition: max(0, end - position) for partition, (position, end) in self._ends().items()}
-
-    def assignment(self) -> Assignment:
-        """See ``Source.assignment``."""
-        return Assignment(frozenset(self._owned), dict(self._partitions))
-
-    def health(self) -> SourceHealth:
-        """See ``Source.health``."""
-        return self._health
-
-    def finished(self) -> bool:
-        """Never: a topic has no end."""
-        return False
+            self._last_commit.add_errback(lambda error: self._commit_failed(error_name(error)))
 
     def close(self) -> None:
         """See ``Source.close``."""
@@ -135,7 +114,7 @@ class KafkaPythonSource:
         self._consumer = self._client.consumer
 
     def _reopen(self, reason: str) -> None:
-        self._health = replace(self._health, reconnects=self._health.reconnects + 1, last_error=reason)
+        self._reconnected(reason)
         self._leave()
         self._open()
 
@@ -175,10 +154,6 @@ class KafkaPythonSource:
         if partitions:
             tell(partitions)
 
-    def _remember(self, began: Mapping[TopicPartition, int]) -> None:
-        if self._config.start == "latest":
-            self._began = {**began, **self._began}
-
     # Gaps, errors, standstills.
 
     def _close_gaps(self, wanted: Mapping[Any, int], truncated: Mapping[Any, Any]) -> None:
@@ -206,18 +181,11 @@ class KafkaPythonSource:
             raise explain(error, "cannot read", self._config) from error
         self._failed(name)
 
-    def _failed(self, reason: str) -> None:
-        self._health = replace(self._health, transient_errors=self._health.transient_errors + 1, last_error=reason)
-
-    def _commit_failed(self, error: Exception) -> None:
-        self._health = replace(self._health, commit_failures=self._health.commit_failures + 1, last_error=error_name(error))
-
     def _positions(self) -> dict[Any, int]:
         # The client's own positions: they have moved past transaction markers, which are no records.
         return {place: at.offset for place, at in self._consumer._subscription.all_consumed_offsets().items()}
 
-    def _ends(self) -> dict[TopicPartition, tuple[int, int]]:
-        """(position, end of the log) of the partitions of which both are known."""
+    def _ends(self) -> Ends:
         ends = {place: self._consumer.highwater(place) for place in self._consumer.assignment()}
         return {
             (place.topic, place.partition): (position, ends[place])
@@ -225,7 +193,7 @@ class KafkaPythonSource:
             if ends.get(place) is not None
         }
 
-    def _moving(self) -> dict[TopicPartition, tuple[int, int]]:
+    def _moving(self) -> Ends:
         paused = {(place.topic, place.partition) for place in self._consumer.paused()}
         return {partition: ends for partition, ends in self._ends().items() if partition not in paused}
 

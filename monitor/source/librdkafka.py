@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, Message
@@ -18,9 +17,10 @@ from confluent_kafka import TopicPartition as KafkaPartition
 from monitor.batch import RawBatch
 from monitor.config.source import SourceConfig
 from monitor.errors import SourceError
-from monitor.source.base import Assignment, AssignmentListener, Gap, Needs, SourceHealth, TopicPartition
+from monitor.source.base import AssignmentListener, Gap, Needs, TopicPartition
 from monitor.source.confluent_messages import batches
 from monitor.source.faults import advice, refusal, unknown_topics
+from monitor.source.member import Ends, GroupMember
 from monitor.source.reach import await_brokers, trouble
 from monitor.source.security import librdkafka_options, secrets
 from monitor.source.watchdog import Watch
@@ -35,20 +35,14 @@ def _partitions(places: Iterable[Any]) -> frozenset[TopicPartition]:
     return frozenset((place.topic, place.partition) for place in places)
 
 
-class LibrdkafkaSource:
+class LibrdkafkaSource(GroupMember):
     """See ``Source``. Made without touching the network; ``start`` connects."""
 
     def __init__(self, config: SourceConfig, topics: Sequence[str], needs: Needs) -> None:
-        self._config = config
-        self._topics = sorted(set(topics))
-        self._needs = needs
+        super().__init__(config, topics, needs)
         self._consumer: Any = None
         self._positions: dict[TopicPartition, int] = {}
-        self._began: dict[TopicPartition, int] = {}  # where ``start: latest`` began, since "latest" is later when asked again
-        self._owned: set[TopicPartition] = set()
         self._paused: set[TopicPartition] = set()
-        self._partitions: dict[str, int] = dict.fromkeys(self._topics, 0)
-        self._health = SourceHealth()
         self._permanent: KafkaError | None = None
         self._watch = Watch(config.stuck_after_ms, config.connect_timeout_ms)
 
@@ -102,22 +96,6 @@ class LibrdkafkaSource:
             self._consumer.commit(offsets=wanted, asynchronous=True)
         except KafkaException as error:
             self._committed(error.args[0], [])
-
-    def lag(self) -> Mapping[TopicPartition, int]:
-        """See ``Source.lag``."""
-        return {partition: max(0, end - position) for partition, (position, end) in self._ends().items()}
-
-    def assignment(self) -> Assignment:
-        """See ``Source.assignment``."""
-        return Assignment(frozenset(self._owned), dict(self._partitions))
-
-    def health(self) -> SourceHealth:
-        """See ``Source.health``."""
-        return self._health
-
-    def finished(self) -> bool:
-        """Never: a topic has no end."""
-        return False
 
     def close(self) -> None:
         """See ``Source.close``."""
@@ -180,7 +158,7 @@ class LibrdkafkaSource:
             return len(found.partitions)
 
     def _reopen(self, reason: str) -> None:
-        self._health = replace(self._health, reconnects=self._health.reconnects + 1, last_error=reason)
+        self._reconnected(reason)
         self._leave()
         self._open()
 
@@ -218,10 +196,6 @@ class LibrdkafkaSource:
             self._positions.pop(partition, None)
         if partitions:
             tell(partitions)
-
-    def _remember(self, began: Mapping[TopicPartition, int]) -> None:
-        if self._config.start == "latest":
-            self._began = {**began, **self._began}
 
     # Messages.
 
@@ -272,18 +246,14 @@ class LibrdkafkaSource:
         else:
             self._failed(error.name())
 
-    def _failed(self, reason: str) -> None:
-        self._health = replace(self._health, transient_errors=self._health.transient_errors + 1, last_error=reason)
-
     def _committed(self, error: KafkaError | None, places: Sequence[Any]) -> None:
         if error is not None:
-            self._health = replace(self._health, commit_failures=self._health.commit_failures + 1, last_error=error.name())
+            self._commit_failed(error.name())
 
     def _explain(self, error: KafkaError, what: str) -> SourceError:
         return refusal(what, self._config.brokers, error.name(), error.str(), secrets(self._config.security))
 
-    def _ends(self) -> dict[TopicPartition, tuple[int, int]]:
-        """(position, end of the log) of the partitions of which both are known."""
+    def _ends(self) -> Ends:
         found = {}
         for partition, position in self._positions.items():
             known = self._consumer.get_watermark_offsets(KafkaPartition(*partition), cached=True)
@@ -291,5 +261,5 @@ class LibrdkafkaSource:
                 found[partition] = (position, known[1])
         return found
 
-    def _moving(self) -> dict[TopicPartition, tuple[int, int]]:
+    def _moving(self) -> Ends:
         return {partition: ends for partition, ends in self._ends().items() if partition not in self._paused}

@@ -15,7 +15,7 @@ from base64 import urlsafe_b64encode
 from pathlib import Path
 
 from tests.broker.certificates import AUDIENCE, ISSUER, make_certificates
-from tests.broker.process import ROOT, ServerProcess, free_ports
+from tests.broker.process import ROOT, Node, free_ports
 
 POM = Path(__file__).with_name("pom.xml")
 VERSION = re.search(r"<version>(\d+\.\d+\.\d+)</version>", POM.read_text())[1]  # type: ignore[index]
@@ -53,7 +53,7 @@ def install_kafka() -> str | None:
     return None
 
 
-class ApacheKafka:
+class ApacheKafka(Node):
     """One node in ``folder``; ``kill`` and ``start`` again keep its data and its ports."""
 
     name = f"Apache Kafka {VERSION}"
@@ -61,13 +61,12 @@ class ApacheKafka:
     durable_after_s = 0  # acknowledged is durable
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        super().__init__(folder)
         self.certificates = make_certificates(folder / "tls")
         ports = dict(zip(_PROTOCOLS, free_ports(len(_PROTOCOLS)), strict=True))
         self.listeners = {name: f"127.0.0.1:{port}" for name, port in ports.items()}
         self.bootstrap = self.listeners["PLAINTEXT"]
         self._port = ports["PLAINTEXT"]
-        self._server: ServerProcess | None = None
         self._properties = folder / "server.properties"
         self._properties.write_text(self._settings())
         (folder / "log4j2.properties").write_text("rootLogger.level=WARN\nrootLogger.appenderRef.out.ref=out\n"
@@ -81,23 +80,9 @@ class ApacheKafka:
         if done.returncode:
             raise RuntimeError(f"Kafka's storage could not be formatted:\n{done.stdout}{done.stderr}")
 
-    def start(self) -> None:
-        """Start, or start again after ``kill``; returns when connections are accepted."""
-        self._server = ServerProcess(self.name, self._java("kafka.Kafka", str(self._properties)), self._folder / "kafka.out", self._folder)
-        self._server.await_port(self._port)
-
-    def kill(self) -> None:
-        """kill -9."""
-        if self._server is not None:
-            self._server.kill()
-
-    def stop(self) -> None:
-        """End it; nothing in the folder is worth an orderly shutdown."""
-        self.kill()
-
-    def log(self) -> str:
-        """The end of what the node printed."""
-        return "" if self._server is None else self._server.tail()
+    def command(self) -> list[str]:
+        """See ``Node.command``."""
+        return self._java("kafka.Kafka", str(self._properties))
 
     def _java(self, main: str, *arguments: str) -> list[str]:
         jwks = self.certificates.jwks.as_uri().replace("file:///", "file:/")

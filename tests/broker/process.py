@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -89,3 +90,36 @@ class ServerProcess:
     def tail(self, size: int = 3000) -> str:
         """The end of the server's output."""
         return self.log.read_bytes()[-size:].decode(errors="replace")
+
+
+class Node(ABC):
+    """A broker of one node in ``folder``; ``kill`` and ``start`` again keep its data and its ports."""
+
+    name: str
+    _port: int
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._server: ServerProcess | None = None
+
+    @abstractmethod
+    def command(self) -> list[str]:
+        """What runs the node."""
+
+    def start(self) -> None:
+        """Start, or start again after ``kill``; returns when connections are accepted."""
+        self._server = ServerProcess(self.name, self.command(), self._folder / "node.out", self._folder)
+        self._server.await_port(self._port)
+
+    def kill(self) -> None:
+        """kill -9."""
+        if self._server is not None:
+            self._server.kill()
+
+    def stop(self) -> None:
+        """End it; nothing in the folder is worth an orderly shutdown."""
+        self.kill()
+
+    def log(self) -> str:
+        """The end of what the node printed."""
+        return "" if self._server is None else self._server.tail()

@@ -1,0 +1,57 @@
+"""What members on both clients share."""
+
+from __future__ import annotations
+
+import pytest
+
+from monitor.config.source import SourceConfig
+from monitor.source.base import Assignment, Needs, SourceHealth
+from monitor.source.kafka_python import KafkaPythonSource
+from monitor.source.librdkafka import LibrdkafkaSource
+from monitor.source.member import GroupMember
+
+
+class Member(GroupMember):
+    """A member whose client knows these ends."""
+
+    def _ends(self):
+        return {("t", 0): (5, 9), ("t", 1): (9, 9), ("t", 2): (12, 9)}
+
+
+def member(**config):
+    return Member(SourceConfig.model_validate({"brokers": ["127.0.0.1:1"], **config}), ["t", "s", "t"], Needs())
+
+
+def test_lag_is_what_lies_before_the_end_and_never_negative():
+    assert member().lag() == {("t", 0): 4, ("t", 1): 0, ("t", 2): 0}
+
+
+def test_what_is_owned_is_told_as_it_was_when_asked():
+    one = member()
+    one._owned, one._partitions = {("t", 0)}, {"s": 1, "t": 3}
+    told = one.assignment()
+    one._owned.add(("t", 1))
+    assert told == Assignment(frozenset({("t", 0)}), {"s": 1, "t": 3})
+    assert told.elsewhere == 3
+    assert not one.finished()
+
+
+def test_what_goes_wrong_is_counted_each_by_itself():
+    one = member()
+    for told in (one._failed, one._failed, one._commit_failed, one._reconnected):
+        told(told.__name__)
+    assert one.health() == SourceHealth(commit_failures=1, transient_errors=2, reconnects=1, last_error="_reconnected")
+
+
+@pytest.mark.parametrize(("start", "kept"), [("latest", {("t", 0): 7, ("t", 1): 1}), ("earliest", {})])
+def test_where_latest_was_is_remembered_from_the_first_time_on(start, kept):
+    one = member(start=start)
+    one._remember({("t", 0): 7})
+    one._remember({("t", 0): 9, ("t", 1): 1})
+    assert one._began == kept
+
+
+@pytest.mark.parametrize("source", [KafkaPythonSource, LibrdkafkaSource])
+@pytest.mark.parametrize("name", ["lag", "assignment", "health", "finished", "_remember", "_failed", "_commit_failed"])
+def test_both_clients_take_it_from_one_place(source, name):
+    assert getattr(source, name) is getattr(GroupMember, name)
