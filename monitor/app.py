@@ -97,6 +97,7 @@ class Monitor:
             source.start(self.partitions)
             gc.collect()
             gc.freeze()  # what is alive now stays: collections need not look at it
+            gc.set_threshold(50_000)  # more than the messages of a poll, which hold no cycles and are gone before the next
             while not stop.is_set():
                 raws = source.poll(self.config.source.poll_timeout_ms)
                 lag = source.lag()  # asked once a turn: only polling changes it

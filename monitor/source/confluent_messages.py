@@ -24,7 +24,7 @@ def _by_partition(messages: Sequence[Any], topics: Sequence[str]) -> dict[TopicP
     """Messages come in long runs of one partition, so they are cut at the borders of runs instead of sorted."""
     if not messages:
         return {}
-    numbers = np.array(list(map(Message.partition, messages)))
+    numbers = np.fromiter(map(Message.partition, messages), np.int32, len(messages))
     borders = np.diff(numbers) != 0
     names: list[str] = []
     if len(topics) > 1:
@@ -43,7 +43,7 @@ def _batch(partition: TopicPartition, messages: Sequence[Any], needs: Needs) -> 
         topic=partition[0],
         partition=partition[1],
         values=list(map(Message.value, messages)),
-        offsets=np.array(list(map(Message.offset, messages)), np.int64),
+        offsets=np.fromiter(map(Message.offset, messages), np.int64, len(messages)),
         timestamps_ms=np.array([at for _, at in map(Message.timestamp, messages)], np.int64),
         keys=list(map(Message.key, messages)) if needs.keys else None,
         headers=[message.headers() or [] for message in messages] if needs.headers else None,
