@@ -18,7 +18,7 @@ from monitor.decode.identity import check_ids, hash_ids
 from monitor.decode.mapping import Role, Use, probabilities_of, tree_of, uses_of
 from monitor.decode.records import Records
 from monitor.decode.refusal import Refusal, by_reason, without
-from monitor.decode.rows import decode_rows, typed_decode
+from monitor.decode.rows import Decoded, KnownOnly, decode_rows, typed_decode
 from monitor.decode.shape import codes_of, shape_of
 from monitor.decode.tables import CategoryCodes, Coded, ValueTable
 from monitor.profile.bare import signal_names
@@ -55,6 +55,7 @@ class EventColumns:
         self._section = section
         self.shape = shape_of(tree_of(uses), vocabulary)
         self.typed = typed_decode(self.shape)
+        self.known_only = KnownOnly.of(self.shape, section.max_message_bytes, section.max_depth)
         self._blocks = tuple(blocks_of(self.shape))
         columns = columns_of(uses, self.shape)
         (self._id,) = (column for column in columns if column.use.role is Role.ID)
@@ -93,10 +94,15 @@ class EventColumns:
 
     def _decode_chunk(self, records: Records, start: int, stop: int, growing: GrowingBatch) -> None:
         section = self._section
-        admitted = admit(records.values[start:stop], start, section.max_message_bytes, section.max_depth)
-        decoded = decode_rows(self.typed, self.shape, admitted.places, admitted.messages)
-        growing.tombstones += admitted.tombstones
-        growing.refused += admitted.refused + decoded.refused
+        values = records.values[start:stop]
+        known = self.known_only.rows(values) if self.typed is not None else None
+        if known is not None:
+            decoded = Decoded(range(start, stop), known, [], {})
+        else:
+            admitted = admit(values, start, section.max_message_bytes, section.max_depth)
+            decoded = decode_rows(self.typed, self.shape, admitted.places, admitted.messages)
+            growing.tombstones += admitted.tombstones
+            growing.refused += admitted.refused + decoded.refused
         if not decoded.rows:
             return
         rows, places = decoded.rows, _array(decoded.places)

@@ -13,6 +13,8 @@ from monitor.decode.shape import Shape
 
 Typed = Callable[[bytes], msgspec.Struct]
 
+_CHUNKS_WITH_OTHERS = 20
+
 _NO_ROW = msgspec.Struct()  # keeps the place of a refused message
 
 
@@ -24,6 +26,39 @@ class Decoded:
     rows: Sequence[msgspec.Struct]
     refused: list[tuple[int, Refusal]]
     faults: dict[int, Faults]  # by place
+
+
+@dataclass(eq=False)
+class KnownOnly:
+    """Decodes chunks whose messages hold nothing but what is mapped: none is deeper than the mapping, so no bracket need be counted.
+
+    Events that hold more are none of its business; after a chunk with some, it lets others pass without a try.
+    """
+
+    decode: Typed | None
+    max_bytes: int
+    others_expected: int = 0  # chunks that are not tried; without meaning for the result
+
+    @staticmethod
+    def of(shape: Shape, max_bytes: int, max_depth: int) -> KnownOnly:
+        """For messages of at most so many bytes; where the mapping itself is too deep, no chunk is decoded."""
+        usable = shape.typed and shape.closed is not None and shape.depth <= max_depth
+        return KnownOnly(msgspec.json.Decoder(shape.closed).decode if usable else None, max_bytes)
+
+    def rows(self, values: Sequence[bytes | None]) -> list[msgspec.Struct] | None:
+        """The structs of all messages; None when not all are such, or it was not tried."""
+        if self.decode is None:
+            return None
+        if self.others_expected > 0:
+            self.others_expected -= 1
+            return None
+        try:
+            if max(map(len, values)) <= self.max_bytes:  # type: ignore[arg-type]
+                return list(map(self.decode, values))  # type: ignore[arg-type]
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TypeError):
+            pass  # a tombstone has no length
+        self.others_expected = _CHUNKS_WITH_OTHERS
+        return None
 
 
 def typed_decode(shape: Shape) -> Typed | None:

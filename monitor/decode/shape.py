@@ -48,6 +48,12 @@ class Shape:
     struct: type[msgspec.Struct]
     fields: tuple[Field, ...]
     typed: bool  # whether a typed decode can fill it: no key has two types
+    closed: type[msgspec.Struct] | None = None  # the same struct, for objects without any other key; None where there are arrays
+
+    @property
+    def depth(self) -> int:
+        """How deep an object is nested that holds nothing else."""
+        return 1 + max((field.shape.depth for field in self.fields if field.shape is not None), default=0)
 
 
 def codes_of(use: Use, vocabulary: Vocabulary) -> dict[str, float]:
@@ -86,10 +92,22 @@ def _object_shape(fields: list[Field], typed: bool) -> Shape:
     numbered = [_named(field, place) for place, field in enumerate(fields)]
     try:
         if typed:
-            return Shape(_struct(numbered, rename={field.name: cast(str, field.key) for field in numbered}), tuple(numbered), True)
+            rename = {field.name: cast(str, field.key) for field in numbered}
+            return Shape(_struct(numbered, rename=rename), tuple(numbered), True, _closed(numbered, rename))
     except ValueError:
         pass  # a key with a character that msgspec cannot match, such as a quote
     return Shape(_struct(numbered), tuple(numbered), False)
+
+
+def _closed(fields: list[Field], rename: dict[str, str]) -> type[msgspec.Struct] | None:
+    inner = []
+    for field in fields:
+        if field.shape is not None:
+            if field.shape.closed is None:
+                return None
+            field = replace(field, type=field.shape.closed, default=field.shape.closed())  # noqa: PLW2901
+        inner.append(field)
+    return _struct(inner, rename=rename, forbid_unknown_fields=True)
 
 
 def _array_shape(fields: list[Field], typed: bool) -> Shape:
