@@ -25,6 +25,8 @@ from monitor.profile.order import dense, first_rows
 from monitor.profile.table import CountTable, empty_table
 from monitor.segment import OTHER
 
+Counts = NDArray[np.int32] | Int64
+
 Leaf = tuple[int, Values]
 """Index of the base grouping, and a value for each of its columns."""
 
@@ -48,7 +50,7 @@ class OpenPane:
     places: dict[Leaf, int] = field(default_factory=dict)  # row of counts of each leaf
     entered: Counter[int] = field(default_factory=Counter)  # leaves by base grouping
     waiting: list[tuple[Cells, tuple[Numbers, ...]]] = field(default_factory=list)  # with the leaf of each row, by base grouping
-    counts: NDArray[np.int32] | Int64 = field(init=False)  # [at least the leaves, cells]
+    counts: Counts = field(init=False)  # [at least the leaves, cells]
     tails: Int64 = field(init=False)  # [at least the leaves, signals, 2]
 
     def __post_init__(self) -> None:
@@ -110,7 +112,7 @@ class OpenPane:
     def crowded(self, base: int) -> bool:
         """Whether the rows that wait may be of more leaves than have room."""
         known = self.known[base]
-        if len(known) <= self.max_leaves:
+        if self.entered[base] + len(known) <= self.max_leaves:  # known ones may have been forgotten since they entered
             return False
         seen = np.zeros(len(known), np.bool_)
         for _, leaves in self.waiting:
@@ -123,7 +125,7 @@ class OpenPane:
         return len(self.places) * (self.counts.strides[0] + self.tails.strides[0]) + self._waiting_bytes
 
 
-def add_rows(layout: Layout, counts: NDArray[np.int32] | Int64, tails: Int64, places: NDArray[np.intp], parts: Sequence[Cells]) -> None:
+def add_rows(layout: Layout, counts: Counts, tails: Int64, places: NDArray[np.intp], parts: Sequence[Cells]) -> None:
     """Add rows, given in parts, to counts [n, cells] and tails [n, signals, 2] at ``places`` [rows]."""
     flat, one, first_cells = counts.reshape(-1), counts.dtype.type(1), layout.offsets[:-1, None]
     start = 0
@@ -145,8 +147,8 @@ def close_panes(layout: Layout, known: Sequence[Leaves], panes: Sequence[OpenPan
         if any(pane.crowded(base) for base in range(len(known))):
             pane.fold()
     names: list[str] = []
-    counts: list[Int64] = []
-    tails: list[Int64] = []
+    counts: list[Counts] = []
+    tails: list[Counts] = []
     for index, leaves in enumerate(known):
         numbers, leaf_counts, leaf_tails = _leaf_sums(layout, index, leaves, panes)
         for number, grouping in enumerate(leaves.base.groupings if len(numbers) else ()):
@@ -162,7 +164,7 @@ def close_panes(layout: Layout, known: Sequence[Leaves], panes: Sequence[OpenPan
     return CountTable(layout, tuple(names[i] for i in order), _placed(counts, order), _placed(tails, order))
 
 
-def _placed(parts: Sequence[Int64], order: Sequence[int]) -> Int64:
+def _placed(parts: Sequence[Counts], order: Sequence[int]) -> Int64:
     """The rows of all parts, one after the other, in another order."""
     places = np.empty(len(order), np.intp)
     places[order] = np.arange(len(order))
@@ -174,13 +176,15 @@ def _placed(parts: Sequence[Int64], order: Sequence[int]) -> Int64:
     return rows
 
 
-def _leaf_sums(layout: Layout, base: int, leaves: Leaves, panes: Sequence[OpenPane]) -> tuple[NDArray[np.intp], Int64, Int64]:
+def _leaf_sums(layout: Layout, base: int, leaves: Leaves, panes: Sequence[OpenPane]) -> tuple[NDArray[np.intp], Counts, Int64]:
     """Numbers of the leaves of one base grouping, rising, and their counts, summed over the panes."""
     of_pane = [[(leaves.number(leaf[1]), place) for leaf, place in pane.places.items() if leaf[0] == base] for pane in panes]
     waiting = [(cells, numbers[base]) for pane in panes for cells, numbers in pane.waiting]
     numbers = np.concatenate([np.array([number for pairs in of_pane for number, _ in pairs], np.int32), *(each for _, each in waiting)])
     place_of_row, distinct = dense(numbers, len(leaves))
-    counts = np.zeros((len(distinct), layout.cells), np.int64)
+    # Narrow while they are summed: these are the largest arrays of all.
+    few = sum(pane.rows for pane in panes) <= _INT32_ROWS
+    counts = np.zeros((len(distinct), layout.cells), np.int32 if few else np.int64)
     tails = np.zeros((len(distinct), len(layout.signals), 2), np.int64)
     start = 0
     for pane, pairs in zip(panes, of_pane, strict=True):
@@ -193,10 +197,10 @@ def _leaf_sums(layout: Layout, base: int, leaves: Leaves, panes: Sequence[OpenPa
     return distinct, counts, tails
 
 
-def _group_sums(rows: Int64, group: NDArray[np.intp], groups: int) -> Int64:
-    """Sums of rows by group; each group has at least one row."""
+def _group_sums(rows: Counts, group: NDArray[np.intp], groups: int) -> Counts:
+    """Sums of rows by group, as wide as these; each group has at least one row."""
     if groups == 1:
-        return np.asarray(rows.sum(axis=0, keepdims=True))
+        return np.asarray(rows.sum(axis=0, keepdims=True, dtype=rows.dtype))
     order = np.argsort(group, kind="stable")
     starts = np.searchsorted(group[order], np.arange(groups))
-    return np.asarray(np.add.reduceat(rows[order], starts, axis=0))
+    return np.asarray(np.add.reduceat(rows[order], starts, axis=0, dtype=rows.dtype))

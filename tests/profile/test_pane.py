@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from monitor.profile import leaves as leaves_module
@@ -85,7 +85,9 @@ def expected(batches: list[list[Row]], most: int) -> tuple[Counter[tuple[str, in
     return counts, tails, folded
 
 
+@settings(max_examples=400, deadline=None)
 @given(rows_of_batches, st.sampled_from([2, 3, 100]), st.sets(st.integers(0, 5)))
+@example([[(0, 0, 0, 0, 0, 0)], [(1, 0, 0, 0, 0, 0), (1, 1, 0, 0, 0, 0)], [(0, 0, 0, 0, 0, 0)], [(1, 0, 1, 0, 0, 0)]], 2, {3})
 def test_a_closed_pane_holds_what_its_rows_say(batches, most, folds):
     known, panes = played(batches, most, folds)
     table = close_panes(LAYOUT, known, panes)
