@@ -121,8 +121,8 @@ class OpenPane:
 
     @property
     def memory_bytes(self) -> int:
-        """Memory of counts and of rows that wait."""
-        return len(self.places) * (self.counts.strides[0] + self.tails.strides[0]) + self._waiting_bytes
+        """Memory of counts, with what is kept free for more leaves, and of rows that wait."""
+        return self.counts.nbytes + self.tails.nbytes + self._waiting_bytes
 
 
 def add_rows(layout: Layout, counts: Counts, tails: Int64, places: NDArray[np.intp], parts: Sequence[Cells]) -> None:

@@ -194,6 +194,15 @@ def test_the_interleaving_of_partitions_changes_nothing() -> None:
     assert states[0] == states[1] == states[2]
 
 
+def test_forgetting_the_numbers_of_leaves_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    events = changed(PLAIN, np.random.default_rng(20), Drift("shift", 0.8, "x0"), 1_000, 500)
+    whole, forgetful = detector(PLAIN), detector(PLAIN)
+    alarms = feed(whole, events, 100)
+    monkeypatch.setattr("monitor.detect.evidence._KNOWN_LEAVES", 1)
+    assert feed(forgetful, events, 30) == alarms
+    assert pack_watch(forgetful.watch) == pack_watch(whole.watch)
+
+
 def test_a_state_that_was_saved_goes_on_to_the_bit() -> None:
     random = np.random.default_rng(17)
     events = changed(PLAIN, random, Drift("shift", 0.8, "x0"), 1_500, 500)

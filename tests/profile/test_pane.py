@@ -147,3 +147,12 @@ def test_rows_wait_no_longer_than_their_counts_would_take_memory():
     for _ in range(200):  # many small pieces are no better than few large ones
         pane.add(cells_of(rows[:1]), [each[:1] for each in numbers])
         assert len(pane.waiting) <= 64
+
+
+def test_memory_is_counted_with_the_room_that_is_kept_for_more_leaves():
+    known = tuple(map(Leaves, BASES))
+    pane = OpenPane(LAYOUT, known, 1_000)
+    for leaf in range(33):
+        pane.enter((0, (str(leaf), "")))
+    assert len(pane.counts) > 33
+    assert pane.memory_bytes == pane.counts.nbytes + pane.tails.nbytes
