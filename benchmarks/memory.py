@@ -1,8 +1,12 @@
-"""Resident memory of 1,000 segments x 50 signals: after the long window is full, and its growth under load from then on."""
+"""Resident memory of 1,000 segments x 50 signals: after the long window is full, and its growth under load from then on.
+
+State is committed as often as the main job does: what a commit saves is held until then.
+"""
 
 from __future__ import annotations
 
 import gc
+import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +15,9 @@ import numpy as np
 
 from benchmarks.evaluate import layout_of, reference_of, table_of
 from monitor.batch import Batch, Span
-from monitor.config import parse_config
+from monitor.checkpoint.checkpoint import Checkpoint
+from monitor.checkpoint.store import Store
+from monitor.config import State, parse_config
 from monitor.pipeline import Owned, advance
 from monitor.profile.layout import vocabulary
 from monitor.state import ModelState, new_model_state
@@ -77,14 +83,29 @@ def batch_of(state: ModelState, seed: int) -> Batch:
 
 def measure(load_seconds: float) -> dict[str, float]:
     """``rss_mb`` once the long window is full, ``rss_growth_mb`` after ``load_seconds`` of load as fast as it goes."""
-    state = new_state()
+    with tempfile.TemporaryDirectory() as folder:
+        state = new_state()
+        checkpoint = Checkpoint(Store(Path(folder), State().keep_epochs), {"m": state})
+        checkpoint.resume()
+        try:
+            return _measured(state, checkpoint, load_seconds)
+        finally:
+            checkpoint.store.close()
+
+
+def _measured(state: ModelState, checkpoint: Checkpoint, load_seconds: float) -> dict[str, float]:
     batches = [batch_of(state, seed) for seed in range(4)]
     rng = np.random.default_rng(9)
+    commit_s, committed = State().commit_every_ms / 1e3, time.monotonic()
 
     def play(pane: int) -> None:
+        nonlocal committed
         batch = batches[pane % len(batches)]
         ids = batch.ids ^ rng.integers(1, 2**63, 2).astype(np.uint64)
         advance(state, replace(batch, time_ms=batch.time_ms + pane * PANE_MS, ids=ids))
+        if time.monotonic() - committed >= commit_s:
+            checkpoint.commit({})
+            committed = time.monotonic()
 
     pane = 0
     panes_of_long = state.config.windows.long_ms // PANE_MS

@@ -41,8 +41,7 @@ def _message(details: Any, root: type[BaseModel]) -> str:
         case "missing":
             return "expected a value, got none"
         case "extra_forbidden":
-            near = difflib.get_close_matches(str(details["loc"][-1]), _known_keys(root), n=1)
-            return "unknown key" + (f"; did you mean {near[0]!r}?" if near else "")
+            return _unknown(str(details["loc"][-1]), _known_keys(root))
         case "literal_error":
             return f"expected {str(context['expected']).replace(chr(39), '')}, got {shown}"
         case "too_short":
@@ -55,24 +54,34 @@ def _message(details: Any, root: type[BaseModel]) -> str:
     return f"expected {text[0].lower()}{text[1:]}, got {shown}"
 
 
+def _unknown(key: str, known: dict[str, str]) -> str:
+    if key in known:
+        return f"unknown key here; it belongs to {known[key]}"
+    near = difflib.get_close_matches(key, sorted(known), n=1)
+    return "unknown key" + (f"; did you mean {near[0]!r}?" if near else "")
+
+
 def _shown(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def _known_keys(root: type[BaseModel]) -> list[str]:
-    keys: set[str] = set()
-    todo: list[type[BaseModel]] = [root]
+def _known_keys(root: type[BaseModel]) -> dict[str, str]:
+    """The nearest section, from the root, that knows each key."""
+    keys: dict[str, str] = {}
+    todo: list[tuple[str, type[BaseModel]]] = [("", root)]
     seen: set[type[BaseModel]] = set()
     while todo:
-        section = todo.pop()
+        path, section = todo.pop(0)
         if section in seen:
             continue
         seen.add(section)
         for name, field in section.model_fields.items():
-            keys.add(field.alias or name)
-            todo += list(_sections(field.annotation))
-    return sorted(keys)
+            key = field.alias or name
+            keys.setdefault(key, path or "the top level")
+            listed = "[]" if getattr(field.annotation, "__origin__", None) in (list, tuple) else ""
+            todo += [(f"{path}.{key}{listed}".lstrip("."), inner) for inner in _sections(field.annotation)]
+    return keys
 
 
 def _sections(annotation: Any) -> list[type[BaseModel]]:

@@ -68,6 +68,14 @@ def test_check_says_every_mistake_at_once_with_its_path(tmp_path):
     ]
 
 
+def test_a_key_in_the_wrong_place_is_told_where_it_belongs(tmp_path):
+    path = write(tmp_path)
+    tree = yaml.safe_load(path.read_text())
+    tree["windows"] = {"pane": "5m"}
+    path.write_text(yaml.safe_dump(tree))
+    assert "  windows: unknown key here; it belongs to models[]" in driftgauge("check", "-c", str(path)).stderr.splitlines()
+
+
 def test_check_looks_into_secrets_references_and_the_broker_together(tmp_path):
     path = write(tmp_path, references=["nowhere.json.gz"])
     tree = yaml.safe_load(path.read_text())
