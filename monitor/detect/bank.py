@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from monitor.config.detection import Detection
 from monitor.detect import budget, directions, season
-from monitor.detect.clustering import LEAST_PAIRS, Clustering, independent, joined, measured
+from monitor.detect.clustering import BLOCK_PART, BOUNDED_FROM
 from monitor.detect.directions import Alternatives
 from monitor.detect.group import Group
 from monitor.detect.leaves import Leaves, leaf_counts, leaves_of
 from monitor.detect.null import Null, null_of, sampling_error
+from monitor.detect.pairs import clustering_of, faults_of, for_strong_bets
 from monitor.detect.season import Cycle
 from monitor.detect.shares import Scale, aligned, smoothed
 from monitor.profile.layout import FAULT_CELLS, Layout, SignalBins
@@ -26,9 +27,6 @@ Int64 = NDArray[np.int64]
 
 MAX_RATIO_BYTES = 256 << 20
 """Directions fitted to each leaf are kept while they fit into this; beyond, all leaves share the pooled ones, each with its own null."""
-
-BOUNDED_FROM = 2.0  # clustering from which a block's evidence is bounded
-BLOCK_PART = 0.25  # of log c that one block can add at most
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +135,7 @@ class _Maker:
             counts, pool = self.counts[:, first : span.stop], self.pool[first : span.stop]
         else:
             cells = np.arange(span.start, span.stop)  # the faults, then whatever has a value
-            counts, pool = (_faults(array[..., span]) for array in (self.counts, self.pool))
+            counts, pool = (faults_of(array[..., span]) for array in (self.counts, self.pool))
         if len(pool) < 2 or not pool.any():
             return None
         bins = layout.signals[signal]
@@ -148,14 +146,19 @@ class _Maker:
         bank = self._alternatives(bins, signal, kind, shares)
         if self.pooled:
             own = np.zeros(len(counts))
-        null = null_of(counts, bank, own)
-        cycle = self._season(signal, kind, counts, bank)
-        clustering = self._clustering(signal, kind, pool, bank, counts, cycle)
+        # As if there were a cycle, to begin with: rows that resemble each other must not be taken for one.
+        clustering = clustering_of(self.reference.blocks, signal, kind, pool, bank, counts, True)
+        typical = max(part.typical for part in clustering)
+        null = null_of(counts, bank, own, typical)
+        cycle = self._season(signal, kind, counts, bank, typical)
+        if cycle is None:
+            clustering = clustering_of(self.reference.blocks, signal, kind, pool, bank, counts, False)
+        clustering = for_strong_bets(clustering, bank, pool, counts, self.log_threshold * BLOCK_PART)
         phi = np.stack([clustering[0 if len(members) == 1 and len(self.leaves.leaves) > 1 else 1].phi for members in self.leaves.members])
         sampling = np.stack(
             [sampling_error(null, members, self.log_threshold, factor) for members, factor in zip(self.leaves.members, phi, strict=True)]
         )
-        block_ms = max(int(c.block_ms[c.phi >= BOUNDED_FROM].max(initial=0)) for c in clustering)
+        block_ms = max(c.bounded_block_ms for c in clustering)
         return Watched(signal, cells, bank, null, sampling, phi, block_ms, cycle)
 
     def _alternatives(self, bins: SignalBins, signal: int, kind: str, shares: Float64) -> Alternatives:
@@ -177,18 +180,19 @@ class _Maker:
         where = {key: row for row, key in enumerate(hours.segments)}
         known = [place for place, key in enumerate(self.leaves.leaves) if key in where]
         every = hours.counts[:, :, span]
-        cells = _faults(every) if kind == "missing" else every[:, :, FAULT_CELLS:].astype(np.float64)
+        cells = faults_of(every) if kind == "missing" else every[:, :, FAULT_CELLS:].astype(np.float64)
         found = [cells[where[self.leaves.leaves[place]]] for place in known]
         if self.leaves.has_rest and all(self.leaves.leaves[place] in where for place in self.leaves.rest_of):
             known.append(len(self.leaves.leaves) - 1)
             found.append(cells[where[ALL]] - cells[[where[self.leaves.leaves[place]] for place in self.leaves.rest_of]].sum(axis=0))
         return (known, np.stack(found)) if known else None
 
-    def _season(self, signal: int, kind: str, counts: Float64, bank: Alternatives) -> Cycle | None:
+    def _season(self, signal: int, kind: str, counts: Float64, bank: Alternatives, clustering: float) -> Cycle | None:
+        """The cycle, if there is one; ``clustering`` is the number of rows that count for an independent one."""
         held = self._slots(signal, kind)
         if held is None:
             return None
-        known, slots = held
+        known, slots = held[0], held[1] / clustering
         own = counts[known]
         shares = own / np.maximum(own.sum(axis=1, keepdims=True), 1.0)
         pooled_ratios = bank.ratios.mean(axis=0)
@@ -199,51 +203,6 @@ class _Maker:
         ordered = kind == "values" and self.reference.layout.signals[signal].kind == "numeric"
         cycle = season.cycle_of(slots, counts[order], ordered).rows_of(back)
         return season.corrected(cycle, slots, np.array(known, np.intp), np.exp(bank.ratios).transpose(0, 2, 1))
-
-    def _clustering(
-        self, signal: int, kind: str, pool: Float64, bank: Alternatives, counts: Float64, cycle: Cycle | None
-    ) -> tuple[Clustering, Clustering]:
-        """Within segments, and of the whole traffic."""
-        blocks, k = self.reference.blocks, len(bank.weights)
-        if blocks is None or blocks.across_pairs is None or blocks.within_pairs is None:
-            return independent(k), independent(k)
-        assert blocks.across_pair_totals is not None and blocks.within_pair_totals is not None
-        rows = np.maximum(counts.sum(axis=1), 0.0)
-        share = rows / max(rows.sum(), 1.0)
-        ratios = np.einsum("l,lkb->kb", share, bank.ratios) if len(bank.ratios) > 1 else bank.ratios[0]
-        smooth = (pool + 0.5) / (pool.sum() + 0.5 * len(pool))
-        p = counts / np.maximum(rows[:, None], 1.0)
-        means = p @ ratios.T
-        total = ratios**2 @ smooth
-        within = np.maximum(total - share @ means**2, 1e-300)
-        across = np.maximum(total - (ratios @ smooth) ** 2, 1e-300)
-        cut = _faults_products if kind == "missing" else _value_products
-        found = []
-        for products, totals, variance in (
-            (blocks.within_pairs, blocks.within_pair_totals, within),
-            (blocks.across_pairs, blocks.across_pair_totals, across),
-        ):
-            centred = ratios - (ratios @ smooth)[:, None]
-            tails = centred**4 @ smooth / variance**2
-            sums = [cut(signals[signal]) for signals in products]
-            # Segments of one day are no independent days: as many pairs are needed of the whole traffic.
-            enough = np.where(blocks.across_pair_totals[:, :1] < LEAST_PAIRS, 0.0, totals)
-            found.append(measured(sums, enough, blocks.lengths_ms, centred, variance, tails, cycle is not None))
-        return found[0], joined(found[0], found[1])
-
-
-def _faults(counts: NDArray[np.generic]) -> Float64:
-    """The cells missing, invalid, non-finite, any value of a signal's cells on the last axis."""
-    counts = np.asarray(counts, np.float64)
-    return np.concatenate([counts[..., :FAULT_CELLS], counts[..., FAULT_CELLS:].sum(axis=-1, keepdims=True)], axis=-1)
-
-
-def _value_products(products: Float64) -> Float64:
-    return products[FAULT_CELLS:, FAULT_CELLS:]
-
-
-def _faults_products(products: Float64) -> Float64:
-    return _faults(_faults(products).T).T
 
 
 def _group(kind: str, layout: Layout, of: Sequence[Watched], leaves: Leaves, log_threshold: float) -> Group:

@@ -113,6 +113,8 @@ class Group:
         return np.asarray(np.einsum("sfk,fk->sf", evidence, self.weights))
 
     def _bounded(self, streams: NDArray[np.intp], increment: Float32, end_ms: int) -> Float64:
+        # A pane too: what one long session brings must not be set off against what the rest of its block took away.
+        increment = np.minimum(increment, self.most_per_block[streams])
         block = (end_ms - 1) // self.block_ms[self.bounded]
         self.spent[:, block != self.block] = 0.0
         self.block = block

@@ -37,8 +37,11 @@ class Null:
     deviation: Float64  # of w
 
 
-def null_of(counts: Float64, bank: Alternatives, own: Float64) -> Null:
-    """Moments over the counts [L, cells] that the segments really have; ``own`` [L]: how much w was fitted to them."""
+def null_of(counts: Float64, bank: Alternatives, own: Float64, clustering: float = 1.0) -> Null:
+    """Moments over the counts [L, cells] that the segments really have; ``own`` [L]: how much w was fitted to them.
+
+    ``clustering`` is the number of rows that count for one independent row.
+    """
     rows = counts.sum(axis=1)
     m = np.maximum(rows, 1.0)[:, None]
     e = np.exp(bank.ratios)
@@ -47,9 +50,10 @@ def null_of(counts: Float64, bank: Alternatives, own: Float64) -> Null:
     under = np.stack([(e @ shares[:, :, None])[:, :, 0] for shares in bank.gates])
     gate = (under / under[0]).max(axis=0)
     # w was chosen to be large where these rows are few: their mean of exp(w) is too small by (own / m) sum exp(w) on average.
-    bias = own[:, None] * np.where(p[:, None, :] > 0, e, 0.0).sum(axis=2) / m
-    # Half a row in each cell, so that a cell without rows has a variance.
-    share = (counts + 0.5) / (m + 0.5 * counts.shape[1])
+    bias = clustering * own[:, None] * np.where(p[:, None, :] > 0, e, 0.0).sum(axis=2) / m
+    # Half an independent row in each cell, so that a cell without rows has a variance.
+    half = 0.5 * clustering
+    share = (counts + half) / (m + half * counts.shape[1])
     moment = (e @ share[:, :, None])[:, :, 0]
     variance = np.maximum((e * e @ share[:, :, None])[:, :, 0] - moment**2, 0.0)
     first = (bank.ratios @ share[:, :, None])[:, :, 0]
