@@ -28,7 +28,8 @@ Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
 Row = dict[str, Any]
 
-PANE_MS = 900_000
+PANE_MS, LONG_PANE_MS = 900_000, 3_600_000  # long ones where neither the hour nor what comes together matters
+PARTS = {"cycle": 0.4, "sooner": 0.2, "delivery": 0.01}  # of the events of the others: these cost more
 CYCLE, SESSION, IRRELEVANT = 0.4, 8.0, 0.03
 
 
@@ -70,8 +71,9 @@ class Tally:
 
 def measure(name: str, seed: int, events: int) -> Row:
     """One reference and so many events after it."""
+    events = int(events * PARTS.get(name, 1.0))
     if name == "delivery":
-        return _delivery(seed, events // 25)
+        return _delivery(seed, events)
     if name == "sooner":
         return _sooner(seed, events)
     world, _, reference = arranged(seed, CYCLE if name == "cycle" else 0.0, SESSION if name == "sessions" else None)
@@ -79,11 +81,13 @@ def measure(name: str, seed: int, events: int) -> Row:
     rng = np.random.default_rng([seed, 2])
     order = [int(leaf.split("=s")[1]) for leaf in watch.bank.leaves.leaves]
     draw = _sessions if name == "sessions" else _rows
+    pane_ms = PANE_MS if name in ("sessions", "cycle") else LONG_PANE_MS
     shares = world.shares[::-1] if name == "shares" else world.shares
     tally = Tally(watch)
-    for start_ms, n, counts in draw(world, reference.layout, shares, order, IRRELEVANT if name == "irrelevant" else 0.0, rng):
+    shift = IRRELEVANT if name == "irrelevant" else 0.0
+    for start_ms, n, counts in draw(world, reference.layout, shares, order, shift, pane_ms, rng):
         quarter = int(quarter_of(np.array([start_ms]), watch.bank.hours)[0])
-        tally.see(n, watch.counted(start_ms, start_ms + PANE_MS, [(quarter, counts)]))
+        tally.see(n, watch.counted(start_ms, start_ms + pane_ms, [(quarter, counts)]))
         if tally.events >= events:
             break
     return tally.row(name, seed)
@@ -92,33 +96,35 @@ def measure(name: str, seed: int, events: int) -> Row:
 Panes = Iterator[tuple[int, int, Int64]]
 
 
-def _rows(world: World, layout: Layout, shares: Float64, order: list[int], shift: float, rng: np.random.Generator) -> Panes:
+def _rows(world: World, layout: Layout, shares: Float64, order: list[int], shift: float, pane_ms: int, rng: np.random.Generator) -> Panes:
     """Panes of independent rows: start, rows, counts [leaves, cells]."""
     spans = [layout.span(place) for place in range(len(layout.signals))]
     held: dict[int, Float64] = {}
     start_ms = PRODUCTION_MS
     while True:
-        quarter = start_ms % DAY_MS // PANE_MS
-        day = (quarter + 0.5) * PANE_MS / DAY_MS * 2 * np.pi
+        quarter = start_ms % DAY_MS // pane_ms
+        day = (quarter + 0.5) * pane_ms / DAY_MS * 2 * np.pi
         if quarter not in held:
             phase = world.cycle * np.sin(day) + shift
             held[quarter] = np.concatenate([p[order] for p in world.cell_shares(layout, phase=phase)], axis=1)
-        expected = world.per_day * PANE_MS / DAY_MS * (1.0 + world.cycle * np.cos(day))
+        expected = world.per_day * pane_ms / DAY_MS * (1.0 + world.cycle * np.cos(day))
         n = int(rng.poisson(expected))
         by_leaf = rng.multinomial(n, shares[order])
         p = held[quarter]
         parts = [rng.multinomial(by_leaf, p[:, span] / p[:, span].sum(axis=1, keepdims=True)) for span in spans]
         yield start_ms, n, np.concatenate(parts, axis=1)
-        start_ms += PANE_MS
+        start_ms += pane_ms
 
 
-def _sessions(world: World, layout: Layout, shares: Float64, order: list[int], shift: float, rng: np.random.Generator) -> Panes:
+def _sessions(
+    world: World, layout: Layout, shares: Float64, order: list[int], shift: float, pane_ms: int, rng: np.random.Generator
+) -> Panes:
     """The same where rows come in sessions of one user: the rows of a session are alike, their number is geometric."""
     del shift
     below = [np.cumsum(p[order], axis=1) for p in world.cell_shares(layout)]
     start_ms = PRODUCTION_MS
     while True:
-        sessions = int(rng.poisson(world.per_day * PANE_MS / DAY_MS / SESSION))
+        sessions = int(rng.poisson(world.per_day * pane_ms / DAY_MS / SESSION))
         size = rng.geometric(1.0 / SESSION, sessions)
         leaf = rng.choice(len(order), sessions, p=shares[order])
         counts = np.zeros((len(order), layout.cells), np.int64)
@@ -126,7 +132,7 @@ def _sessions(world: World, layout: Layout, shares: Float64, order: list[int], s
             cell = (rng.random(sessions)[:, None] > cdf[leaf, :-1]).sum(axis=1)
             np.add.at(counts, (leaf, layout.span(place).start + cell), size)
         yield start_ms, int(size.sum()), counts
-        start_ms += PANE_MS
+        start_ms += pane_ms
 
 
 def _delivery(seed: int, events: int) -> Row:

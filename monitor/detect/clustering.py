@@ -84,7 +84,7 @@ def joined(first: Clustering, second: Clustering) -> Clustering:
 
 _MULTIPLES = np.array([1.0, 1.1, 1.2, 1.35, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0, 6.0, 8.0])
 _LONGEST = 12.0  # sessions up to so many times phi
-_SIZES = 96  # at which the distribution of sizes is summed
+_RANGES = 48  # of sizes beyond 64
 
 
 def of_long_sessions(found: Clustering, ratios: Float64, shares: Float64, most: float) -> Clustering:
@@ -113,10 +113,12 @@ def of_long_sessions(found: Clustering, ratios: Float64, shares: Float64, most: 
 
 def _mean_growth(w: Float64, shares: Float64, spread: Float64, phi: Float64, most: float) -> Float64:
     """[K] mean over sizes and cells of exp(min(S w / phi, most)); sizes are geometric with E[S^2] / E[S] = ``spread`` [K]."""
-    size = np.linspace(0.0, _LONGEST, _SIZES + 1)[None] * spread[:, None]
-    size = np.maximum((size[:, 1:] + size[:, :-1]) / 2.0, 1.0)
-    mean = (spread + 1.0) / 2.0
-    chance = np.exp(-(size - 1.0) / np.maximum(mean - 1.0, 1e-9)[:, None])
-    chance /= chance.sum(axis=1, keepdims=True)
-    growth = np.exp(np.minimum(size[:, :, None] * (w / phi[:, None])[:, None, :], most))
+    # Every size up to 64, then ranges of sizes at their upper end, so that the sum is never too small.
+    longest = max(_LONGEST * float(spread.max()), 66.0)
+    first = np.unique(np.rint(np.concatenate([np.arange(1.0, 65.0), np.geomspace(65.0, longest, _RANGES)])))
+    size = np.append(first[1:] - 1.0, longest)
+    mean = (spread[:, None] + 1.0) / 2.0
+    longer = (1.0 - 1.0 / mean) ** (first - 1.0)  # [K, sizes] chance of a size of at least this
+    chance = longer - np.concatenate([longer[:, 1:], np.zeros((len(longer), 1))], axis=1)
+    growth = np.exp(np.minimum(size[None, :, None] * (w / phi[:, None])[:, None, :], most))
     return np.asarray(np.einsum("ks,ksb,b->k", chance, growth, shares))

@@ -30,6 +30,7 @@ TAIL_PARTS = (0.01, 0.05)
 CELL_PART = 0.05
 MAX_CELL_DIRECTIONS = 32
 MAX_PAIRS = 30
+EXCHANGES = (0.04, 0.08, 0.16)  # part of all rows that moves from one category to another
 RATES = {1.5: 0.06, 2.0: 0.08, 3.0: 0.16, 5.0: 0.12, 10.0: 0.25, 25.0: 0.05, 0.5: 0.05, 0.1: 0.03}  # factors on the odds: prior weight
 OUTCOME_RATES = (1.25, 1.5, 2.0, 3.0, 0.8, 0.5)
 
@@ -83,7 +84,7 @@ def _moves(scale: Scale) -> Iterator[_Found]:
 def _ranks(scale: Scale) -> Iterator[_Found]:
     z = scale.rank_scores
     for size, sign in itertools.product(RANKS, (1, -1)):
-        yield 0.22 / (2 * len(RANKS)), Direction("rank shift", sign * size), scale.tilted(sign * size * z)
+        yield 0.18 / (2 * len(RANKS)), Direction("rank shift", sign * size), scale.tilted(sign * size * z)
     square = z * z - 1.0
     deviation = np.sqrt((scale.shares * square**2).sum(axis=1, keepdims=True))
     wide = np.minimum(square / np.maximum(deviation, 1e-12), 6.0)
@@ -97,7 +98,7 @@ def _outliers(scale: Scale) -> Iterator[_Found]:
         high, low = scale.moved(FAR), scale.moved(-FAR)
         places = (("outliers above", high), ("outliers below", low), ("outliers", (high + low) / 2.0))
         for part, (what, far) in itertools.product(OUTLIERS, places):
-            yield 0.10 / (3 * len(OUTLIERS)), Direction(what, part), mixed(shares, _normalised(far), part)
+            yield 0.15 / (3 * len(OUTLIERS)), Direction(what, part), mixed(shares, _normalised(far), part)
     below = np.cumsum(shares, axis=1)
     for tail, part in itertools.product(TAILS, TAIL_PARTS):
         low_cells, high_cells = below <= 1.3 * tail, below - shares >= 1.0 - 1.3 * tail
@@ -132,12 +133,12 @@ def categorical(shares: Float64, known: int, gate: float) -> Alternatives:
         found.append((0.12 / (2 * len(largest)), Direction("cell", -1.0 + factor, cell), odds_moved(shares, cell, factor)))
     pairs = [(a, b) for a, b in itertools.permutations(sorted(largest), 2) if pooled[a] > 0.02]
     pairs = sorted(pairs, key=lambda pair: -min(pooled[pair[0]], 2 * pooled[pair[1]]))[:MAX_PAIRS]
-    for (a, b), part in itertools.product(pairs, (0.05, 0.12)):
+    for (a, b), part in itertools.product(pairs, EXCHANGES):
         moved = shares.copy()
         amount = np.minimum(part, 0.8 * shares[:, a])
         moved[:, a] -= amount
         moved[:, b] += amount
-        found.append((0.43 / (2 * len(pairs)), Direction("exchange", part, b), moved))
+        found.append((0.43 / (len(EXCHANGES) * len(pairs)), Direction("exchange", part, b), moved))
     gates = [shares, *(odds_moved(shares, cell, factor) for cell in range(cells) for factor in (1.0 + gate, 1.0 / (1.0 + gate)))]
     return _bank(shares, found, gates)
 

@@ -1,0 +1,84 @@
+"""Laws of the whole bank: every bet has mean at most 1 under the reference and under what does not matter, and names mean nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from benchmarks.detection.world import START_MS, Drift
+from monitor.detect.bank import Bank, bank_of
+from monitor.detect.detector import Detector
+from monitor.detect.leaves import leaf_counts
+from monitor.detect.rows import Events, model_of, reference_of
+from monitor.profile.layout import FAULT_CELLS
+from tests.detect.make import CYCLE, PLAIN, REFERENCE_ROWS, SETTINGS, changed, feed, reference, start_ms
+
+
+def shares_of(bank: Bank, number: int, place: int) -> np.ndarray:
+    """[leaves, cells] of the reference, as a group counts one of its signals."""
+    group, layout = bank.groups[number], bank.reference.layout
+    counts = leaf_counts(bank.leaves, bank.reference.table)[:, layout.span(group.signals[place])].astype(float)
+    if group.kind == "missing":
+        counts = np.concatenate([counts[:, :FAULT_CELLS], counts[:, FAULT_CELLS:].sum(axis=1, keepdims=True)], axis=1)
+    else:
+        counts = counts[:, FAULT_CELLS:]
+    return counts / counts.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("world", [PLAIN, CYCLE], ids=["plain", "cycle"])
+def test_every_bet_has_mean_at_most_one_under_the_reference(world) -> None:
+    bank = bank_of(reference(world), SETTINGS, 20.0)
+    for number, group in enumerate(bank.groups):
+        for place in range(len(group.signals)):
+            p = shares_of(bank, number, place)
+            directions = len(group.directions[place])
+            for stream in range(len(bank.leaves.streams)):
+                leaf = bank.only[stream]
+                if leaf < 0:
+                    continue
+                gain = group.ratios[leaf, place, : p.shape[1], :directions].astype(float) - group.sampling[stream, place, :directions]
+                mean = p[leaf] @ np.exp(gain / group.phi[stream, place, :directions])
+                assert (mean <= 1.0 + 1e-5).all()
+                assert mean.max() > 0.9  # and the bound is not bought by betting nothing
+
+
+@pytest.mark.parametrize("world", [PLAIN, CYCLE], ids=["plain", "cycle"])
+def test_over_a_day_the_nulls_of_the_hours_have_the_reference_as_their_mean(world) -> None:
+    """The shares of a signal with a cycle, each hour as often as in the reference, are those of the reference."""
+    bank = bank_of(reference(world), SETTINGS, 20.0)
+    cycles = [(number, place, cycle) for number, group in enumerate(bank.groups) for place, cycle in group.cycles.items()]
+    assert bool(cycles) == (world is CYCLE)
+    for number, place, cycle in cycles:
+        assert np.abs(cycle.mean() - shares_of(bank, number, place)).max() < 1e-3
+
+
+def renamed(events: Events, order: list[int]) -> Events:
+    names = {f"s{old:02d}": f"s{new:02d}" for old, new in enumerate(order)}
+    segment = np.array([names[name] for name in np.asarray(events.segments["segment"]).tolist()], object)
+    return replace(events, segments={"segment": segment})
+
+
+@settings(max_examples=4, deadline=None)
+@given(st.permutations(range(PLAIN.segments)), st.integers(0, 50))
+def test_the_names_of_segments_change_nothing(order: list[int], seed: int) -> None:
+    learned = PLAIN.events(REFERENCE_ROWS // 4, START_MS, np.random.default_rng(seed))
+    events = changed(PLAIN, np.random.default_rng(seed + 1), Drift("shift", 1.5, "x0", segment=1), 500, 1_500)
+    found = []
+    for names in (list(range(PLAIN.segments)), order):
+        model = model_of(learned, None, 0.5, 600_000)
+        detector = Detector.of(reference_of(model, renamed(learned, names)), model, SETTINGS)
+        back = {"ALL": "ALL"} | {f"segment=s{new:02d}": f"segment=s{old:02d}" for old, new in enumerate(names)}
+        alarms = feed(detector, renamed(events, names))
+        found.append(sorted((a.time_ms, back[a.stream.segment], a.stream.signal, a.stream.kind, a.level, a.start_ms) for a in alarms))
+    assert found[0] == found[1]
+    assert any(alarm[4] == "trigger" for alarm in found[0])
+
+
+def test_a_stream_that_starts_before_the_day_of_its_reference_ends_is_judged_all_the_same() -> None:
+    detector = Detector.of(reference(PLAIN), model_of(PLAIN.events(10, START_MS, np.random.default_rng(0)), None, 0.5, 600_000), SETTINGS)
+    events = PLAIN.events(200, start_ms(PLAIN) - 90_000_000, np.random.default_rng(1))
+    assert not feed(detector, events) and detector.ledger["counted"] == 200
