@@ -1,6 +1,6 @@
 """``python -m benchmarks.detection``: delays and false alarms of the detectors, of river's and of PSI; every figure of docs/detection.md.
 
-Each run is one line of ``results.jsonl``; what is there is not done again, so the bench can be stopped, resumed and run in parts:
+Each run is one line of ``benchmarks/.cache/detection.jsonl``; what is there is not done again, so the bench can be stopped, resumed and run in parts:
 
     python -m benchmarks.detection --seeds 5                     # everything for five references: about ten minutes
     nice -n 15 python -m benchmarks.detection --part null --seeds 20
@@ -22,7 +22,7 @@ from benchmarks.detection import cost, delay, null, oracle, peer, table
 from benchmarks.detection.arrange import arranged
 from benchmarks.detection.scenario import NULLS, SCENARIOS
 
-RESULTS = Path(__file__).parent / "results.jsonl"
+RESULTS = Path(__file__).parents[1] / ".cache" / "detection.jsonl"
 PARTS = ("cost", "bound", "delay", "null", "peer", "table")
 
 Row = dict[str, Any]
