@@ -1,6 +1,7 @@
 """``python -m benchmarks.detection``: delays and false alarms of the detectors, of river's and of PSI; every figure of docs/detection.md.
 
-Each run is one line of ``benchmarks/.cache/detection.jsonl``; what is there is not done again, so the bench can be stopped, resumed and run in parts:
+Each run is one line of ``benchmarks/.cache/detection.jsonl``; what is there is not done again, so the bench can be stopped, resumed and
+run in parts:
 
     python -m benchmarks.detection --seeds 5                     # everything for five references: about ten minutes
     nice -n 15 python -m benchmarks.detection --part null --seeds 20

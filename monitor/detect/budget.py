@@ -1,6 +1,6 @@
 """From the one number a user sets to the threshold of every stream.
 
-``at_most`` false alarms ``per`` period are shared out: half to the whole traffic, half to the segments, evenly over the streams of each.
+``at_most`` false alarms ``per`` period are shared out: 60 % to the whole traffic, 40 % to the segments, evenly over the streams of each.
 A stream that sees n events in the period and may raise a false alarms gets the threshold c = n / a, because the
 expected number of false alarms in n events is at most n / c. Sums of expectations need no independence.
 """
