@@ -47,7 +47,7 @@ def main() -> None:
         done += rows
     if "table" in parts:
         table.write(done)
-        print(table.tables(done))
+        print(table.tables(table.summary(done)))
 
 
 def parsed() -> argparse.Namespace:

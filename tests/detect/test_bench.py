@@ -50,12 +50,14 @@ def rows() -> list[dict]:
 
 
 def test_tables_hold_medians_over_variants_and_count_runs_without_an_alarm_as_late() -> None:
-    text = table.tables(rows())
+    text = table.tables(table.summary(rows()))
     tail = next(line for line in text.splitlines() if line.startswith("| 2 % of the values"))
     assert [cell.strip() for cell in tail.split("|")[2:4]] == ["1,250", "500"]
     assert "t5 2,000" in text and "normal 200" in text
     nothing = next(line for line in text.splitlines() if line.startswith("| nothing happens"))
-    assert [cell.strip() for cell in nothing.split("|")[2:9]] == ["2.0 M", "2", "1", "0.5", "7", "20", "2"]
+    assert [cell.strip() for cell in nothing.split("|")[2:8]] == ["2.0 M", "2", "1", "7", "20", "2"]
+    peers = [line for line in text.splitlines() if line.startswith("| 2 % of the values")][2]
+    assert [cell.strip() for cell in peers.split("|")[2:4]] == ["500", "40"]
 
 
 def test_runs_that_are_there_are_not_done_again(tmp_path: Path) -> None:
