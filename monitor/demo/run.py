@@ -38,7 +38,7 @@ def run(workspace: Workspace, terminal: Terminal, *, prepare: Callable[[], Play]
     """
     terminal.say(terminal.ink("bold", "driftgauge: flights out of New York in 2013, predicted by a small model, watched by segment"), "")
     workspace.clear()
-    play = _prepare(workspace, terminal, prepare)
+    play = prepared(workspace, terminal, prepare)
     with ExitStack() as running:
         with terminal.step("broker") as step:
             broker = running.enter_context(embedded_broker(workspace.broker))
@@ -58,7 +58,8 @@ def run(workspace: Workspace, terminal: Terminal, *, prepare: Callable[[], Play]
             stay(watching, terminal)
 
 
-def _prepare(workspace: Workspace, terminal: Terminal, prepare: Callable[[], Play]) -> Play:
+def prepared(workspace: Workspace, terminal: Terminal, prepare: Callable[[], Play]) -> Play:
+    """Model and training file, a step each."""
     with terminal.step("flights, model") as step:
         play = prepare()
         step.outcome = (
@@ -96,7 +97,7 @@ def _stream(broker: str, play: Play, watching: Watching, step: Step) -> list[Loo
 
     sent = interruptible(send)
     wait_until_read(read, sent)
-    _wait_until_judged(watching)
+    wait_until_judged(watching)
     read()
     step.outcome = (
         f"{total:,} predictions and {sent - total:,} labels, {findings.date(watching.status().models[0].evaluated_event_time)} reached"
@@ -116,7 +117,8 @@ def look(watching: Watching, looks: list[Look]) -> None:
     looks.append(Look(at, tuple(verdict for verdict in drifted if datetime.fromisoformat(verdict.window_end) == at)))
 
 
-def _wait_until_judged(watching: Watching) -> None:
+def wait_until_judged(watching: Watching) -> None:
+    """Return once everything that was read is judged, labels included. Raises ``TimeoutError``."""
     deadline = time.monotonic() + JUDGED_SECONDS
     while (model := _model(watching)).evaluated_event_time != model.watermark or model.lag_messages or not _labels_applied(model):
         if time.monotonic() > deadline:

@@ -64,7 +64,7 @@ class Watching:
 def running_monitor(workspace: Workspace, port: int) -> Iterator[Watching]:
     """Run the monitor by the workspace's configuration, which names ``port``; yields it ready, and ends it."""
     command = [sys.executable, "-m", "monitor", "run", "-c", str(workspace.config)]
-    with workspace.log.open("wb") as log:
+    with workspace.log.open("ab") as log:
         # A session of its own, as the broker has: Ctrl-C reaches the demonstration alone, which then stops both in order.
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
     api = Api(port)

@@ -1,0 +1,67 @@
+"""The traffic, leg by leg: a model version answers until it is replaced, and the next one goes on where it stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.demo.events import PREDICTIONS, Event, events, in_time, label_events
+from monitor.demo.flights import Flights
+
+
+@dataclass(slots=True)
+class Leg:
+    """The flights that one version answers: ``[first, first + count)`` of all."""
+
+    version: str
+    first: int
+    count: int = 0
+
+
+@dataclass(eq=False, slots=True)
+class Traffic:
+    """Flights in time with the labels of their arrivals, sent leg by leg. ``served``: [n] the score that each one was answered with."""
+
+    flights: Flights
+    served: NDArray[np.float64] = field(init=False)
+    legs: list[Leg] = field(default_factory=list)
+    labels_sent: int = 0
+
+    def __post_init__(self) -> None:
+        self.served = np.full(len(self.flights), np.nan)
+
+    @property
+    def sent(self) -> int:
+        """Predictions that were sent."""
+        return sum(leg.count for leg in self.legs)
+
+    @property
+    def messages(self) -> int:
+        """Messages that were sent, to both topics."""
+        return self.sent + self.labels_sent
+
+    @property
+    def finished(self) -> bool:
+        """Whether every flight was sent, and so every label: a leg that is not stopped sends them all."""
+        return self.sent == len(self.flights) and self.labels_sent == int((self.flights.arrival_ms >= 0).sum())
+
+    def leg(self, version: str, scores: NDArray[np.float64], stopped: Callable[[], bool]) -> Iterator[tuple[str, Event]]:
+        """Messages from where the last leg stopped until ``stopped``, each with its topic. ``scores``: [n] of this version, all flights."""
+        first = self.sent
+        leg = Leg(version, first)
+        self.legs.append(leg)
+        rest = self.flights.where(np.arange(len(self.flights)) >= first)
+        outcomes = islice(label_events(self.flights), self.labels_sent, None)
+        for topic, event in in_time(events(rest, scores[first:], version), rest.time_ms.tolist(), outcomes):
+            if stopped():
+                return
+            if topic == PREDICTIONS:
+                self.served[first + leg.count] = scores[first + leg.count]
+                leg.count += 1
+            else:
+                self.labels_sent += 1
+            yield topic, event

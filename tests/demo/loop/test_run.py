@@ -1,0 +1,151 @@
+"""The loop from end to end on days of July, which a model of the winter knows nothing of; and how it ends when it must."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import shutil
+import signal
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from monitor.demo.account import balanced
+from monitor.demo.answers import Status
+from monitor.demo.flights import Flights
+from monitor.demo.loop.folder import LoopFolder
+from monitor.demo.loop.published import Published
+from monitor.demo.loop.run import run
+from monitor.demo.loop.servers import program
+from monitor.demo.model import Model
+from monitor.demo.terminal import Ink, Terminal
+from monitor.demo.watching import Watching
+from tests.demo.test_main import play, processes_about
+
+pytestmark = [pytest.mark.broker, pytest.mark.prometheus, pytest.mark.usefixtures("alerting"), pytest.mark.timeout(600)]
+
+DAYS = 9
+
+
+@dataclass(eq=False)
+class Seen:
+    """What was so while everything still ran."""
+
+    status: Status
+    processes: int
+    versions: set[str]
+
+
+def test_a_model_of_the_winter_is_replaced_in_july_and_everything_is_said(tmp_path: Path, flights: Flights, model: Model) -> None:
+    folder, written, seen = LoopFolder(tmp_path / "loop"), io.StringIO(), list[Seen]()
+    july = play(flights, model, 30, DAYS)
+
+    def stay(watching: Watching, _: Terminal) -> None:
+        versions = {metric.version for metric in watching.api.metrics([("view", "label_time")])}
+        seen.append(Seen(watching.status(), len(processes_about(folder.folder)), versions))
+
+    loop = run(folder, Terminal(written, live=False, ink=Ink(False)), prepare=lambda: july, stay=stay)
+
+    [done] = seen
+    assert done.processes == 5  # broker, hook, Alertmanager, Prometheus, monitor; the pipeline is over
+    assert processes_about(folder.folder) == []
+    [watched] = done.status.models
+    assert balanced(watched, len(july.production))
+    assert {each.version: each.reference is not None for each in watched.versions} == {"1": True, "2": True}
+    assert done.versions == {"1", "2"}
+
+    [rollout] = loop.rollouts
+    [first, second] = loop.traffic.legs
+    assert first.count + second.count == len(july.production)
+    assert second.count > 1_000
+    assert rollout.run.attempts == 1
+    assert {"retraining", "tickets"} == set(rollout.receivers)
+    assert rollout.alert.labels["action"] == "retrain"
+    assert [path.name for path in (folder.hook / "runs").iterdir()] == [rollout.run.run_id]
+    manifest = msgspec.json.decode((folder.versions / "2" / "published.json").read_bytes(), type=Published)
+    assert manifest == rollout.published
+    assert manifest.trigger_id == rollout.trigger.id
+    assert manifest.train_end_ms - manifest.train_start_ms == 42 * 86_400_000
+
+    text = written.getvalue()
+    assert re.search(r"\n  version 1 +[\d.]+ s   answered [\d,]+ flights, 2013-07-0\d reached\n", text)
+    assert f"trigger {rollout.trigger.id} on 2013-07-0" in text
+    assert f"started once, as {rollout.run.run_id}" in text
+    assert "of 1 triggers came to the hook" in text
+    assert "it started 1 pipelines" in text
+    assert re.search(r"\n  version 1 alone → as served +\d\.\d+ → \d\.\d+ \([+-]\d+%\) +\d+% → \d+% ", text)
+    assert f"\n  rows       {len(july.production):,} received of {len(july.production):,} sent\n" in text
+    assert "Retraining " in text.splitlines()[-4]
+
+
+def while_it_waits(written: io.StringIO, title: str, act: Callable[[], None]) -> tuple[threading.Thread, threading.Event]:
+    """Do something once a step of that title is under way."""
+    over = threading.Event()
+
+    def watch() -> None:
+        while f"  {title} " not in written.getvalue() and not over.wait(0.05):
+            pass
+        if not over.is_set():
+            act()
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    return thread, over
+
+
+@pytest.mark.usefixtures("_interruptible")
+def test_ctrl_c_while_it_trains_ends_the_pipeline_too(tmp_path: Path, flights: Flights, model: Model) -> None:
+    folder, written = LoopFolder(tmp_path / "loop"), io.StringIO()
+    july = play(flights, model, 30, DAYS)
+    running: list[str] = []
+
+    def interrupt() -> None:
+        # At once: a run that was only just begun, and did not say its process id yet, must end as well.
+        while not any((folder.hook / "runs").glob("*/begun")) and not over.wait(0.02):
+            pass
+        running.extend(processes_about(folder.folder))
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread, over = while_it_waits(written, "hook", interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run(folder, Terminal(written, live=True, ink=Ink(False)), prepare=lambda: july)
+    finally:
+        over.set()
+        thread.join()
+    assert any("monitor.demo.loop.retrain" in command or "supervise" in command for command in running)
+    assert processes_about(folder.folder) == []
+    assert written.getvalue().endswith("not finished\n")
+
+
+def test_a_server_that_ends_on_the_way_is_named_and_the_others_end_with_it(tmp_path: Path, flights: Flights, model: Model) -> None:
+    folder, written = LoopFolder(tmp_path / "loop"), io.StringIO()
+    july = play(flights, model, 30, 60)
+
+    def end_prometheus() -> None:
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            command = path.read_bytes().replace(b"\0", b" ").decode(errors="replace") if path.exists() else ""
+            if str(folder.folder) in command and "--storage.tsdb.path" in command:
+                os.kill(int(path.parent.name), signal.SIGTERM)
+
+    thread, over = while_it_waits(written, "version 1", end_prometheus)
+    try:
+        with pytest.raises(RuntimeError, match=r"prometheus ended with status 0; the end of .*prometheus\.log:"):
+            run(folder, Terminal(written, live=True, ink=Ink(False)), prepare=lambda: july)
+    finally:
+        over.set()
+        thread.join()
+    assert processes_about(folder.folder) == []
+
+
+@pytest.mark.parametrize("name", ["prometheus", "alertmanager"])
+def test_without_its_programs_it_says_what_to_install(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ModuleNotFoundError, match=rf"{name} is not installed. On Debian or Ubuntu:\n  sudo apt-get install"):
+        program(name)
+    assert not shutil.which(name)
