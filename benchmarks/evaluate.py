@@ -22,6 +22,7 @@ from monitor.evaluate.verdict import Verdicts, Window
 from monitor.profile.layout import FAULT_CELLS, Layout, SignalBins
 from monitor.profile.table import CountTable
 from monitor.reference.reference import Reference
+from monitor.threads import one_thread
 
 SEGMENTS, SIGNALS, CELLS = 1_000, 50, 34
 NUMERIC = 37  # of the signals, as in 15 of 20
@@ -76,6 +77,7 @@ def milliseconds(work: Callable[[], object], repeat: int) -> dict[str, float]:
 
 def measure(repeat: int = 15, segments: int = SEGMENTS, signals: int = SIGNALS) -> dict[str, dict[str, float]]:
     """CPU time of building a baseline, and of evaluating both windows when nothing and when everything has drifted."""
+    one_thread()  # as the program does
     rng = np.random.default_rng(0)
     layout, settings = layout_of(signals), Evaluation()
     reference = reference_of(table_of(layout, segments, 3_000, rng))

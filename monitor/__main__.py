@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import monitor
 from monitor.errors import DriftgaugeError
+from monitor.threads import one_thread
 
 COMMANDS = ("run", "check", "init", "reference", "rules", "control", "replay", "drill", "schema", "healthcheck", "hook", "gate")
 """Modules of ``monitor.cli``, in the order of the help."""
@@ -48,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code. Errors that we raise on purpose are shown without a traceback."""
     given = sys.argv[1:] if arguments is None else arguments
     parsed = build_parser([given[0]] if given and given[0] in COMMANDS else COMMANDS).parse_args(given)
+    one_thread()
     try:
         return int(parsed.run(parsed))
     except DriftgaugeError as error:

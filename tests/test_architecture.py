@@ -24,7 +24,7 @@ STAGES = (
     ("stream",),
     ("checkpoint",), ("telemetry", "sink"), ("expose",), ("view", "changes"),
     ("partitions", "letters", "triggers", "control_topic"), ("replay",), ("drill",), ("app",), ("hook",),
-    ("cli", "__main__"),
+    ("threads",), ("cli", "__main__"),
 )  # fmt: skip
 ALLOWED_BACK = {("checkpoint", "evaluate"), ("source", "telemetry"), ("expose", "telemetry")}
 PURE = (
