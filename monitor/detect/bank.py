@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from monitor.config.detection import Detection
 from monitor.detect import budget, directions, season
+from monitor.detect.choice import as_chosen
 from monitor.detect.clustering import BLOCK_PART, BOUNDED_FROM
 from monitor.detect.directions import Alternatives
 from monitor.detect.group import Group
@@ -166,7 +167,9 @@ class _Maker:
         if kind == "missing":
             return directions.faults(shares, gate)
         if bins.kind == "categorical":
-            return directions.categorical(shares, len(bins.categories), gate)
+            known, pool = len(bins.categories), self.pool[self.reference.layout.span(signal)][FAULT_CELLS:]
+            one_rest = bool(pool[known + 1] > 0)  # of the reference's own categories some are not known by name
+            return directions.categorical(shares, known, gate, as_chosen(shares, pool, known, len(bins.tail)), one_rest)
         span = self.reference.layout.span(signal)
         positions = self.reference.bin_means[span.start + FAULT_CELLS : span.stop]
         return directions.numeric(Scale(np.array(bins.edges), shares, positions), gate)

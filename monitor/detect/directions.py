@@ -116,10 +116,11 @@ def _cells(shares: Float64) -> Iterator[_Found]:
         yield 0.12 * step / cells, Direction("cell", CELL_PART, start), mixed(shares, _normalised(here), CELL_PART)
 
 
-def categorical(shares: Float64, known: int, gate: float) -> Alternatives:
+def categorical(shares: Float64, known: int, gate: float, lucky: Float64 | None = None, one_rest: bool = False) -> Alternatives:
     """Alternatives of a categorical signal of which the first ``known`` cells are categories, then other, unseen, out of range.
 
-    ``gate``: a change of a share's odds by that part does not matter.
+    ``gate``: a change of a share's odds by that part does not matter. ``lucky`` [L, cells] shares that are normal too
+    (``choice.as_chosen``). ``one_rest``: other and unseen are not told apart.
     """
     cells, pooled = shares.shape[1], shares.mean(axis=0)
     found: list[_Found] = []
@@ -139,8 +140,19 @@ def categorical(shares: Float64, known: int, gate: float) -> Alternatives:
         moved[:, a] -= amount
         moved[:, b] += amount
         found.append((0.43 / (len(EXCHANGES) * len(pairs)), Direction("exchange", part, b), moved))
-    gates = [shares, *(odds_moved(shares, cell, factor) for cell in range(cells) for factor in (1.0 + gate, 1.0 / (1.0 + gate)))]
-    return _bank(shares, found, gates)
+    if one_rest:
+        found = [(weight, direction, _evened(shares, then, slice(known, known + 2))) for weight, direction, then in found]
+    usual = [shares] if lucky is None else [shares, lucky]
+    moved_odds = (odds_moved(s, cell, f) for s in usual for cell in range(cells) for f in (1.0 + gate, 1.0 / (1.0 + gate)))
+    return _bank(shares, found, [*usual, *moved_odds])
+
+
+def _evened(shares: Float64, then: Float64, cells: slice) -> Float64:
+    """``then`` with the mass of some cells laid over them as in ``shares``, so that a row tells nothing of which of them it is in."""
+    own = shares[:, cells]
+    evened = then.copy()
+    evened[:, cells] = then[:, cells].sum(axis=1, keepdims=True) * own / own.sum(axis=1, keepdims=True)
+    return evened
 
 
 def _filled(shares: Float64, cell: int, part: float) -> Float64:

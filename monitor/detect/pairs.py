@@ -12,6 +12,8 @@ from monitor.reference.reference import BlockMoments
 
 Float64 = NDArray[np.float64]
 
+_NO_VARIANCE = 1e-100  # of a bet that says nothing; its square is a number still
+
 
 def clustering_of(
     blocks: BlockMoments | None, signal: int, kind: str, pool: Float64, bank: Alternatives, counts: Float64, cycle: bool
@@ -29,8 +31,8 @@ def clustering_of(
     p = counts / np.maximum(rows[:, None], 1.0)
     means = p @ ratios.T
     total = ratios**2 @ smooth
-    within = np.maximum(total - share @ means**2, 1e-300)
-    across = np.maximum(total - (ratios @ smooth) ** 2, 1e-300)
+    within = np.maximum(total - share @ means**2, _NO_VARIANCE)
+    across = np.maximum(total - (ratios @ smooth) ** 2, _NO_VARIANCE)
     cut = _fault_products if kind == "missing" else _value_products
     found = []
     for products, totals, variance in (
