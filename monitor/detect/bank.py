@@ -67,7 +67,7 @@ class Bank:
     @property
     def doubles_per_stream(self) -> int:
         """State of one stream, in doubles."""
-        return int(max(group.evidence.shape[2] * (2 if len(group.bounded) else 1) for group in self.groups))
+        return int(max((group.evidence.shape[2] * (2 if len(group.bounded) else 1) for group in self.groups), default=0))
 
     def update(self, end_ms: int, parts: Sequence[tuple[int, Int64]]) -> Iterator[tuple[int, NDArray[np.intp], Float64]]:
         """Take an evidence pane: quarters of an hour and their counts [leaves, cells]. Yields group number, streams and their M [A, F]."""
@@ -91,12 +91,17 @@ class Bank:
 
 
 def bank_of(reference: Reference, settings: Detection, log_threshold: float) -> Bank:
-    """The bank of a reference before the first event. ``log_threshold`` is that of the whole traffic's streams."""
+    """The bank of a reference before the first event. ``log_threshold`` is that of the whole traffic's streams.
+
+    A reference of fewer rows than ``leaves.LEAST_ROWS`` has no streams.
+    """
     leaves = leaves_of(reference)
     layout = reference.layout
     counts = leaf_counts(leaves, reference.table).astype(np.float64)
     pool = reference.table.counts[reference.table.index[ALL]].astype(np.float64)
     hours = 1 if reference.hours is None else reference.hours.slots
+    if not leaves.leaves:  # too few rows to say what is normal
+        return Bank(reference, leaves, hours, (), log_threshold)
     maker = _Maker(reference, leaves, settings, log_threshold, counts, pool)
     watched: dict[tuple[str, int], list[Watched]] = {}
     for signal in range(len(layout.signals)):
@@ -248,5 +253,7 @@ def thresholds(bank: Bank, events: float, at_most: float, kinds: int) -> Float64
     ``kinds``: streams that each segment has.
     """
     rows = bank.reference_rows
+    if not len(rows):
+        return np.zeros(0)
     whole = np.array([key == ALL for key in bank.leaves.streams])
     return budget.thresholds(events * rows / rows[0], whole, kinds, at_most)

@@ -26,6 +26,7 @@ from monitor.decode.identity import hash_ids
 from monitor.detect.alarm import Alarm, Stream
 from monitor.detect.arrived import PANE_MS as LABEL_PANE_MS
 from monitor.detect.arrived import Arrived
+from monitor.detect.events import is_absent, milliseconds, same_length
 from monitor.detect.evidence import PANE_MS, EvidencePanes, horizon_pane
 from monitor.detect.outcomes import FINE_MS, lag_edges
 from monitor.detect.rows import Events, batch_of, model_of, reference_of
@@ -115,6 +116,9 @@ class Detector:
         if events.ids is None:
             raise ValueError("expected ids of the predictions: repeats are recognised by them")
         batch = batch_of(self.model, events, self.known)
+        strangers = sorted({span.partition for span in batch.spans} - set(self.partitions))
+        if strangers:
+            raise ValueError(f"expected rows of the partitions {list(self.partitions)}, got {strangers}: panes close by those they know of")
         arrivals = self.clock.arrive(batch.time_ms, batch.spans)
         kept = ~(arrivals.late | arrivals.closed)
         self.ledger["late"] += int(np.count_nonzero(~kept))
@@ -134,16 +138,29 @@ class Detector:
         return self._advance()
 
     def labels(self, ids: Any, classes: Any, time_ms: Any, partition: Any = None) -> list[Alarm]:
-        """Take labels in arrival order: ids of predictions, true classes, times at which they were known; returns alarms."""
+        """Take labels in arrival order: ids of predictions, true classes (None: left out), times at which they were known; returns alarms.
+
+        Raises ``ValueError`` for a reference without labels, for columns of other lengths and for labels without a time.
+        """
         if not len(ids):
             return []
-        hashed = hash_ids([str(value) for value in np.asarray(ids).tolist()], "ids")[0]
-        texts = [clean_value(value, 1_000) for value in np.asarray(classes).tolist()]
+        same_length(len(ids), {"classes": classes, "time_ms": time_ms, "partition": partition})
+        if not self.watch.outcomes:
+            raise ValueError("expected labels in the reference to judge labels by, it has none: give Detector.learn labels and their times")
+        given = np.asarray(classes).tolist()
+        known = np.array([not is_absent(value) for value in given], np.bool_)
+        times = milliseconds(time_ms)
+        if np.isnan(times[known]).any():
+            raise ValueError(
+                f"expected a time in every label, got none in row {int(np.isnan(np.where(known, times, 0.0)).argmax())} of time_ms"
+            )
+        hashed = hash_ids([str(value) for value in np.asarray(ids)[known].tolist()], "ids")[0]
+        texts = [clean_value(value, 1_000) for value in given if not is_absent(value)]
         codes = np.array([self._code(text) for text in texts], np.int64)
         wanted = None if self.reference.labels is None else self.reference.labels["positive"]
         positive = np.array([text == wanted for text in texts], np.bool_)
-        times = np.asarray(time_ms, np.int64)
-        log = np.zeros(len(ids), np.int64) if partition is None else np.asarray(partition, np.int64)
+        times = times[known].astype(np.int64)
+        log = np.zeros(len(texts), np.int64) if partition is None else np.asarray(partition, np.int64)[known]
         for number in sorted(set(log.tolist())):
             mine = log == number
             self.arrived.labelled(number, hashed[mine], times[mine], codes[mine], positive[mine])

@@ -185,7 +185,7 @@ def _slot_odds(labels: dict[str, Any], row: str) -> Float64:
 def outcomes_of(reference: Reference, leaves: Leaves, settings: Detection, log_threshold: float, phi: float) -> tuple[Outcome, ...]:
     """The outcomes that a reference has labels for: wrong answers, and positive labels of a binary model."""
     labels = reference.labels
-    if labels is None:
+    if labels is None or not leaves.leaves:
         return ()
     errors = labels["errors"]
     found = []

@@ -6,8 +6,7 @@ The counting, the edges, the hour slots, the block moments and the tables of lab
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from monitor.batch import UNSEEN, Batch, Span
 from monitor.config.model import PREDICTED_CLASS, SCORE, ModelConfig
 from monitor.decode.identity import hash_ids
+from monitor.detect.events import Events, is_absent, milliseconds, same_length
 from monitor.profile.layout import Vocabulary
 from monitor.reference.format import with_fingerprint
 from monitor.reference.labels import LABEL
@@ -26,51 +26,17 @@ from monitor.reference.tally import Tally
 from monitor.segment import ALL, MISSING, clean_value
 
 _AT_ONCE = 65_536
-
-
-@dataclass(frozen=True, eq=False)
-class Events:
-    """n predictions in arrival order.
-
-    ``time_ms`` [n] event times. ``features``: per name [n] numbers (NaN: missing) or texts (None: missing). ``segments``: per column [n]
-    texts. ``score`` [n] numbers; ``predicted`` [n] classes, which may be left out when the model has a threshold. ``ids`` [n] texts or
-    whole numbers, needed only in production; ``partition`` [n] of the log, one when left out.
-    """
-
-    time_ms: NDArray[np.int64]
-    features: Mapping[str, Any]
-    segments: Mapping[str, Any] = field(default_factory=dict)
-    score: Any = None
-    predicted: Any = None
-    ids: Any = None
-    partition: Any = None
-
-    def __len__(self) -> int:
-        return len(self.time_ms)
-
-    def rows(self, which: slice | NDArray[np.intp]) -> Events:
-        """Some of the rows."""
-
-        def cut(column: Any) -> Any:
-            return None if column is None else np.asarray(column)[which]
-
-        return Events(
-            np.asarray(self.time_ms)[which],
-            {name: cut(column) for name, column in self.features.items()},
-            {name: cut(column) for name, column in self.segments.items()},
-            *(cut(column) for column in (self.score, self.predicted, self.ids, self.partition)),
-        )
+_CATEGORY_OF = "category of "  # what the survey of a reference calls the texts of a categorical signal
 
 
 def model_of(events: Events, groupings: Sequence[tuple[str, ...]] | None, threshold: float | None, lateness_ms: int) -> ModelConfig:
     """A model whose features are the columns: numeric where they hold numbers, categorical otherwise.
 
-    ``groupings`` None: each segment column by itself. Raises ``ValueError`` for columns of other lengths.
+    ``groupings`` None: each segment column by itself. Raises ``ValueError`` for columns that do not fit together, and for names that a
+    configuration would refuse.
     """
-    columns = {**events.features, **events.segments, "score": events.score, "predicted": events.predicted, "ids": events.ids}
-    wrong = [name for name, column in columns.items() if column is not None and len(column) != len(events)]
-    if wrong:
-        raise ValueError(f"expected {len(events)} values in each column, as in time_ms; got another number in {', '.join(wrong)}")
+    if not events.features:
+        raise ValueError("expected at least one feature, got none")
     predictions: dict[str, Any] = {"topic": "memory", "id": "id"}
     if events.score is not None:
         predictions |= {"score": "score", "threshold": threshold}
@@ -92,19 +58,33 @@ def _is_numeric(column: Any) -> bool:
     return np.asarray(column).dtype.kind in "fiu"
 
 
+def _check_columns(model: ModelConfig, events: Events) -> None:
+    """Raises ``ValueError`` where rows lack a column of the model."""
+    given = {*events.features, *events.segments}
+    wanted = [feature.name for feature in model.features] + [name for name in model.segments.columns if name != LABEL]
+    missing = [name for name in wanted if name not in given and not name.startswith(_CATEGORY_OF)]
+    missing += ["score"] * (model.predictions.score is not None and events.score is None)
+    missing += ["predicted"] * (model.predictions.predicted_class is not None and events.predicted is None)
+    if missing:
+        raise ValueError(f"expected the columns of the reference, got none for {', '.join(missing)}; fill with NaN or None what is missing")
+
+
 def batch_of(model: ModelConfig, events: Events, known: Vocabulary, first_row: int = 0, labels: Any = None) -> Batch:
     """The batch that decoding the same rows would give; ``known`` are the categories that have codes.
 
-    Rows of several partitions are grouped by partition, in their order. ``labels`` [n] fill the segment column of that name.
+    Rows of several partitions are grouped by partition, in their order. ``labels`` [n] fill the segment column of that name. Raises
+    ``ValueError`` for columns that do not fit together, are left out, or hold no numbers where the reference has numbers.
     """
+    _check_columns(model, events)
     events = _by_partition(events)
     rows = len(events)
-    signals = [_signal(events.features[feature.name], feature.type, known.get(feature.name, ())) for feature in model.features]
+    times = milliseconds(events.time_ms).astype(np.int64)
+    signals = [_signal(f.name, events.features[f.name], f.type, known.get(f.name, ())) for f in model.features]
     if model.predictions.score is not None:
         signals.append(np.asarray(events.score, np.float64))
     if model.predictions.has_class:
         classes = _classes(model, events)
-        signals.append(_signal(classes, "categorical", known.get(PREDICTED_CLASS, ())))
+        signals.append(_signal(PREDICTED_CLASS, classes, "categorical", known.get(PREDICTED_CLASS, ())))
     values = np.stack(signals, axis=1) if rows else np.zeros((0, len(signals)))
     infinite = np.isinf(values)
     fault_rows, fault_columns = np.nonzero(infinite)
@@ -123,8 +103,8 @@ def batch_of(model: ModelConfig, events: Events, known: Vocabulary, first_row: i
     return Batch(
         model=model.name,
         spans=tuple(Span(int(partitions[start]), start, end, 0) for start, end in zip(starts.tolist(), ends, strict=False)),
-        time_ms=np.asarray(events.time_ms, np.int64),
-        record_time_ms=np.asarray(events.time_ms, np.int64),
+        time_ms=times,
+        record_time_ms=times,
         ids=hash_ids(ids, "ids")[0],
         versions=(model.version,),
         version=np.zeros(rows, np.int32),
@@ -156,19 +136,18 @@ def _classes(model: ModelConfig, events: Events) -> Any:
     return named
 
 
-def _signal(column: Any, kind: str, known: Sequence[str]) -> NDArray[np.float64]:
+def _signal(name: str, column: Any, kind: str, known: Sequence[str]) -> NDArray[np.float64]:
     if kind == "numeric":
-        return np.array(column, np.float64)
+        try:
+            return np.array(column, np.float64)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"expected numbers in {name}, as in the reference; got {error}") from None
     codes = {value: float(code) for code, value in enumerate(known)}
     found: dict[Any, float] = {}
     raw = np.asarray(column).tolist()
     for value in dict.fromkeys(raw):
-        found[value] = np.nan if _is_absent(value) else codes.get(_text(value), UNSEEN)
+        found[value] = np.nan if is_absent(value) else codes.get(_text(value), UNSEEN)
     return np.array([found[value] for value in raw], np.float64)
-
-
-def _is_absent(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and np.isnan(value))
 
 
 def _text(value: Any) -> str:
@@ -179,7 +158,7 @@ def _text_column(model: ModelConfig, events: Events, column: str) -> Any:
     """A segment column, or the text of a categorical signal, which the survey of a reference asks for."""
     if column in events.segments:
         return events.segments[column]
-    name = column.removeprefix("category of ")
+    name = column.removeprefix(_CATEGORY_OF)
     return _classes(model, events) if name == PREDICTED_CLASS else events.features[name]
 
 
@@ -189,7 +168,7 @@ def _coded(texts: Any, rows: int, most: int) -> tuple[tuple[str, ...], NDArray[n
     raw = np.asarray(texts).tolist()
     number = {value: code for code, value in enumerate(dict.fromkeys(raw))}
     codes = np.array([number[value] for value in raw], np.int32)
-    cleaned = [clean_value(None if _is_absent(value) else value, most) for value in number]
+    cleaned = [clean_value(None if is_absent(value) else value, most) for value in number]
     distinct = tuple(dict.fromkeys(cleaned))
     place = np.array([distinct.index(text) for text in cleaned], np.int32)
     return distinct, place[codes] if rows else codes
@@ -198,14 +177,18 @@ def _coded(texts: Any, rows: int, most: int) -> tuple[tuple[str, ...], NDArray[n
 def reference_of(model: ModelConfig, events: Events, labels: Any = None, label_time_ms: Any = None) -> Reference:
     """The reference of rows in memory, in the order of their times.
 
-    ``labels`` [n] true classes (None: unknown) and ``label_time_ms`` [n] when they were known. Raises ``ValueError`` without rows.
+    ``labels`` [n] true classes (None: unknown) and ``label_time_ms`` [n] when they were known. Raises ``ValueError`` without rows, or for
+    labels of which there are more or fewer.
     """
     if not len(events):
         raise ValueError("expected rows to make a reference of, got none")
-    order = np.argsort(np.asarray(events.time_ms), kind="stable")
+    same_length(len(events), {"labels": labels, "label_time_ms": label_time_ms})
+    if labels is None and label_time_ms is not None:
+        raise ValueError("expected labels with label_time_ms, got None")
+    order = np.argsort(milliseconds(events.time_ms), kind="stable")
     events = events.rows(order)
     truth = None if labels is None else np.asarray(labels, object)[order]
-    lag_ms = None if label_time_ms is None else (np.asarray(label_time_ms, np.float64)[order] - np.asarray(events.time_ms))
+    lag_ms = None if label_time_ms is None else milliseconds(label_time_ms)[order] - milliseconds(events.time_ms)
     mapping = model if truth is None else with_columns(model, {LABEL: "label"})
     survey = Survey(mapping, None)
     surveyed = survey_model(mapping)

@@ -245,14 +245,6 @@ def test_thresholds_follow_the_rate_that_was_observed_for_a_day_and_then_stay() 
     assert found.watch.rate.armed and found.watch.rate.per_ms == risen
 
 
-def test_events_without_ids_or_of_other_lengths_are_refused() -> None:
-    events = PLAIN.events(10, start_ms(PLAIN), np.random.default_rng(20))
-    with pytest.raises(ValueError, match="expected ids of the predictions"):
-        detector(PLAIN).predictions(replace(events, ids=None))
-    with pytest.raises(ValueError, match="expected 10 values in each column, as in time_ms; got another number in x0"):
-        Detector.learn(replace(events, features={"x0": np.zeros(3)}))
-
-
 def test_what_is_learned_from_arrays_is_what_is_counted_in_production() -> None:
     """Learned from its own first rows, with missing values, infinities and classes as texts."""
     random = np.random.default_rng(21)

@@ -1,0 +1,168 @@
+"""Columns that do not fit are refused with what was expected and what came; columns that do may be of any kind."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+
+from monitor.detect.detector import Detector
+from monitor.detect.rows import Events
+from tests.detect.make import triggers
+
+START, DAY, STEP = 1_700_006_400_000, 86_400_000, 15_000
+ROWS = 3_000
+
+
+def rows(n: int, first: int = 0, seed: int = 0, shift: float = 0.0, **columns: Any) -> Events:
+    random = np.random.default_rng([seed, first])
+    usual = {
+        "time_ms": START + (first > 0) * 3 * DAY + np.arange(n) * STEP,
+        "features": {"x": random.normal(shift, 1.0, n), "c": random.choice(["a", "b", "d"], n)},
+        "segments": {"shop": random.choice(["u", "v"], n)},
+        "score": random.random(n),
+        "ids": np.arange(first, first + n),
+    }
+    return Events(**usual | columns)
+
+
+@cache
+def reference(labelled: bool = False) -> Detector:
+    events = rows(ROWS)
+    truth = (np.asarray(events.score) >= 0.5).astype(int) ^ (np.random.default_rng(1).random(ROWS) < 0.05)
+    labels = (truth, events.time_ms + 3_600_000) if labelled else (None, None)
+    return Detector.learn(events, *labels, threshold=0.5)
+
+
+def detector(labelled: bool = False) -> Detector:
+    learnt = reference(labelled)
+    return Detector.of(learnt.reference, learnt.model)
+
+
+X, C = np.zeros(5), np.array(["a"] * 5)
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"time_ms": None}, "expected time_ms"),
+        ({"time_ms": np.array([0.0, 1.0, np.nan, 2.0, 3.0])}, "none in row 2 of time_ms"),
+        ({"time_ms": np.array(["2026-01-01", "NaT", "2026-01-02", "NaT", "2026-01-03"], "datetime64[D]")}, "none in row 1"),
+        ({"time_ms": np.array(["x"] * 5)}, "milliseconds since 1970"),
+        ({"score": np.zeros(4)}, r"score for each of the 5 rows, got an array of the shape \(4,\)"),
+        ({"ids": [1]}, "ids for each of the 5 rows"),
+        ({"features": {"x": np.zeros((5, 2)), "c": C}}, r"x for each of the 5 rows, got an array of the shape \(5, 2\)"),
+        ({"features": {"x": X}}, "none for c; fill with NaN or None"),
+        ({"segments": {}}, "none for shop"),
+        ({"score": None}, "none for score"),
+        ({"features": {"x": np.array(["1", "2", "3", "4", "much"]), "c": C}}, "expected numbers in x"),
+        ({"ids": None}, "expected ids"),
+        ({"partition": np.array([0, 0, 7, 7, 0])}, r"partitions \[0\], got \[7\]"),
+    ],
+)
+def test_rows_that_do_not_fit_are_refused_by_name(columns: dict[str, Any], message: str) -> None:
+    found = detector()
+    with pytest.raises(ValueError, match=message):
+        found.predictions(rows(5, ROWS, **columns))
+    assert found.ledger == {"counted": 0, "late": 0, "duplicate": 0}
+
+
+@pytest.mark.parametrize(
+    ("labels", "times", "message"),
+    [
+        (["1"], None, "labels for each of the 50 rows"),
+        (["1"] * 50, [1], "label_time_ms for each"),
+        (None, [1] * 50, "expected labels with"),
+    ],
+)
+def test_labels_of_a_reference_that_do_not_fit_are_refused(labels: Any, times: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Detector.learn(rows(50), labels, times, threshold=0.5)
+
+
+def test_labels_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ValueError, match="classes for each of the 2 rows"):
+        detector(labelled=True).labels([1, 2], ["1"], [1, 2])
+    with pytest.raises(ValueError, match="none in row 1 of time_ms"):
+        detector(labelled=True).labels([1, 2], ["1", "0"], [1.0, np.nan])
+    with pytest.raises(ValueError, match="expected labels in the reference"):
+        detector().labels([1], ["1"], [1])
+
+
+def test_a_label_without_a_class_is_left_out() -> None:
+    found = detector(labelled=True)
+    first = rows(40, ROWS)
+    found.predictions(first)
+    known = first.time_ms + 60_000
+    found.labels(first.ids, [None, np.nan, *["1"] * 38], known)
+    found.finish()
+    assert found.arrived.matched == 38
+
+
+def test_times_may_be_datetimes_and_columns_lists() -> None:
+    plain = rows(1_000, ROWS, shift=1.0)
+    other = replace(
+        plain,
+        time_ms=np.asarray(plain.time_ms).astype("datetime64[ms]"),
+        features={name: np.asarray(column).tolist() for name, column in plain.features.items()},
+        score=np.asarray(plain.score).tolist(),
+    )
+    first, second = detector(), detector()
+    alarms = first.predictions(plain) + first.finish()
+    assert triggers(alarms)
+    assert second.predictions(other) + second.finish() == alarms
+
+
+@pytest.mark.parametrize("n", [1, 20, 199])
+def test_a_reference_of_a_few_rows_says_nothing(n: int) -> None:
+    events = rows(n)
+    found = Detector.learn(events, np.ones(n, int), events.time_ms + 1, threshold=0.5)
+    assert found.predictions(rows(2_000, ROWS, shift=3.0)) + found.finish() == []
+    assert found.ledger["counted"] == 2_000
+
+
+@pytest.mark.parametrize("value", [7.0, np.nan])
+def test_a_constant_is_quiet_and_another_one_is_not(value: float) -> None:
+    def column(n: int, first: int, constant: float) -> Events:
+        return rows(n, first, features={"x": np.full(n, constant)}, score=None)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        learnt = Detector.learn(column(ROWS, 0, value))
+        assert learnt.predictions(column(2_000, ROWS, value)) == []
+        alarms = learnt.predictions(replace(column(1_000, ROWS + 2_000, 8.0), time_ms=START + 4 * DAY + np.arange(1_000) * STEP))
+    assert {alarm.stream.segment for alarm in triggers(alarms)} >= {"ALL"}
+    assert triggers(alarms)[0].stream.kind == ("missing" if np.isnan(value) else "values")
+
+
+def test_an_alarm_says_what_where_since_when_and_how_much() -> None:
+    found = detector()
+    first = rows(1_000, ROWS)
+    drifted = replace(rows(1_000, ROWS + 1_000, shift=1.0), time_ms=int(first.time_ms[-1]) + STEP * np.arange(1, 1_001))
+    alarms = found.predictions(first) + found.predictions(drifted) + found.finish()
+    found_first = triggers(alarms)[0]
+    assert (found_first.stream.segment, found_first.stream.signal, found_first.stream.kind) == ("ALL", "x", "values")
+    assert found_first.evidence >= found_first.threshold
+    change = int(drifted.time_ms[0])
+    assert change < found_first.time_ms <= change + 500 * STEP
+    assert abs(found_first.start_ms - change) <= 100 * STEP
+    assert found_first.effect is not None and found_first.effect.low < 1.0 < found_first.effect.high
+    assert found_first.worst and found_first.direction.what
+
+
+@pytest.mark.parametrize("sizes", [[7, 0, 1, 250], [2_000]])
+def test_how_rows_are_cut_changes_no_alarm(sizes: list[int]) -> None:
+    events = rows(1_200, ROWS, shift=0.5)
+    whole = detector()
+    expected = whole.predictions(events) + whole.finish()
+    assert triggers(expected)
+    cut, found, start, turn = detector(), [], 0, 0
+    while start < len(events):
+        size = sizes[turn % len(sizes)]
+        found += cut.predictions(events.rows(slice(start, start + size)))
+        start, turn = start + size, turn + 1
+    assert found + cut.finish() == expected
