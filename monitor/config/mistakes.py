@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from monitor.config.types import SeveralMistakesError
 from monitor.errors import Mistake
 
 
@@ -15,12 +18,13 @@ def explain(error: ValidationError, root: type[BaseModel]) -> list[Mistake]:
     found = error.errors(include_url=False)
     # A list all of whose items failed is then also reported as too short, which says nothing new.
     return [
-        Mistake(_path(details["loc"]), _message(details, root))
+        Mistake(_path(details["loc"]), message)
         for details in found
         if not (
             details["type"] == "too_short"
             and any(other["loc"][: len(details["loc"])] == details["loc"] for other in found if other is not details)
         )
+        for message in _messages(details, root)
     ]
 
 
@@ -32,6 +36,11 @@ def _path(loc: tuple[int | str, ...]) -> str:
         else:
             text += f".{step}" if text else step
     return text
+
+
+def _messages(details: Any, root: type[BaseModel]) -> Sequence[str]:
+    error = details.get("ctx", {}).get("error")
+    return error.messages if isinstance(error, SeveralMistakesError) else [_message(details, root)]
 
 
 def _message(details: Any, root: type[BaseModel]) -> str:
@@ -49,9 +58,24 @@ def _message(details: Any, root: type[BaseModel]) -> str:
             return f"expected at least {least} item{'s' if least != 1 else ''}, got {context['actual_length']}"
         case "value_error":
             return str(context["error"])
-    text = str(details["msg"])
-    text = text.removeprefix("Input should be ").removeprefix("a valid ")
-    return f"expected {text[0].lower()}{text[1:]}, got {shown}"
+    hint = "; put it in quotes" if kind == "string_type" and isinstance(got, int | float | date) else ""
+    said = str(details["msg"]).removeprefix("Input should be ").removeprefix("a valid ")
+    expected = _TYPES[kind].format_map(context) if kind in _TYPES else said[0].lower() + said[1:]
+    return f"expected {expected}, got {shown}{hint}"
+
+
+_TYPES = {
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "model_type": "a mapping of keys to values",
+    "model_attributes_type": "a mapping of keys to values",
+    "dict_type": "a mapping of keys to values",
+    "string_type": "text",
+    "string_pattern_mismatch": "text that matches {pattern}",
+    "string_too_short": "text of at least {min_length} characters",
+    "path_type": "the path of a file or folder",
+}
+"""Types as YAML has them, not Python; pydantic says the others well enough."""
 
 
 def _unknown(key: str, known: dict[str, str]) -> str:

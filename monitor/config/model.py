@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -12,7 +13,7 @@ from pydantic import AfterValidator, Field, model_validator
 from monitor.config.canary import Canary, check_canary
 from monitor.config.labels import ClassName, Labels, check_labels
 from monitor.config.retraining import Retraining, check_retraining
-from monitor.config.types import Duration, EventTime, JsonPath, Section, duration
+from monitor.config.types import Duration, EventTime, JsonPath, Section, duration, refuse
 
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z_][A-Za-z0-9_.:/-]*$")]
 
@@ -115,13 +116,18 @@ class Segments(Section):
 
     @model_validator(mode="after")
     def _known_columns(self) -> Self:
+        refuse(self._mistakes())
+        return self
+
+    def _mistakes(self) -> Iterator[str]:
         for index, grouping in enumerate(self.groupings):
             unknown = [column for column in grouping if column not in self.columns]
             if unknown or not grouping or len(set(grouping)) != len(grouping):
-                raise ValueError(f"groupings[{index}]: expected distinct columns out of {sorted(self.columns)}, got {list(grouping)}")
-        if len({frozenset(grouping) for grouping in self.groupings}) != len(self.groupings):
-            raise ValueError("expected each grouping once")
-        return self
+                yield f"groupings[{index}]: expected distinct columns out of {sorted(self.columns)}, got {list(grouping)}"
+        sets = [frozenset(grouping) for grouping in self.groupings]
+        for index, grouping in enumerate(self.groupings):
+            if len(set(grouping)) == len(grouping) and sets[index] in sets[:index]:
+                yield f"groupings[{index}]: expected each grouping once, got {list(grouping)} again"
 
 
 class Windows(Section):
@@ -242,27 +248,30 @@ class ModelConfig(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        refuse(self._mistakes())
+        return self
+
+    def _mistakes(self) -> Iterator[str]:
         names = [feature.name for feature in self.features]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise ValueError(f"features: expected distinct names, got {', '.join(twice)} more than once")
+            yield f"features: expected distinct names, got {', '.join(twice)} more than once"
         numeric = {feature.name for feature in self.features if feature.type == "numeric"} | ({SCORE} if self.predictions.score else set())
         for index, detector in enumerate(self.detectors):
             if detector.signal not in numeric:
-                raise ValueError(f"detectors[{index}].signal: expected a numeric feature or score, got {detector.signal!r}")
+                yield f"detectors[{index}].signal: expected a numeric feature or score, got {detector.signal!r}"
         for name, values in self.evaluation.feature_thresholds.items():
             if name not in names and name not in RESERVED:
-                raise ValueError(f"evaluation.feature_thresholds: expected a feature, got {name!r}")
+                yield f"evaluation.feature_thresholds: expected a feature, got {name!r}"
             unknown = [statistic for statistic in values if statistic not in STATISTICS]
             if unknown:
-                raise ValueError(
-                    f"evaluation.feature_thresholds.{name}: expected statistics out of {', '.join(STATISTICS)}, got {unknown[0]!r}"
-                )
-        check_labels(self)
-        check_retraining(self)
-        check_canary(self)
+                yield f"evaluation.feature_thresholds.{name}: expected statistics out of {', '.join(STATISTICS)}, got {unknown[0]!r}"
+        for check in (check_labels, check_retraining, check_canary):
+            try:
+                check(self)
+            except ValueError as error:
+                yield str(error)
         if self.evaluation.every_ms is not None and self.evaluation.every_ms % self.windows.pane_ms:
-            raise ValueError("evaluation.every: expected a multiple of windows.pane")
+            yield "evaluation.every: expected a multiple of windows.pane"
         if self.predictions.duplicates.horizon_ms < self.windows.lateness_ms:
-            raise ValueError("predictions.duplicates.horizon: expected at least windows.lateness, or late repeats would count twice")
-        return self
+            yield "predictions.duplicates.horizon: expected at least windows.lateness, or late repeats would count twice"

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
-import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from monitor.config.drill import Drill
 from monitor.config.model import ModelConfig
 from monitor.config.retraining import Controls
 from monitor.config.source import SourceConfig
-from monitor.config.types import Duration, Secret, Section, duration
+from monitor.config.types import Duration, Secret, Section, duration, refuse
+from monitor.config.yaml_tree import load_tree
 from monitor.errors import ConfigError, Mistake
 
 
@@ -137,21 +137,24 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
+        refuse(self._mistakes())
+        return self
+
+    def _mistakes(self) -> Iterator[str]:
         for index, name in enumerate(names := [model.name for model in self.models]):
             if name in names[:index]:
-                raise ValueError(f"models[{index}].name: expected each only once, got {name!r} again")
+                yield f"models[{index}].name: expected each only once, got {name!r} again"
         read: dict[str, str] = {}
         for path, topic in self._paths_and_topics():
             if topic in read:
-                raise ValueError(f"{path}: expected each only once, got {topic!r} again, which is {read[topic]}")
+                yield f"{path}: expected each only once, got {topic!r} again, which is {read[topic]}"
             read[topic] = path
         for index, model in enumerate(self.models):
             for path, topic in _written(f"models[{index}]", model):
                 if not self.source.brokers:
-                    raise ValueError(f"{path}: expected source.brokers to send it to, got none")
+                    yield f"{path}: expected source.brokers to send it to, got none"
                 if topic in read:
-                    raise ValueError(f"{path}: expected a topic that is not read, got {topic!r}, which is {read[topic]}")
-        return self
+                    yield f"{path}: expected a topic that is not read, got {topic!r}, which is {read[topic]}"
 
     @property
     def topics(self) -> list[str]:
@@ -187,18 +190,6 @@ def load_config(path: Path) -> Config:
     Relative paths of state and references are taken from the configuration's folder.
     """
     return parse_config(load_tree(path), source=str(path), folder=path.parent)
-
-
-def load_tree(path: Path) -> Any:
-    """What a YAML file holds. Raises ``ConfigError`` when it cannot be read or is no YAML."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(str(path), [Mistake("", f"cannot be read: {error}")]) from error
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(str(path), [Mistake("", f"expected YAML, {' '.join(str(error).split())}")]) from error
 
 
 def parse_config(tree: Any, *, source: str = "configuration", folder: Path = Path()) -> Config:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -18,6 +19,20 @@ class Section(BaseModel):
     """Base of every part of the configuration: frozen, unknown keys refused, keys by alias."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, validate_default=True)
+
+
+class SeveralMistakesError(ValueError):
+    """Mistakes that one check found together; each is said by itself."""
+
+    def __init__(self, messages: Sequence[str]) -> None:
+        self.messages = tuple(messages)
+        super().__init__("; ".join(messages))
+
+
+def refuse(messages: Iterable[str]) -> None:
+    """Raise ``SeveralMistakesError`` unless there are none."""
+    if found := tuple(messages):
+        raise SeveralMistakesError(found)
 
 
 def parse_duration(value: Any) -> int:

@@ -10,8 +10,9 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from monitor.config.mistakes import explain
-from monitor.config.root import BasicAuth, Listen, load_tree
+from monitor.config.root import BasicAuth, Listen
 from monitor.config.types import Duration, Secret, Section, duration
+from monitor.config.yaml_tree import load_tree
 from monitor.errors import ConfigError, Mistake
 from monitor.hook.target.config import ClientTls, CommandTarget, HttpTarget, KafkaTarget
 

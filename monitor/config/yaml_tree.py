@@ -1,0 +1,53 @@
+"""YAML as a tree: what PyYAML reads safely, but for keys given twice, the first of which would be lost in silence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from monitor.errors import ConfigError, Mistake
+
+
+def load_tree(path: Path) -> Any:
+    """What a YAML file holds. Raises ``ConfigError`` when it cannot be read, is no YAML, or gives keys twice."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(str(path), [Mistake("", f"cannot be read: {error}")]) from error
+    try:
+        node = yaml.compose(text, yaml.SafeLoader)
+        repeated = _repeated(node)
+        tree = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(str(path), [Mistake("", f"expected YAML, {' '.join(str(error).split())}")]) from error
+    except RecursionError as error:
+        raise ConfigError(str(path), [Mistake("", "expected YAML of some levels, got hundreds of them inside each other")]) from error
+    if repeated:
+        raise ConfigError(str(path), repeated)
+    return tree
+
+
+def _repeated(root: yaml.Node | None) -> list[Mistake]:
+    """Keys that stand twice in one mapping. What ``<<`` merges in may be given again: that is what merging is for."""
+    found, seen, todo = [], set(), [root]
+    while todo:
+        node = todo.pop()
+        if id(node) in seen:  # an alias
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            todo += node.value
+        elif isinstance(node, yaml.MappingNode):
+            lines: dict[str, int] = {}
+            for key, value in node.value:
+                todo.append(value)
+                line = key.start_mark.line + 1
+                if not isinstance(key, yaml.ScalarNode):
+                    continue
+                if key.value in lines:
+                    again = f"expected each key once, got {key.value!r} again, which line {lines[key.value]} has"
+                    found.append((line, Mistake(f"line {line}", again)))
+                lines.setdefault(key.value, line)
+    return [mistake for _, mistake in sorted(found, key=lambda each: each[0])]

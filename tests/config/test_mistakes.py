@@ -1,0 +1,99 @@
+"""What is wrong with a configuration is said at once, with its place, in words of a person who writes YAML."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from monitor.config import load_config
+from monitor.config.yaml_tree import load_tree
+from monitor.errors import ConfigError
+
+MODEL = """
+source: {client: ndjson, path: events.ndjson}
+models:
+  - name: m
+    predictions: {topic: m, id: id}
+    features: [{name: x, type: numeric}]
+"""
+
+
+def mistakes(folder: Path, text: str) -> list[str]:
+    path = folder / "config.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load_config(path)
+    return [str(mistake) for mistake in caught.value.mistakes]
+
+
+def changed(**model: Any) -> str:
+    tree = yaml.safe_load(MODEL)
+    tree["models"][0] |= model
+    return yaml.safe_dump(tree)
+
+
+def test_a_key_given_twice_is_a_mistake_and_not_the_silent_loss_of_the_first(tmp_path):
+    text = MODEL + "http: {port: 1, port: 2}\nsource:\n  client: ndjson\n"
+    assert mistakes(tmp_path, text) == [
+        "line 7: expected each key once, got 'port' again, which line 7 has",
+        "line 8: expected each key once, got 'source' again, which line 2 has",
+    ]
+
+
+def test_what_is_merged_in_may_be_given_again(tmp_path):
+    path = tmp_path / "tree.yaml"
+    path.write_text("a: &a {x: 1, y: 2}\nb: {<<: *a, x: 3}\nd: [*a, *a]\n", encoding="utf-8")
+    assert load_tree(path) == {"a": {"x": 1, "y": 2}, "b": {"x": 3, "y": 2}, "d": [{"x": 1, "y": 2}] * 2}
+
+
+def test_bottomless_nesting_is_said(tmp_path):
+    (said,) = mistakes(tmp_path, "models: " + "[" * 5_000)
+    assert said.startswith("expected YAML of some levels")
+
+
+def test_mistakes_between_parts_of_a_model_are_said_together(tmp_path):
+    said = mistakes(
+        tmp_path,
+        changed(
+            features=[{"name": "x", "type": "numeric"}, {"name": "x", "type": "numeric"}],
+            evaluation={"every": "7m", "feature_thresholds": {"z": {"psi": 0.2}}},
+            detectors=[{"river": "river.drift.ADWIN", "signal": "z"}],
+        ),
+    )
+    assert said == [
+        "models[0]: features: expected distinct names, got x more than once",
+        "models[0]: detectors[0].signal: expected a numeric feature or score, got 'z'",
+        "models[0]: evaluation.feature_thresholds: expected a feature, got 'z'",
+        "models[0]: evaluation.every: expected a multiple of windows.pane",
+    ]
+
+
+def test_each_wrong_grouping_is_said(tmp_path):
+    said = mistakes(tmp_path, changed(segments={"columns": {"a": "a"}, "groupings": [["b"], ["a", "a"], ["b"]]}))
+    assert [text.split(":")[1].strip() for text in said] == ["groupings[0]", "groupings[1]", "groupings[2]", "groupings[2]"]
+
+
+def test_each_name_given_twice_is_said(tmp_path):
+    tree = yaml.safe_load(MODEL)
+    tree["models"] *= 2
+    said = mistakes(tmp_path, yaml.safe_dump(tree))
+    assert len(said) == 2
+    assert "models[1].name" in said[0]
+    assert "models[1].predictions.topic" in said[1]
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ({"features": {"x": 1}}, "models[0].features: expected a list, got {'x': 1}"),
+        ({"features": [5]}, "models[0].features[0]: expected a mapping of keys to values, got 5"),
+        ({"windows": [1]}, "models[0].windows: expected a mapping of keys to values, got [1]"),
+        ({"version": 2}, "models[0].version: expected text, got 2; put it in quotes"),
+        ({"version": ""}, "models[0].version: expected text of at least 1 characters, got ''"),
+        ({"name": "a b"}, "models[0].name: expected text that matches ^[A-Za-z_][A-Za-z0-9_.:/-]*$, got 'a b'"),
+        ({"references": [5]}, "models[0].references[0]: expected the path of a file or folder, got 5"),
+    ],
+)
+def test_types_have_the_names_of_yaml(tmp_path, model, said):
+    assert mistakes(tmp_path, changed(**model)) == [said]
