@@ -92,12 +92,12 @@ class _Routed(msgspec.Struct, frozen=True):
 
 def triggers(monitor: str) -> tuple[Trigger, ...]:
     """Triggers of the monitor at that address, the newest first. Raises ``OSError`` while nobody answers."""
-    return msgspec.json.decode(_get(f"{monitor}/api/v1/triggers?limit=100"), type=TriggerPage).triggers
+    return msgspec.json.decode(get(f"{monitor}/api/v1/triggers?limit=100"), type=TriggerPage).triggers
 
 
 def firing(prometheus: str, trigger_id: str) -> Alert | None:
     """The alert of this trigger, once it fires. Raises ``OSError`` while nobody answers."""
-    found = msgspec.json.decode(_get(f"{prometheus}/api/v1/alerts"), type=_AlertsAnswer).data.alerts
+    found = msgspec.json.decode(get(f"{prometheus}/api/v1/alerts"), type=_AlertsAnswer).data.alerts
     ours = (each for each in found if each.labels.get("alertname") == _ALERT and each.labels.get("trigger_id") == trigger_id)
     return next((each for each in ours if each.state == "firing"), None)
 
@@ -105,13 +105,13 @@ def firing(prometheus: str, trigger_id: str) -> Alert | None:
 def receivers(alertmanager: str, trigger_id: str) -> tuple[str, ...]:
     """Whom Alertmanager tells of this trigger; empty while it has not heard of it. Raises ``OSError`` while nobody answers."""
     query = urlencode({"filter": f'trigger_id="{trigger_id}"'})
-    found = msgspec.json.decode(_get(f"{alertmanager}/api/v2/alerts?{query}"), type=tuple[_Routed, ...])
+    found = msgspec.json.decode(get(f"{alertmanager}/api/v2/alerts?{query}"), type=tuple[_Routed, ...])
     return tuple(receiver.name for each in found for receiver in each.receivers)
 
 
 def run_of(hook: str, token: Path, trigger_id: str) -> Run | None:
     """What the hook knows of a trigger; None while it has not heard of it. Raises ``OSError`` while nobody answers."""
-    found = msgspec.json.decode(_get(f"{hook}/", token.read_text(encoding="ascii")), type=_Runs).triggers
+    found = msgspec.json.decode(get(f"{hook}/", token.read_text(encoding="ascii")), type=_Runs).triggers
     return next((each for each in found if each.trigger_id == trigger_id), None)
 
 
@@ -125,7 +125,7 @@ class Received(msgspec.Struct, frozen=True):
 
 def received(hook: str, token: Path) -> Received:
     """The hook's counts, from its metrics. Raises ``OSError`` while nobody answers."""
-    return counts_of(_get(f"{hook}/metrics", token.read_text(encoding="ascii")).decode())
+    return counts_of(get(f"{hook}/metrics", token.read_text(encoding="ascii")).decode())
 
 
 def counts_of(exposition: str) -> Received:
@@ -143,7 +143,8 @@ def counts_of(exposition: str) -> Received:
     return Received(*(sums.get(f"driftgauge_hook_{name}_total", 0) for name in names))
 
 
-def _get(url: str, token: str | None = None) -> bytes:
+def get(url: str, token: str | None = None) -> bytes:
+    """What is at a URL. Raises ``OSError`` while nobody answers, or when the answer is an error."""
     request = urllib.request.Request(url, headers={} if token is None else {"Authorization": f"Bearer {token}"})
     with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as response:
         body: bytes = response.read()

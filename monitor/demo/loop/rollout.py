@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
@@ -88,9 +88,18 @@ def retrain(before: Before, folder: LoopFolder, alerting: Alerting, terminal: Te
 
 def use_references(folder: LoopFolder, versions: list[str]) -> None:
     """Name the references of these versions, beside the first one's, in the monitor's configuration. It chooses by the events' version."""
-    tree = yaml.safe_load(folder.config.read_text(encoding="utf-8"))
     later = [str(reference_of(folder.versions, version).relative_to(folder.folder)) for version in versions]
-    tree["models"][0]["references"] = [folder.reference.name, *later]
+    _configure(folder, "references", [folder.reference.name, *later])
+
+
+def compare_versions(folder: LoopFolder, settings: Mapping[str, object]) -> None:
+    """Let the monitor compare the newest two versions wherever both answer."""
+    _configure(folder, "canary", dict(settings))
+
+
+def _configure(folder: LoopFolder, key: str, value: object) -> None:
+    tree = yaml.safe_load(folder.config.read_text(encoding="utf-8"))
+    tree["models"][0][key] = value
     folder.config.write_text(yaml.safe_dump(tree, sort_keys=False), encoding="utf-8")
 
 

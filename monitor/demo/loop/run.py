@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from threading import Event
 
 import numpy as np
@@ -23,9 +24,10 @@ from monitor.demo.loop.folder import LoopFolder
 from monitor.demo.loop.published import read_model
 from monitor.demo.loop.questions import Trigger, received, triggers
 from monitor.demo.loop.report import Measurement, Served
-from monitor.demo.loop.rollout import Alerting, Before, retrain, use_references
+from monitor.demo.loop.rollout import Alerting, Before, compare_versions, retrain, use_references
 from monitor.demo.loop.servers import program, running_alertmanager, running_hook, running_prometheus
-from monitor.demo.loop.traffic import Leg, Traffic
+from monitor.demo.loop.traffic import Leg, Shadow, Traffic
+from monitor.demo.loop.trials import Trial, side_by_side, trial
 from monitor.demo.model import VERSION, labels, score
 from monitor.demo.prepare import Play, build_reference, learn, write_config
 from monitor.demo.produce import create_topics, produce, wait_until_read
@@ -38,6 +40,14 @@ MAX_UNREAD_BYTES = 500_000
 """About a day of flights: what is sent and not read yet when a trigger comes was still answered by the old version."""
 
 VIEW = ("view", "label_time")
+SHADOW_DAYS = 6
+"""The replaced version answers aside until so long after the trigger. With the window of labels, 21 days, this ends before the cooldown,
+28 days, does: else the last few labels of a version that no longer serves, which are those of delayed flights, would ask for retraining."""
+
+LABEL_DAYS = 3
+"""After so long each label of a flight has come: ``labels.horizon``."""
+
+CANARY = {"metric": "expected_cost", "margin": 0.05}
 
 
 @dataclass(eq=False)
@@ -52,6 +62,7 @@ class Loop:
     traffic: Traffic
     rollouts: list[Rollout] = field(default_factory=list)
     measurements: list[Measurement] = field(default_factory=list)
+    trials: list[Trial] = field(default_factory=list)
     watching: Watching | None = None
 
     @property
@@ -82,17 +93,21 @@ class Loop:
             self.rollouts.append(retrain(before, self.folder, self.alerting, self.terminal))
 
     def _serve(self, step: Step) -> Trigger | None:
-        scores = self._scores(self.version)
+        scores, shadow = self._scores(self.version), self.shadow()
         stopped = Event()
         found: list[Trigger] = []
         total, before = len(self.traffic.flights), self.traffic.messages
+        judged: list[str | None] = [None]
 
         def read() -> int:
             now = self.model
-            if not found and (trigger := self.pending()) is not None:
-                found.append(trigger)
-                stopped.set()
-            step.show(bar(now.ledger.messages, total, findings.date(now.watermark)))
+            if now.evaluated_event_time != judged[-1]:  # only an evaluation brings a trigger
+                judged[:] = [now.evaluated_event_time]
+                if not found and (trigger := self.pending()) is not None:
+                    found.append(trigger)
+                    stopped.set()
+                self._judge_trial(now)
+            step.show(bar(min(now.ledger.messages, self.traffic.sent), total, findings.date(now.watermark)))
             return now.messages
 
         def send(told: Event) -> int:
@@ -102,7 +117,8 @@ class Loop:
                 self.alerting.must_run()
                 return read() - before
 
-            return produce(self.broker, self.traffic.leg(self.version, scores, stopped.is_set), paced, max_unread_bytes=MAX_UNREAD_BYTES)
+            messages = self.traffic.leg(self.version, scores, stopped.is_set, shadow)
+            return produce(self.broker, messages, paced, max_unread_bytes=MAX_UNREAD_BYTES)
 
         interruptible(send)
         wait_until_read(read, self.traffic.messages)
@@ -110,6 +126,7 @@ class Loop:
             assert self.watching is not None
             wait_until_judged(self.watching)
             read()
+        self._judge_trial(self.model, last=True)
         leg = self.traffic.legs[-1]
         step.outcome = f"answered {leg.count:,} flights, {findings.date(self.model.watermark)} reached"
         return found[0] if found else None
@@ -118,6 +135,26 @@ class Loop:
         assert self.watching is not None
         when = f"at the trigger of {findings.date(trigger.decided)}" if trigger else f"at the end, {findings.date(self.model.watermark)}"
         return Measurement(self.version, when, self.watching.api.metrics([VIEW]))
+
+    def shadow(self) -> Shadow | None:
+        """The version that was replaced last; None when none was."""
+        if not self.rollouts:
+            return None
+        replaced = self.rollouts[-2].published.version if len(self.rollouts) > 1 else VERSION
+        return Shadow(replaced, self._scores(replaced), self._decided_ms(SHADOW_DAYS))
+
+    def _decided_ms(self, days: int) -> int:
+        """So many days after the last trigger."""
+        decided = datetime.fromisoformat(self.rollouts[-1].trigger.decided) + timedelta(days=days)
+        return int(decided.timestamp() * 1000)
+
+    def _judge_trial(self, now: Model, *, last: bool = False) -> None:
+        """Keep what the canary test says once all labels of the days side by side are there, or at the ``last``."""
+        if len(self.trials) == len(self.rollouts) or now.evaluated_event_time is None:
+            return
+        if last or datetime.fromisoformat(now.evaluated_event_time).timestamp() * 1000 >= self._decided_ms(SHADOW_DAYS + LABEL_DAYS):
+            assert self.watching is not None
+            self.trials.append(trial(self.watching.api.address))
 
     def _drifted(self) -> tuple[Verdict, ...]:
         assert self.watching is not None
@@ -181,6 +218,7 @@ def run(folder: LoopFolder, terminal: Terminal, *, prepare: Callable[[], Play] =
             step.outcome = f"Kafka-compatible, at {broker}"
         port, hook_port = usual_port(), free_port()
         write_config(folder, broker=broker, port=port)
+        compare_versions(folder, CANARY)
         with terminal.step("reference") as step:
             step.outcome = build_reference(folder)
         with terminal.step("alerting") as step:
@@ -215,13 +253,13 @@ def _report(loop: Loop, *, stays: bool) -> None:
     terminal, ink = loop.terminal, loop.terminal.ink
     assert loop.watching is not None
     status = loop.watching.status()
-    sent = loop.traffic.sent
+    sent = loop.traffic.predictions
     if loop.rollouts:
         terminal.say(*loop.story())
     terminal.say(*account.itself(status, sent, ink))
     terminal.say(*report.measured(loop.measurements, ink))
     if loop.rollouts:
-        terminal.say(*loop.worth())
+        terminal.say(*side_by_side(loop.trials, SHADOW_DAYS, ink), *loop.worth())
     else:
         terminal.say("", ink("yellow", "  Retraining was never required, so there is nothing to compare."))
     if (left := loop.pending()) is not None:

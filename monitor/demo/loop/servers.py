@@ -63,13 +63,13 @@ class Server:
 
 @contextmanager
 def running_prometheus(folder: LoopFolder, monitor_port: int, alertmanager: Server) -> Iterator[Server]:
-    """Prometheus, which scrapes the monitor and evaluates its rules each second; yields it ready."""
+    """Prometheus, which scrapes the monitor every two seconds and evaluates its rules each second; yields it ready."""
     path, port = program("prometheus"), free_port()
     rules = folder.prometheus / "driftgauge.rules.yml"
     command = [sys.executable, "-m", "monitor", "rules", "-c", str(folder.config), "-o", str(rules)]
     subprocess.run(command, check=True, capture_output=True, text=True)
     tree = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text(encoding="utf-8"))
-    tree["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
+    tree["global"] = {"scrape_interval": "2s", "evaluation_interval": "1s"}
     tree["rule_files"] = [rules.name]
     tree["alerting"] = {"alertmanagers": [{"static_configs": [{"targets": [alertmanager.url.removeprefix("http://")]}]}]}
     [job] = [each for each in tree["scrape_configs"] if each["job_name"] == "driftgauge"]

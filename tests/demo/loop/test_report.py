@@ -34,6 +34,9 @@ def test_a_saving_a_loss_and_chance_are_each_said_as_they_are():
     assert verdict(compared(0.6, 0.59, -0.01, 0.03), PLAIN) == (
         "Retraining made no difference beyond chance: +0.010 [-0.010, +0.030] a flight saved"
     )
+    assert verdict(compared(0.59, 0.6, -0.03, 0.01), PLAIN) == (
+        "Retraining made no difference beyond chance: -0.010 [-0.030, +0.010] a flight saved"
+    )
     assert verdict(compared(0.6, 0.5, NAN, NAN), PLAIN) == "too few days to say whether retraining helped"
 
 
@@ -75,15 +78,15 @@ def test_the_monitors_figures_stand_by_version_each_from_its_own_rows():
             metric("expected_cost", value=0.643, low=0.62, high=0.66),
             metric("recall", of="1", value=0.313, low=0.298, high=0.329),
             metric("expected_cost", "carrier=UA", value=0.629, low=0.58, high=0.68),
-            metric("expected_cost", "origin=JFK,carrier=UA", value=9.9),
+            metric("expected_cost", "carrier=UA,origin=JFK", value=9.9),
         ],
     )
     second = Measurement(
         "2",
         "at the end, 2013-05-07",
         [
-            metric("expected_cost", value=9.9),  # of version 1, which still has labels
             metric("expected_cost", version="2", value=0.939, low=0.92, high=0.96),
+            metric("expected_cost", value=9.9),  # of version 1, which still has labels
             metric("expected_cost", "carrier=UA", version="2", value=0.942),
         ],
     )

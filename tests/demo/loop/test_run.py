@@ -10,6 +10,7 @@ import signal
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -20,7 +21,7 @@ from monitor.demo.answers import Status
 from monitor.demo.flights import Flights
 from monitor.demo.loop.folder import LoopFolder
 from monitor.demo.loop.published import Published
-from monitor.demo.loop.run import run
+from monitor.demo.loop.run import SHADOW_DAYS, run
 from monitor.demo.loop.servers import program
 from monitor.demo.model import Model
 from monitor.demo.terminal import Ink, Terminal
@@ -55,7 +56,7 @@ def test_a_model_of_the_winter_is_replaced_in_july_and_everything_is_said(tmp_pa
     assert done.processes == 5  # broker, hook, Alertmanager, Prometheus, monitor; the pipeline is over
     assert processes_about(folder.folder) == []
     [watched] = done.status.models
-    assert balanced(watched, len(july.production))
+    assert balanced(watched, loop.traffic.predictions)
     assert {each.version: each.reference is not None for each in watched.versions} == {"1": True, "2": True}
     assert done.versions == {"1", "2"}
 
@@ -63,10 +64,18 @@ def test_a_model_of_the_winter_is_replaced_in_july_and_everything_is_said(tmp_pa
     [first, second] = loop.traffic.legs
     assert first.count + second.count == len(july.production)
     assert second.count > 1_000
+    until_ms = datetime.fromisoformat(rollout.trigger.decided).timestamp() * 1000 + SHADOW_DAYS * 86_400_000
+    assert loop.traffic.answered_aside == int((july.production.time_ms[second.first :] < until_ms).sum())
     assert rollout.run.attempts == 1
     assert {"retraining", "tickets"} == set(rollout.receivers)
     assert rollout.alert.labels["action"] == "retrain"
     assert [path.name for path in (folder.hook / "runs").iterdir()] == [rollout.run.run_id]
+    [trial] = loop.trials
+    assert (trial.champion, trial.candidate) == ("1", "2")
+    assert trial.all is not None
+    assert trial.all.candidate.compared_rows > 1_000
+    more = trial.all.champion.compared_rows - trial.all.candidate.compared_rows
+    assert 0 <= more < 1_000  # the same flights, and those of the first day that the old version alone had answered
     manifest = msgspec.json.decode((folder.versions / "2" / "published.json").read_bytes(), type=Published)
     assert manifest == rollout.published
     assert manifest.trigger_id == rollout.trigger.id
@@ -79,7 +88,7 @@ def test_a_model_of_the_winter_is_replaced_in_july_and_everything_is_said(tmp_pa
     assert "of 1 triggers came to the hook" in text
     assert "it started 1 pipelines" in text
     assert re.search(r"\n  version 1 alone → as served +\d\.\d+ → \d\.\d+ \([+-]\d+%\) +\d+% → \d+% ", text)
-    assert f"\n  rows       {len(july.production):,} received of {len(july.production):,} sent\n" in text
+    assert f"\n  rows       {loop.traffic.predictions:,} received of {loop.traffic.predictions:,} sent\n" in text
     assert "Retraining " in text.splitlines()[-4]
 
 
