@@ -21,7 +21,7 @@ from typing import Any
 import monitor
 from monitor import events, label_events
 from monitor.batch import RawBatch
-from monitor.changes import drift_changes, total_changes
+from monitor.changes import alarm_events, drift_changes, total_changes
 from monitor.checkpoint.checkpoint import Checkpoint
 from monitor.checkpoint.store import Store
 from monitor.config import Config
@@ -35,7 +35,7 @@ from monitor.expose.snapshot import ModelView, Phase, Snapshot
 from monitor.labels import LabelsEvaluated, shown_again
 from monitor.letters import Letters
 from monitor.partitions import Partitions
-from monitor.pipeline import Evaluated, Step, advance
+from monitor.pipeline import Evaluated, Outcome, Step, advance
 from monitor.reference.reference import Reference
 from monitor.source.base import Assignment, Lag, Needs, Source
 from monitor.source.open import open_source
@@ -46,8 +46,6 @@ from monitor.triggers import Triggers
 from monitor.view import labels_view, model_view, river_alarms
 
 _PUBLISH_EVERY_MS = 1_000
-
-Outcome = Evaluated | LabelsEvaluated | Decided
 
 
 class Monitor:
@@ -192,6 +190,9 @@ class Monitor:
                 continue
             if isinstance(evaluation, LabelsEvaluated):
                 self.telemetry.emit(label_events.LabelsEvaluated(model.config.name, evaluation.event_ms, seconds, len(evaluation.verdicts)))
+                continue
+            if not isinstance(evaluation, Evaluated):
+                list(map(self.telemetry.emit, alarm_events(evaluation)))
                 continue
             drifted = sum(int(verdicts.drifted().any(axis=2).sum()) for verdicts in evaluation.verdicts)
             judged = sum(verdicts.n_now.size for verdicts in evaluation.verdicts)

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from monitor.evaluate.verdict import Verdicts
-from monitor.events import DriftBegan, DriftEnded, Event, IdsEvicted, SegmentsFolded
+from monitor.events import DriftBegan, DriftDetected, DriftEnded, DriftSuspected, Event, IdsEvicted, SegmentsFolded
 from monitor.expose.snapshot import ModelView
+from monitor.sequential.said import Alarmed
 
 _Pair = tuple[str, str]
 
@@ -23,6 +24,19 @@ def drift_changes(before: Sequence[Verdicts], after: Sequence[Verdicts]) -> Iter
             yield _began(verdicts, now - was)
         if was - now:
             yield DriftEnded(model, version, window, len(was - now))
+
+
+def alarm_events(alarmed: Alarmed) -> Iterator[Event]:
+    """New alarms of detectors, one event a level; the one with the most evidence for what it takes stands for all."""
+    for level, event in (("warning", DriftSuspected), ("trigger", DriftDetected)):
+        found = [alarm for alarm in alarmed.alarms if alarm.level == level]
+        if found:
+            first = max(found, key=lambda alarm: alarm.evidence / alarm.threshold)
+            stream, effect = first.stream, first.effect
+            yield event(
+                alarmed.model, alarmed.version, len(found), stream.segment, stream.signal, stream.kind, first.time_ms, first.start_ms,
+                None if effect is None else round(effect.size, 6), "" if effect is None else effect.unit,
+            )  # fmt: skip
 
 
 def total_changes(before: ModelView | None, after: ModelView) -> Iterator[Event]:

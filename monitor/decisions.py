@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,8 +11,9 @@ from msgspec.structs import replace
 from monitor.decide import docket as dockets
 from monitor.decide.control import Assign, Control, Rebaseline, SwitchReference
 from monitor.decide.docket import Part, Situation
-from monitor.decide.facts import NEVER
+from monitor.decide.facts import NEVER, Alarm
 from monitor.decide.transition import Change, Transition
+from monitor.detections import watch_anew
 from monitor.evaluate.verdict import Verdicts
 from monitor.facts import labels_parts, windows_parts
 from monitor.labels import LabelsEvaluated
@@ -31,6 +32,10 @@ class WindowsEvaluated(Protocol):
     @property
     def verdicts(self) -> tuple[Verdicts, ...]:
         """Of all versions and windows."""
+
+    @property
+    def alarms(self) -> Mapping[str, tuple[Alarm, ...] | None]:
+        """That detectors had raised by then, by version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +81,10 @@ def decide(model: ModelState, evaluated: Sequence[WindowsEvaluated | LabelsEvalu
         return []
     parts: list[Part] = []
     for each in evaluated:
-        parts += labels_parts(each, policy) if isinstance(each, LabelsEvaluated) else windows_parts(each.verdicts, each.event_ms, policy)
+        if isinstance(each, LabelsEvaluated):
+            parts += labels_parts(each, policy)
+        else:
+            parts += windows_parts(each.verdicts, each.event_ms, policy, each.alarms)
     complete = model.complete and (model.labels is None or model.labels.complete)
     situation = replace(model.situation, partial=not complete)
     limits = [limit for limit in (_labels_ms(model), until_ms) if limit is not None]
@@ -129,6 +137,7 @@ def _switch(model: ModelState, control: SwitchReference) -> None:
     if len({each.fingerprint for each in found}) != 1:
         raise ValueError(f"expected the fingerprint of one of the configured references, got {len(found)} that begin with it")
     choose_reference(model, control.version, found[0].fingerprint)
+    watch_anew(model, control.version, f"another reference, chosen by {control.by}")
     version = model.versions.get(control.version)
     if version is None:
         return
@@ -151,6 +160,9 @@ def choose_reference(model: ModelState, version: str, fingerprint: str) -> None:
 
 
 def _start_detectors_anew(model: ModelState, control: Rebaseline) -> None:
+    for name, sequential in model.sequential.items():
+        if control.version in (None, name):
+            sequential.start_anew(control.signal, control.segment)
     for name, version in model.versions.items():
         if control.version not in (None, name):
             continue

@@ -219,6 +219,28 @@ class DriftBegan(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class DriftSuspected(Event):
+    """The evidence of sequential detectors crossed the level of a warning."""
+
+    level: ClassVar[int] = logging.WARNING
+    model: str
+    version: str
+    streams: int
+    segment: str  # of the stream with the most evidence, and so on
+    signal: str
+    kind: str
+    event_time_ms: int
+    start_ms: int  # estimated
+    effect: float | None
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class DriftDetected(DriftSuspected):
+    """The evidence of sequential detectors crossed the level of a trigger."""
+
+
+@dataclass(frozen=True, slots=True)
 class DriftEnded(Event):
     """Verdicts that were drifted in the window before no longer are."""
 

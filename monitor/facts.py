@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 
 import numpy as np
+from msgspec.structs import replace
 
 from monitor.config.retraining import Retraining, Where
 from monitor.decide.docket import Part, Side
-from monitor.decide.facts import NEVER, Facts, LabelledRows, Measured, Scalar
+from monitor.decide.facts import NEVER, Alarm, Facts, LabelledRows, Measured, Scalar
 from monitor.evaluate.verdict import Status, Verdicts
 from monitor.label_verdicts import LabelVerdicts
 from monitor.labels import LabelsEvaluated
@@ -23,7 +25,11 @@ MAX_MODES = 10
 COST_METRIC = "expected_cost"
 
 
-def windows_parts(verdicts: Iterable[Verdicts], event_ms: int, policy: Retraining) -> Iterator[Part]:
+Alarms = Mapping[str, tuple[Alarm, ...] | None]
+"""What detectors had raised, by version; None, or no version, where there are none."""
+
+
+def windows_parts(verdicts: Iterable[Verdicts], event_ms: int, policy: Retraining, alarms: Alarms = MappingProxyType({})) -> Iterator[Part]:
     """The windows' side of each version, from its longest window."""
     longest: dict[str, Verdicts] = {}
     for one in verdicts:
@@ -38,11 +44,16 @@ def windows_parts(verdicts: Iterable[Verdicts], event_ms: int, policy: Retrainin
             event_ms=event_ms,
             rows=int(one.table.rows[one.segments.index(ALL)]) if ALL in one.segments else 0,
             shares=_shares(one, policy),
+            data_alarms=_plain(alarms.get(version)),
             reference=None if one.reference is None else one.reference.fingerprint,
             dataset=None if one.reference is None else one.reference.dataset_version,
             partial=bool((one.status == Status.PARTIAL).any()),
         )
         yield Part(Side.WINDOWS, facts)
+
+
+def _plain(alarms: tuple[Alarm, ...] | None) -> tuple[Alarm, ...] | None:
+    return None if alarms is None else tuple(replace(alarm, segment=plain(alarm.segment)) for alarm in alarms)
 
 
 def _shares(one: Verdicts, policy: Retraining) -> dict[str, float]:
@@ -72,6 +83,7 @@ def labels_parts(evaluated: LabelsEvaluated, policy: Retraining) -> Iterator[Par
             cost=tuple(_measured(judged, {COST_METRIC}, "cost")) if policy.cost is not None else (),
             estimated_loss=tuple(_losses(one)) if policy.estimated_loss and one.estimate is not None else None,
             as_of_estimates=NEVER if one.estimate_window is None else one.estimate_window.end_ms,
+            concept_alarms=_plain(evaluated.alarms.get(one.version)),
             label_quality=label_measures(one),
             labelled=labelled,
             failure_modes=tuple(_modes(one.modes, backlog)),

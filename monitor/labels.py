@@ -5,8 +5,8 @@ Labels move on their own clock, and never beyond the predictions that they may r
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from monitor.batch import UNSEEN, Batch, Labels
 from monitor.canary.trial import CanaryResult, judge_trial
 from monitor.config import PREDICTED_CLASS, SCORE
+from monitor.decide.facts import Alarm
 from monitor.decode.classes import indices_of
 from monitor.join.join import NO_LIMIT, Applied, add_predictions, apply_until, arrive, arrived_pane, goes_on
 from monitor.join.rows import prediction_rows
@@ -26,6 +27,8 @@ from monitor.profile.bare import signal_names
 from monitor.review.intake import take_labels as offer_labels
 from monitor.review.intake import take_predictions
 from monitor.review.worst import worst_segments
+from monitor.sequential.labels import judge_labels
+from monitor.sequential.said import Alarmed
 from monitor.state import ModelState, VersionState
 
 MAX_FAILURE_MODES = 200
@@ -57,6 +60,7 @@ class LabelsEvaluated:
     labelled: tuple[tuple[int, int], ...] = ()  # start of a bucket of predictions, and how many of them have a label
     bucket_ms: int = 0
     canary: CanaryResult | None = None  # None: no canary test is configured
+    alarms: Mapping[str, tuple[Alarm, ...] | None] = field(default_factory=dict)  # that detectors have raised, by version
 
 
 def take_labels(model: ModelState, step: Labels | LabelsIdle | LabelsOwned) -> None:
@@ -109,11 +113,11 @@ def _unseen(model: ModelState, batch: Batch, rows: NDArray[np.intp] | slice) -> 
 Judge = Callable[[LabelsEvaluated], None]
 
 
-def apply_labels(model: ModelState, judge: Judge) -> list[LabelsEvaluated]:
+def apply_labels(model: ModelState, judge: Judge, told: Callable[[Alarmed], None]) -> list[LabelsEvaluated]:
     """Apply the labels whose turn has come: all partitions have got past them, and so have the predictions that they may reach.
 
     ``judge`` is told of each end of a pane, before labels of the next are applied; the newest is returned. A step that catches up with a
-    year holds one of them at a time, and what only serves to be shown is in the newest alone.
+    year holds one of them at a time, and what only serves to be shown is in the newest alone. ``told`` hears of what detectors say of them.
     """
     labels, review = model.labels, model.review
     if review is not None and model.clock.closed_panes is not None:
@@ -133,6 +137,9 @@ def apply_labels(model: ModelState, judge: Judge) -> list[LabelsEvaluated]:
         model.backlog = sampled(model.backlog, labels, model.config.segments.groupings, applied)
         if review is not None:
             offer_labels(review, labels, applied)
+        for name, alarms in judge_labels(model.sequential, labels, applied):
+            if alarms:
+                told(Alarmed(model.config.name, name, tuple(alarms)))
 
     newest: list[LabelsEvaluated] = []
     for pane in apply_until(labels, end, observe):
@@ -153,8 +160,16 @@ def _evaluate(model: ModelState, labels: LabelState, end_pane: int, *, shown: bo
         model.review.close_labels(end_ms, labels.config.horizon_ms)
     bucket_ms = labels.pending.bucket_ms
     labelled = tuple((bucket * bucket_ms, rows) for bucket, rows in sorted(labels.labelled.items()))
+    alarms = {name: sequential.known_of_outcomes(end_ms) for name, sequential in model.sequential.items()}
     return LabelsEvaluated(
-        model.config.name, end_ms, verdicts, tuple(model.backlog.values()), labelled, bucket_ms, _canary(model, labels, end_ms, shown=shown)
+        model.config.name,
+        end_ms,
+        verdicts,
+        tuple(model.backlog.values()),
+        labelled,
+        bucket_ms,
+        _canary(model, labels, end_ms, shown=shown),
+        alarms,
     )
 
 

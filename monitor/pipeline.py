@@ -9,23 +9,28 @@ The state is changed in place because counts are large; whoever calls owns it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.batch import Batch, Int64, Labels
+from monitor.decide.facts import Alarm
 from monitor.decisions import Controls, Decided, Process, decide, take
+from monitor.detect.evidence import partition_of
+from monitor.detections import close_evidence, watch_version
 from monitor.evaluate.evaluate import Baseline, evaluate, with_onset
 from monitor.evaluate.verdict import Verdicts
 from monitor.labels import Judge, LabelsEvaluated, LabelsIdle, LabelsOwned, apply_labels, remember, take_labels
 from monitor.profile.cells import cells_of
 from monitor.profile.count import count
-from monitor.profile.leaves import Numbers
+from monitor.profile.leaves import Numbers, too_many
 from monitor.profile.order import dense
 from monitor.profile.pane import OpenPane, close_panes
 from monitor.profile.windows import cap_segments
 from monitor.segment import ALL, OTHER, other_key, parse_key
+from monitor.sequential.said import Alarmed
 from monitor.state import Entry, ModelState, VersionState, new_version_state
 from monitor.versions import beyond_cap, names_apart
 
@@ -45,9 +50,6 @@ class Owned:
     complete: bool
 
 
-_KNOWN_LEAVES = 1 << 17
-"""Leaves whose numbers are remembered, of each base grouping: values are untrusted, and might never come again."""
-
 Step = Batch | Labels | Idle | Owned | LabelsIdle | LabelsOwned | Controls | Process
 
 
@@ -58,10 +60,14 @@ class Evaluated:
     model: str
     event_ms: int
     verdicts: tuple[Verdicts, ...]
+    alarms: Mapping[str, tuple[Alarm, ...] | None] = field(default_factory=dict)  # that detectors had raised by then, by version
 
 
-def advance(model: ModelState, step: Step, observe: Judge = lambda _labels: None) -> list[Evaluated | LabelsEvaluated | Decided]:
-    """Take one step; returns the evaluations of windows it led to, oldest first, the newest of labels, and what was decided.
+Outcome = Evaluated | LabelsEvaluated | Alarmed | Decided
+
+
+def advance(model: ModelState, step: Step, observe: Judge = lambda _labels: None) -> list[Outcome]:
+    """Take one step; returns what detectors said, the evaluations of windows, oldest first, the newest of labels, and what was decided.
 
     ``observe`` is told of every evaluation of labels, also of those before the newest.
     """
@@ -80,6 +86,7 @@ def advance(model: ModelState, step: Step, observe: Judge = lambda _labels: None
             model.complete = step.complete
         case Controls() | Process():
             return [*take(model, step)]
+    alarmed = close_evidence(model)
     windows = _close_panes(model)
     decided: list[Decided] = []
     undecided = [*windows]  # as all is decided in order of time, no further than each end of a pane of labels
@@ -89,8 +96,8 @@ def advance(model: ModelState, step: Step, observe: Judge = lambda _labels: None
         undecided.clear()
         observe(labels)
 
-    labels = apply_labels(model, judge)
-    return [*windows, *labels, *decided, *decide(model, undecided)]
+    labels = apply_labels(model, judge, alarmed.append)
+    return [*alarmed, *windows, *labels, *decided, *decide(model, undecided)]
 
 
 def _count_rows(model: ModelState, batch: Batch) -> None:
@@ -111,7 +118,7 @@ def _count_rows(model: ModelState, batch: Batch) -> None:
     names, version_of_row = names_apart(
         model, batch, kept, place, lambda spot: (batch.spans[spot // panes].partition, spot % panes + lowest)
     )
-    leaves = _leaves_of(model, batch)
+    leaves, partition = _leaves_of(model, batch), partition_of(batch.spans, len(batch))
     for code, name in enumerate(names):
         chosen = kept if len(names) == 1 else kept & (version_of_row == code)
         rows = None if chosen.all() else np.flatnonzero(chosen)
@@ -121,7 +128,12 @@ def _count_rows(model: ModelState, batch: Batch) -> None:
         pane_of_row, distinct = dense(place if rows is None else place[rows], len(batch.spans) * panes)
         opened = [_open_pane(model, version, batch.spans[p // panes].partition, p % panes + lowest) for p in distinct.tolist()]
         cells = cells_of(version.binning, batch, rows)
-        count(cells, leaves if rows is None else [numbers[rows] for numbers in leaves], pane_of_row, opened)
+        mine = leaves if rows is None else [numbers[rows] for numbers in leaves]
+        count(cells, mine, pane_of_row, opened)
+        watched = watch_version(model, name)
+        if watched is not None:
+            times = (partition, batch.time_ms, arrivals.newest_ms)
+            watched.add(cells.cells, model.leaves, mine, *(times if rows is None else (each[rows] for each in times)))
         if model.labels is not None:
             remember(model, model.labels, version, batch, slice(None) if rows is None else rows)
 
@@ -134,7 +146,7 @@ def _open_pane(model: ModelState, version: VersionState, partition: int, pane: i
 
 def _leaves_of(model: ModelState, batch: Batch) -> list[Numbers]:
     """[bases][rows] number of each row's leaf."""
-    if any(len(leaves) > _KNOWN_LEAVES for leaves in model.leaves):
+    if too_many(model.leaves):
         for version in model.versions.values():
             for pane in version.open.values():
                 pane.fold()  # what is counted goes by values
@@ -257,4 +269,6 @@ def _evaluate(model: ModelState, end_pane: int) -> Evaluated:
             version.verdicts[window.name] = with_onset(now, version.verdicts.get(window.name))
     model.evaluated_pane, model.unjudged_pane = end_pane, None
     verdicts = tuple(verdicts for _, version in sorted(model.versions.items()) for verdicts in version.verdicts.values())
-    return Evaluated(model.config.name, end_pane * model.clock.pane_ms, verdicts)
+    end_ms = end_pane * model.clock.pane_ms
+    alarms = {name: sequential.known_of_inputs(end_ms) for name, sequential in model.sequential.items()}
+    return Evaluated(model.config.name, end_ms, verdicts, alarms)

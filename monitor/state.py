@@ -40,6 +40,7 @@ from monitor.profile.windows import Windows
 from monitor.reference.reference import Reference
 from monitor.review.queue import ReviewQueue
 from monitor.river import RiverWatch
+from monitor.sequential.version import Sequential
 
 _MAX_COMBINATIONS = 1 << 16
 """Distinct tuples of segment values among rows that wait for labels; a fixed bound, since a row keeps four bytes for its own."""
@@ -127,6 +128,8 @@ class ModelState:
     rows_folded: int = 0  # their segment had no room and became __other__
     offsets_lost: int = 0
     idle_exclusions: int = 0  # how often a silent partition was left out of the horizon
+    sequential: dict[str, Sequential] = field(default_factory=dict)  # detectors, by version with a reference
+    not_watched: dict[str, str] = field(default_factory=dict)  # such versions that have none, and why
     labels: LabelState | None = None  # the join, where labels are configured
     backlog: Backlog = field(default_factory=dict)  # failure modes by id
     canary: CanaryState | None = None  # the trial of two versions, where one is configured
@@ -238,4 +241,5 @@ def new_version_state(model: ModelState, version: str) -> VersionState:
 
 def open_bytes(model: ModelState) -> int:
     """Memory of panes that still take rows."""
-    return sum(pane.memory_bytes for version in model.versions.values() for pane in version.open.values())
+    evidence = sum(sequential.panes.memory_bytes for sequential in model.sequential.values())
+    return evidence + sum(pane.memory_bytes for version in model.versions.values() for pane in version.open.values())

@@ -18,8 +18,8 @@ VOCABULARY = (
 )  # fmt: skip
 STAGES = (
     ("source",), ("decode",), ("clock", "duplicates", "profile"), ("outcome",), ("reference",), ("join",),
-    ("evaluate", "performance", "estimate"), ("canary",), ("detect",), ("river",), ("decide",), ("label_estimates",), ("review",),
-    ("state",), ("versions",),
+    ("evaluate", "performance", "estimate"), ("canary",), ("detect",), ("river",), ("decide",), ("sequential",),
+    ("label_estimates",), ("review",), ("state",), ("versions",), ("detections",),
     ("label_verdicts", "mode_samples", "labels"), ("facts",), ("decisions",), ("pipeline",),
     ("stream",),
     ("checkpoint",), ("telemetry", "sink"), ("expose",), ("view", "changes"),
@@ -30,7 +30,7 @@ ALLOWED_BACK = {("checkpoint", "evaluate"), ("source", "telemetry"), ("expose", 
 PURE = (
     "batch", "segment", "window", "clock", "duplicates", "pipeline", "state", "versions", "view", "profile", "decode", "evaluate",
     "labels", "label_verdicts", "mode_samples", "review", "stream", "facts", "decisions",
-    "outcome", "performance", "estimate", "canary", "detect", "decide",
+    "outcome", "performance", "estimate", "canary", "detect", "decide", "sequential", "detections",
 )  # fmt: skip
 PURE_IN_EDGES = ("hook.alert", "hook.policy", "hook.template", "hook.target.outcome")
 EDGES = {"time", "socket", "logging", "threading", "kafka", "confluent_kafka", "subprocess", "requests", "urllib", "os", "datetime.now"}

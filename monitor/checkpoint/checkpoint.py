@@ -51,12 +51,13 @@ class Checkpoint:
             if values is None:
                 continue  # a model that was added to the configuration
             try:
-                load_model(model, values, opened.blobs)
+                changed = load_model(model, values, opened.blobs)
                 if model.labels is not None and values.get("labels") is not None:
                     load_labels(model.labels, name, values["labels"], opened.blobs)
                 if model.review is not None:
                     load_review(model.review, opened.blobs, f"{name}/review")
                 self.runs[name].restore(values["ids"], opened.blobs, model.seen)
+                notices += changed
             except (KeyError, ValueError, TypeError, IndexError) as error:
                 notices.append(f"the saved state of model {name} cannot be used ({error}): its counts are rebuilt from the log")
                 lost = True

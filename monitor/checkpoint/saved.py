@@ -18,6 +18,7 @@ from monitor.batch import Int64
 from monitor.canary.trial import CanaryState
 from monitor.decide.docket import pack_docket, unpack_docket
 from monitor.decisions import choose_reference
+from monitor.detections import watch_version
 from monitor.evaluate.evaluate import Baseline, evaluate
 from monitor.label_estimates import from_values, to_values
 from monitor.performance.backlog import ModeState
@@ -28,6 +29,7 @@ from monitor.profile.table import CountTable
 from monitor.profile.windows import Kept
 from monitor.river import pack_river, unpack_river
 from monitor.segment import OTHER, parse_key
+from monitor.sequential.saved import PARTS, load_sequential, pack_sequential
 from monitor.state import LEDGER_COLUMNS, ModelState, VersionState, new_version_state
 from monitor.window import Window
 
@@ -65,9 +67,16 @@ def save_model(model: ModelState) -> Saved:
         "canary": None if model.canary is None else model.canary.to_values(),
         "backlog": [msgspec.to_builtins(mode) for mode in model.backlog.values()],
         "versions": {name: _save_version(model, version, saved) for name, version in model.versions.items()},
+        "sequential": sorted(model.sequential),
     }
+    for name, sequential in model.sequential.items():
+        saved.now.update({f"{_detection_prefix(model, name)}/{part}": data for part, data in pack_sequential(sequential).items()})
     saved.now[_docket_blob(model)] = pack_docket(model.docket)
     return saved
+
+
+def _detection_prefix(model: ModelState, version: str) -> str:
+    return f"{hashlib.sha256(msgspec.json.encode([model.config.name, version])).hexdigest()[:24]}/detection"
 
 
 def _docket_blob(model: ModelState) -> str:
@@ -116,8 +125,11 @@ def _pack_open(opened: OpenPane, bases: tuple[Base, ...]) -> bytes:
     return pack_table(CountTable(opened.layout, tuple(leaves), opened.counts[:size].astype(np.int64), opened.tails[:size]))
 
 
-def load_model(model: ModelState, values: Mapping[str, Any], blobs: Mapping[str, bytes]) -> None:
-    """Bring a new model state to where ``save_model`` was. Raises ``ValueError`` or ``KeyError`` for values it never wrote."""
+def load_model(model: ModelState, values: Mapping[str, Any], blobs: Mapping[str, bytes]) -> list[str]:
+    """Bring a new model state to where ``save_model`` was; returns what of it could not go on, and why.
+
+    Raises ``ValueError`` or ``KeyError`` for values it never wrote.
+    """
     if values["topic"] != model.config.predictions.topic:
         raise ValueError(
             f"predictions.topic was {values['topic']} and is {model.config.predictions.topic}: offsets of one mean nothing in the other"
@@ -149,6 +161,20 @@ def load_model(model: ModelState, values: Mapping[str, Any], blobs: Mapping[str,
         version = model.versions[name] = new_version_state(model, name)
         _load_version(model, version, part, blobs)
     model.clock.first_pane = min((pane for version in model.versions.values() for _, pane in version.open), default=None)
+    return [notice for name in values.get("sequential", ()) for notice in _load_detection(model, name, blobs)]
+
+
+def _load_detection(model: ModelState, name: str, blobs: Mapping[str, bytes]) -> list[str]:
+    """A state of before has none: then detection begins with the next row."""
+    sequential = watch_version(model, name)
+    if sequential is None:
+        return []
+    prefix = _detection_prefix(model, name)
+    reason = load_sequential(sequential, {part: blobs[f"{prefix}/{part}"] for part in PARTS})
+    if reason is None:
+        return []
+    sequential.because = f"the saved evidence could not go on: {reason}"
+    return [f"detection of version {name} of model {model.config.name} begins anew: {reason}"]
 
 
 def _ledger(saved: list[int]) -> Int64:

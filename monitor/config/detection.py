@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
 
 from monitor.config.types import Duration, Section, duration
 
@@ -10,8 +12,14 @@ from monitor.config.types import Duration, Section, duration
 class FalseAlarms(Section):
     """How many false triggers are acceptable over all streams of a model: the one number of detection."""
 
-    at_most: float = Field(1.0, gt=0, description="Expected false triggers in the period, at most.")
-    per_ms: Duration = Field(duration("30d"), alias="per", description="The period, in event time.")
+    at_most: float = Field(1.0, gt=0, allow_inf_nan=False, description="Expected false triggers in the period, at most.")
+    per_ms: Duration = Field(duration("30d"), alias="per", description="The period, in event time; at least an hour.")
+
+    @model_validator(mode="after")
+    def _long_enough(self) -> Self:
+        if self.per_ms < 3_600_000:
+            raise ValueError("per: expected at least 1h")
+        return self
 
 
 class Effects(Section):
@@ -24,12 +32,14 @@ class Effects(Section):
 
 
 class Detection(Section):
-    """Sequential detection of drift: warnings and triggers with a promised rate of false ones."""
+    """Sequential detection of drift: warnings and triggers with a promised rate of false ones, for every version with a reference."""
 
+    enabled: bool = Field(True, description="Whether streams are watched; distances of windows are judged in any case.")
     false_alarms: FalseAlarms = Field(default_factory=FalseAlarms, description="Acceptable false triggers.")
     effects: Effects = Field(default_factory=Effects, description="Smallest effects that matter.")
-    signal_effects: dict[str, float] = Field(
-        default_factory=dict, description="Overrides: signal to the smallest effect of its values that matters."
+    signal_effects: dict[str, Annotated[float, Field(gt=0, lt=1)]] = Field(
+        default_factory=dict,
+        description="Overrides: a feature, score or predicted_class to the smallest effect of its values that matters.",
     )
 
     def gate(self, signal: str, kind: str) -> float:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from monitor.config.canary import Canary, check_canary
+from monitor.config.detection import Detection
 from monitor.config.labels import ClassName, Labels, check_labels
 from monitor.config.retraining import Retraining, check_retraining
 from monitor.config.types import Duration, EventTime, JsonPath, Section, duration, refuse
@@ -242,6 +243,7 @@ class ModelConfig(Section):
     references: tuple[Path, ...] = Field((), description="Reference files, one per model version; relative to this file.")
     windows: Windows = Field(default_factory=Windows, description="Panes and windows.")
     evaluation: Evaluation = Field(default_factory=Evaluation, description="Comparison with the reference.")
+    detection: Detection = Field(default_factory=Detection, description="Sequential detection of drift.")
     detectors: tuple[RiverDetector, ...] = Field((), description="Detectors of river attached to signals.")
     retraining: Retraining | None = Field(None, description="When retraining is required; absent: never.")
     canary: Canary | None = Field(None, description="Two versions served side by side, compared by labels; absent: none are.")
@@ -266,6 +268,9 @@ class ModelConfig(Section):
             unknown = [statistic for statistic in values if statistic not in STATISTICS]
             if unknown:
                 yield f"evaluation.feature_thresholds.{name}: expected statistics out of {', '.join(STATISTICS)}, got {unknown[0]!r}"
+        for name in self.detection.signal_effects:
+            if name not in names and name not in RESERVED:
+                yield f"detection.signal_effects: expected a feature, {' or '.join(sorted(RESERVED))}, got {name!r}"
         for check in (check_labels, check_retraining, check_canary):
             try:
                 check(self)

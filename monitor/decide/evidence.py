@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from monitor.config.retraining import Retraining
-from monitor.decide.facts import Facts, Measured, Scalar, labelled_since
+from monitor.decide.facts import Alarm, Facts, Measured, Scalar, labelled_since
 from monitor.decide.reading import Reading, Reason, Unknown
 from monitor.decide.watch import Watch
 from monitor.segment import ALL
@@ -33,6 +33,7 @@ class Moved(Struct, frozen=True):
     limit: float | None
     n: int | None
     share: float | None  # of traffic
+    alarm: Alarm | None = None  # that it rests on
 
 
 class Cost(Struct, frozen=True):
@@ -106,8 +107,9 @@ def _moved(watch: Watch) -> Moved:
     assert watch.since_ms is not None
     assert watch.onset_ms is not None
     return Moved(
-        at.reason, _cut(at.signal), _cut(at.segment), watch.since_ms, watch.onset_ms, at.value, at.low, at.high, at.limit, at.n, at.share
-    )
+        at.reason, _cut(at.signal), _cut(at.segment), watch.since_ms, watch.onset_ms, at.value, at.low, at.high, at.limit, at.n, at.share,
+        at.alarm,
+    )  # fmt: skip
 
 
 def _cost(found: Sequence[Measured] | None) -> Cost | None:

@@ -46,7 +46,14 @@ class Alarm(Struct, frozen=True):
     start_ms: int  # estimated event time of the change
     effect: float | None  # estimated size, in the detector's unit
     n: int | None = None  # events of the stream since the change
-    time_ms: int | None = None  # when it was raised; None: it is raised now
+    time_ms: int | None = None  # when it was raised, or last held; None: it is raised now
+    kind: str = ""  # of the stream: values, missing, error or label
+    unit: str = ""  # of the effect: sd of the reference, or share
+    low: float | None = None  # of the effect
+    high: float | None = None
+    cell: str | None = None  # whose share the effect is about
+    worst: tuple[tuple[str, float, float], ...] = ()  # cells that moved most: name, expected share, share
+    also: tuple[tuple[str, str, str], ...] = ()  # streams that moved with it: segment, signal, kind
 
 
 class LabelledRows(Struct, frozen=True):

@@ -48,6 +48,7 @@ class Reading(Struct, frozen=True):
     n: int | None
     since_ms: int | None  # event time at which what it rests on begins
     share: float | None = None  # of traffic
+    alarm: Alarm | None = None  # that it rests on
 
 
 class Unknown(Struct, frozen=True):
@@ -188,8 +189,8 @@ def _alarmed(
         effect = None if alarm.effect is None or not math.isfinite(alarm.effect) else alarm.effect
         over = alarm.time_ms is not None and as_of(facts, reason) - alarm.time_ms > condition.hold_ms
         yield Reading(
-            reason, alarm.signal, alarm.segment, Vote.CLEAR if over else _alarm_vote(alarm.level, effect, condition), effect, None, None,
-            condition.min_effect, condition.clear_effect, alarm.n, alarm.start_ms, share_of(facts, alarm.segment),
+            reason, alarm.signal, alarm.segment, Vote.CLEAR if over else _alarm_vote(alarm.level, effect, condition), effect, alarm.low,
+            alarm.high, condition.min_effect, condition.clear_effect, alarm.n, alarm.start_ms, share_of(facts, alarm.segment), alarm,
         )  # fmt: skip
 
 

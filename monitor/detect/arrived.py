@@ -22,6 +22,8 @@ Int64 = NDArray[np.int64]
 UInt64 = NDArray[np.uint64]
 
 PANE_MS = 60_000
+MOST_COUNTS = 1 << 20
+"""Numbers in one table of labels, which is buckets x leaves x lags: a flood of labels of many days is judged in parts."""
 
 
 @dataclass(eq=False)
@@ -34,7 +36,7 @@ class Arrived:
     seen: SeenIds
     pending: Pending = field(default_factory=lambda: Pending(3))
     combinations: dict[tuple[str, ...], int] = field(default_factory=dict)
-    held: NDArray[np.bool_] = field(init=False)  # [combinations, leaves]
+    held: Int64 = field(init=False)  # [combinations, levels] leaf
     newest_ms: dict[int, int] = field(default_factory=dict)  # of each partition of the label log
     open: dict[tuple[int, int], list[tuple[UInt64, Int64]]] = field(
         default_factory=dict
@@ -45,7 +47,7 @@ class Arrived:
     repeated: int = 0
 
     def __post_init__(self) -> None:
-        self.held = np.zeros((0, len(self.leaves.leaves)), np.bool_)
+        self.held = np.zeros((0, len(self.leaves.levels)), np.int64)
 
     def predicted(
         self, ids: UInt64, time_ms: Int64, values: Sequence[tuple[str, ...]], columns: Sequence[str], of: Int64, classes: Int64
@@ -58,7 +60,7 @@ class Arrived:
         if values not in self.combinations:
             self.combinations[values] = len(self.combinations)
             here = self.leaves.holding(dict(zip(columns, values, strict=True)))
-            self.held = np.concatenate([self.held, here[None]])
+            self.held = np.concatenate([self.held, np.array([here], np.int64)])
         return self.combinations[values]
 
     def labelled(self, partition: int, ids: UInt64, time_ms: Int64, classes: Int64, positive: NDArray[np.bool_]) -> None:
@@ -81,12 +83,12 @@ class Arrived:
             parts = [part for key in sorted(key for key in self.open if key[0] == pane) for part in self.open.pop(key)]
             ids, rows = np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
             counted = self._counts(pane, ids, rows)
-            if counted is not None:
-                yield pane, *counted
+            for fine, counts in counted:
+                yield pane, fine, counts
         self.closed = horizon if self.closed is None else max(self.closed, horizon)
         self.pending.drop_before(self.closed * PANE_MS - self.horizon_ms)
 
-    def _counts(self, pane: int, ids: UInt64, rows: Int64) -> tuple[Int64, Int64] | None:
+    def _counts(self, pane: int, ids: UInt64, rows: Int64) -> Iterator[tuple[Int64, Int64]]:
         found, predictions = self.pending.find(ids)
         found &= rows[:, 0] - predictions[:, 0] <= self.horizon_ms
         self.unmatched += int(np.count_nonzero(~found))
@@ -96,16 +98,32 @@ class Arrived:
         self.seen.take_fresh()
         self.repeated += int(np.count_nonzero(again))
         rows, predictions = rows[~again], predictions[~again]
-        if not len(rows):
-            return None
         self.matched += len(rows)
-        fine, bucket = np.unique(predictions[:, 0] // FINE_MS, return_inverse=True)
-        slots = len(self.lag_edges_ms) + 1
-        slot = np.searchsorted(self.lag_edges_ms, rows[:, 0] - predictions[:, 0], side="right")
         wrong = (rows[:, 1] != predictions[:, 2]) & (predictions[:, 2] >= 0)
-        size = (len(fine), len(self.held), slots)
-        flat = np.ravel_multi_index((bucket.reshape(-1), predictions[:, 1], slot), size)
-        weights = (None, wrong.astype(np.float64), rows[:, 2].astype(np.float64))
-        by_combination = [np.bincount(flat, weight, minlength=int(np.prod(size))).reshape(size) for weight in weights]
-        counts = np.stack([np.einsum("bcs,cl->bls", table, self.held.astype(np.float64)) for table in by_combination])
-        return fine, np.rint(counts).astype(np.int64)
+        outcomes = np.stack([np.ones(len(rows), np.bool_), wrong, rows[:, 2].astype(np.bool_)])
+        leaf = self.held[predictions[:, 1]]
+        return outcome_counts(leaf, len(self.leaves.leaves), self.lag_edges_ms, predictions[:, 0], rows[:, 0], outcomes)
+
+
+def outcome_counts(
+    leaf: Int64, leaves: int, lag_edges_ms: Int64, prediction_ms: Int64, label_ms: Int64, outcomes: NDArray[np.bool_]
+) -> Iterator[tuple[Int64, Int64]]:
+    """Counts of n labels as ``Watch.labels`` takes them, in parts of bounded size, the oldest predictions first.
+
+    ``leaf`` [n, levels] of the prediction, -1 for none; ``outcomes`` [3, n] labelled, wrong, positive. Yields fine buckets [B] of the
+    predictions' times and counts [3, B, leaves, slots].
+    """
+    slots = len(lag_edges_ms) + 1
+    fine, bucket = np.unique(prediction_ms // FINE_MS, return_inverse=True)
+    slot = np.searchsorted(lag_edges_ms, label_ms - prediction_ms, side="right")
+    at_once = max(1, MOST_COUNTS // (leaves * slots))
+    for first in range(0, len(fine), at_once):
+        part = fine[first : first + at_once]
+        mine = np.flatnonzero((bucket >= first) & (bucket < first + len(part)))
+        counts = np.zeros((3, len(part) * leaves * slots), np.int64)
+        for column in leaf[mine].T:
+            inside = mine[column >= 0]
+            flat = ((bucket[inside] - first) * leaves + column[column >= 0]) * slots + slot[inside]
+            for kind in range(3):
+                counts[kind] += np.bincount(flat[outcomes[kind, inside]], minlength=counts.shape[1])
+        yield part, counts.reshape(3, len(part), leaves, slots)

@@ -27,7 +27,7 @@ from monitor.detect.alarm import Alarm, Stream
 from monitor.detect.arrived import PANE_MS as LABEL_PANE_MS
 from monitor.detect.arrived import Arrived
 from monitor.detect.events import is_absent, milliseconds, same_length
-from monitor.detect.evidence import PANE_MS, EvidencePanes, horizon_pane
+from monitor.detect.evidence import PANE_MS, EvidencePanes, horizon_pane, levels_of, partition_of
 from monitor.detect.outcomes import FINE_MS, lag_edges
 from monitor.detect.rows import Events, batch_of, model_of, reference_of
 from monitor.detect.watch import Watch
@@ -36,6 +36,7 @@ from monitor.profile.bins import Binning
 from monitor.profile.cells import cells_of
 from monitor.profile.grouping import plan
 from monitor.profile.layout import vocabulary
+from monitor.profile.leaves import Leaves, too_many
 from monitor.reference.reference import Reference
 from monitor.reference.survey import THRESHOLD_CLASSES
 from monitor.segment import clean_value
@@ -68,7 +69,9 @@ class Detector:
         self.known = vocabulary([self.reference.layout])
         self.binning = Binning.of(self.reference.layout, self.known)
         bases = plan(tuple(self.model.segments.columns), self.model.segments.groupings)
-        self.panes = EvidencePanes(self.binning, bases, self.watch.bank.hours, 2 * self.model.segments.max_segments + 64)
+        self.met = tuple(map(Leaves, bases))
+        bank = self.watch.bank
+        self.panes = EvidencePanes(self.binning.layout, len(bank.leaves.leaves), levels_of(bank.leaves, bases), bank.hours, PANE_MS)
         labels = self.reference.labels
         edges = np.zeros(0, np.int64) if labels is None else lag_edges(labels)
         seen_labels = SeenIds(horizon=LABEL_HORIZON_MS // FINE_MS, max_ids=duplicates.max_ids)
@@ -131,7 +134,13 @@ class Detector:
         rows = rows[~repeated]
         self.ledger["counted"] += len(rows)
         if len(rows):
-            self.panes.add(batch, cells_of(self.binning, batch, rows), rows, arrivals.newest_ms)
+            if too_many(self.met):
+                for met in self.met:
+                    met.clear()
+            numbers = [met.numbers(batch.segments[rows], batch.segment_values) for met in self.met]
+            leaves = [level.of(self.met, numbers) for level in self.panes.levels]
+            cells = cells_of(self.binning, batch, rows).cells
+            self.panes.add(cells, leaves, partition_of(batch.spans, len(batch))[rows], batch.time_ms[rows], arrivals.newest_ms[rows])
             if self.watch.outcomes:
                 self._remember(batch, rows)
         self.clock.closed_panes = self.clock.horizon_pane()
@@ -168,7 +177,7 @@ class Detector:
 
     def finish(self) -> list[Alarm]:
         """Judge the panes that are still open, as if both logs had gone on."""
-        last = max([pane for _, pane, _ in self.panes.open], default=0) + 1
+        last = max([pane for pane, _, _ in self.panes.open], default=0) + 1
         alarms = self._close_predictions(max(last, self.panes.closed or 0))
         return alarms + self._close_labels(max([pane for pane, _ in self.arrived.open], default=0) + 1)
 
@@ -188,8 +197,8 @@ class Detector:
 
     def _close_predictions(self, horizon: int) -> list[Alarm]:
         alarms = []
-        for pane, tables in self.panes.close(horizon):
-            alarms += self.watch.predictions(pane * PANE_MS, (pane + 1) * PANE_MS, tables)
+        for pane, parts in self.panes.close(horizon):
+            alarms += self.watch.counted(pane * PANE_MS, (pane + 1) * PANE_MS, parts)
         return alarms
 
     def _close_labels(self, horizon: int) -> list[Alarm]:

@@ -48,12 +48,22 @@ class Leaves:
             found[-1] = counts[segments[ALL]] - found[list(self.rest_of)].sum(axis=0)
         return found
 
-    def holding(self, values: dict[str, str]) -> NDArray[np.bool_]:
-        """[leaves] whether a row with these values of the segment columns is counted in each leaf."""
-        held = np.array([leaf == segment_key(g, tuple(values[c] for c in g)) for leaf, g in zip(self.leaves, self._groupings, strict=True)])
-        if self.has_rest:
-            held[-1] = not held[list(self.rest_of)].any()
-        return held
+    @cached_property
+    def levels(self) -> tuple[tuple[tuple[str, ...], dict[str, int], int], ...]:
+        """Per grouping that has leaves: its columns, the leaf of each segment key, and that of all other rows (-1: none)."""
+        found: dict[tuple[str, ...], dict[str, int]] = {}
+        for place, key in enumerate(self.leaves):
+            if key != REST:
+                found.setdefault(parse_key(key)[0], {})[key] = place
+        rest = set(self.rest_of)
+        return tuple(
+            (columns, places, len(self.leaves) - 1 if rest and rest == set(places.values()) else -1)
+            for columns, places in sorted(found.items())
+        )
+
+    def holding(self, values: dict[str, str]) -> list[int]:
+        """[levels] the leaf in which a row with these values of the segment columns is counted, -1 for none."""
+        return [places.get(segment_key(columns, tuple(values[c] for c in columns)), others) for columns, places, others in self.levels]
 
     def belongs(self) -> NDArray[np.float64]:
         """[leaves, streams] 1 where a leaf is part of a stream."""
@@ -61,10 +71,6 @@ class Leaves:
         for stream, members in enumerate(self.members):
             found[members, stream] = 1.0
         return found
-
-    @cached_property
-    def _groupings(self) -> tuple[tuple[str, ...], ...]:
-        return tuple(() if leaf == REST else parse_key(leaf)[0] for leaf in self.leaves)
 
 
 REST = "__rest__"

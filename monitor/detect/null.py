@@ -24,6 +24,7 @@ from monitor.detect.directions import Alternatives
 Float64 = NDArray[np.float64]
 
 LEAST_Z, MOST_Z = 0.25, 4.0
+_MOST_ERROR = 1e6  # finite, so that no row at all is no evidence at all
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +59,7 @@ def null_of(counts: Float64, bank: Alternatives, own: Float64, clustering: float
     variance = np.maximum((e * e @ share[:, :, None])[:, :, 0] - moment**2, 0.0)
     first = (bank.ratios @ share[:, :, None])[:, :, 0]
     deviation = np.sqrt(np.maximum((bank.ratios**2 @ share[:, :, None])[:, :, 0] - first**2, 0.0))
-    level = np.maximum(mean * gate + bias, 1e-300)
+    level = np.maximum(mean * gate + bias, 1e-100)  # a leaf without a row with a value: its sampling error forbids any evidence
     return Null(rows, np.log(level), variance / level**2, e.max(axis=2) / level, deviation)
 
 
@@ -73,4 +74,4 @@ def sampling_error(null: Null, members: NDArray[np.intp], log_threshold: float, 
     deviation = np.sqrt((share * null.deviation[members] ** 2).sum(axis=0))
     z = np.clip(log_threshold / np.maximum(deviation * np.sqrt(m), 1e-12), LEAST_Z, MOST_Z)
     variance = (share * null.variance[members]).sum(axis=0)
-    return np.asarray(z * np.sqrt(variance / m) + z * z * null.largest[members].max(axis=0) / (3.0 * m))
+    return np.asarray(z * np.sqrt(variance / m) + z * z * null.largest[members].max(axis=0) / (3.0 * m)).clip(max=_MOST_ERROR)

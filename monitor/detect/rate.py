@@ -6,7 +6,7 @@ was seen in. A threshold made of it can only rise until it is frozen.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -31,6 +31,7 @@ class Rate:
     events: int = 0
     per_ms: float | None = None  # the largest so far
     armed: bool = False
+    risen: list[tuple[int, float]] = field(default_factory=list)  # ends of panes after which it was larger, and what it was then
 
     def __post_init__(self) -> None:
         self.per_ms = self.reference_rate if self.per_ms is None else self.per_ms
@@ -45,8 +46,15 @@ class Rate:
         rates = [rate for rate in (self.per_ms, self.reference_rate) if rate is not None]
         if seen_ms >= LEAST_MS:
             rates.append(self.events / (seen_ms * self._usual(self.first_ms, end_ms)))
-        self.per_ms = max(rates, default=None)
+        now = max(rates, default=None)
+        if now is not None and now != self.per_ms:
+            self.risen.append((end_ms, now))
+        self.per_ms = now
         self.armed = seen_ms >= ARMING_MS
+
+    def as_of(self, end_ms: int) -> float | None:
+        """What it was when the panes up to there had been seen: labels are judged later than predictions, and not by what came since."""
+        return next((rate for ms, rate in reversed(self.risen) if ms <= end_ms), self.reference_rate)
 
     def _usual(self, start_ms: int, end_ms: int) -> float:
         """Traffic that the reference had at these hours, relative to its mean."""

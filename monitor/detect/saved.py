@@ -32,7 +32,7 @@ def pack_watch(watch: Watch) -> bytes:
         "streams": list(watch.bank.leaves.streams),
         "groups": [_group(watch, number, group) for number, group in enumerate(watch.bank.groups)],
         "outcomes": [_outcome(watch, place, outcome) for place, outcome in enumerate(watch.outcomes)],
-        "rate": [watch.rate.first_ms, watch.rate.last_ms, watch.rate.events, watch.rate.per_ms, watch.rate.armed],
+        "rate": [watch.rate.first_ms, watch.rate.last_ms, watch.rate.events, watch.rate.per_ms, watch.rate.armed, watch.rate.risen],
         "waiting": [[fine, _bytes(rows)] for fine, rows in sorted(watch.waiting.items())],
         "history": [[block.start_ms, block.end_ms, _bytes(block.codes), _bytes(block.counts)] for block in watch.history.blocks],
     }
@@ -112,7 +112,8 @@ def _load(watch: Watch, content: dict[str, Any]) -> None:
         watch.warned[number][:] = _array(was["warned"], watch.warned[number])
         watch.triggered[number][:] = _array(was["triggered"], watch.triggered[number])
     rate = watch.rate
-    rate.first_ms, rate.last_ms, rate.events, rate.per_ms, rate.armed = content["rate"]
+    rate.first_ms, rate.last_ms, rate.events, rate.per_ms, rate.armed, risen = content["rate"]
+    rate.risen = [(end_ms, per_ms) for end_ms, per_ms in risen]
     watch.waiting = {fine: np.frombuffer(rows).copy() for fine, rows in content["waiting"]}
     watch.history.blocks = [
         Block(start, end, np.frombuffer(codes, np.int64), np.frombuffer(counts, np.int64))

@@ -21,11 +21,11 @@ from monitor.detect import budget
 from monitor.detect.alarm import Alarm, Level, Stream
 from monitor.detect.bank import Bank, bank_of, thresholds
 from monitor.detect.effect import Expected, of_kind, outcome_effect
+from monitor.detect.evidence import PANE_MS
 from monitor.detect.history import History
 from monitor.detect.outcomes import FINE_MS, Outcome, outcomes_of
 from monitor.detect.rate import Rate, rate_of
 from monitor.profile.layout import FAULT_CELLS
-from monitor.profile.table import CountTable
 from monitor.reference.reference import Reference
 
 Float64 = NDArray[np.float64]
@@ -48,6 +48,7 @@ class Watch:
     expected: Expected
     warned: list[Flags] = field(init=False)  # per group [S, F], then per outcome [S, 1]
     triggered: list[Flags] = field(init=False)
+    pane_ms: int = PANE_MS  # width of evidence panes
     waiting: dict[int, Float64] = field(default_factory=dict)  # fine bucket -> [S] predictions that no outcome knows of yet
 
     def __post_init__(self) -> None:
@@ -74,20 +75,17 @@ class Watch:
         """Streams of each segment."""
         return sum(len(group.signals) for group in self.bank.groups) + len(self.outcomes)
 
-    def thresholds(self) -> Float64 | None:
-        """[S] thresholds of now; None while nothing is known of how many events there are."""
-        if self.rate.per_ms is None:
-            return None
+    def thresholds(self, as_of_ms: int | None = None) -> Float64 | None:
+        """[S] thresholds of now, or as of an event time; None while nothing is known of how many events there are."""
+        rate = self.rate.per_ms if as_of_ms is None else self.rate.as_of(as_of_ms)
         allowed = self.settings.false_alarms
-        return thresholds(self.bank, self.rate.per_ms * allowed.per_ms, allowed.at_most, self.kinds)
-
-    def predictions(self, start_ms: int, end_ms: int, tables: Sequence[tuple[int, CountTable]]) -> list[Alarm]:
-        """Take an evidence pane [start, end): quarters of an hour and the counts of their rows. Panes come in the order of their times."""
-        parts = [(slot, self.bank.leaves.counts(table.index, table.counts)) for slot, table in tables]
-        return self.counted(start_ms, end_ms, parts)
+        return None if rate is None else thresholds(self.bank, rate * allowed.per_ms, allowed.at_most, self.kinds)
 
     def counted(self, start_ms: int, end_ms: int, parts: Sequence[tuple[int, Int64]]) -> list[Alarm]:
-        """The same with counts [leaves, layout cells]."""
+        """Take an evidence pane [start, end): quarters of an hour and the counts [leaves, layout cells] of their rows.
+
+        Panes come in the order of their times.
+        """
         first = self.bank.reference.layout.span(0)
         rows = np.sum([counts[:, first].sum(axis=1) for _, counts in parts], axis=0)
         by_stream = np.array([rows[members].sum() for members in self.bank.leaves.members], np.float64)
@@ -108,7 +106,8 @@ class Watch:
         wrong ones, positive ones by lag slot.
         """
         newest = (end_ms - 1) // FINE_MS
-        for ready in sorted(number for number in self.waiting if number < newest):
+        # Only buckets of which every pane has ended by then, however far predictions are ahead.
+        for ready in sorted(n for n in self.waiting if n < newest and n * FINE_MS + max(FINE_MS, self.pane_ms) <= end_ms):
             predictions = self.waiting.pop(ready)
             for outcome in self.outcomes:
                 outcome.begin(ready, predictions)
@@ -122,7 +121,7 @@ class Watch:
 
     def rearm(self, stream: Stream) -> None:
         """Let a stream trigger again, its evidence from zero. Raises ``KeyError`` for one that is not watched."""
-        number, row, place = self._find(stream)
+        number, row, place = self.place_of(stream)
         if number < len(self.bank.groups):
             self.bank.groups[number].forget(row, place)
         else:
@@ -151,7 +150,15 @@ class Watch:
         for place, outcome in enumerate(self.outcomes):
             yield len(self.bank.groups) + place, outcome.now()[:, None]
 
-    def _find(self, stream: Stream) -> tuple[int, int, int]:
+    def strength(self, number: int, row: int, place: int) -> float:
+        """M of one stream, by its place."""
+        if number >= len(self.bank.groups):
+            return float(self.outcomes[number - len(self.bank.groups)].now()[row])
+        group = self.bank.groups[number]
+        return float(group.evidence[row, place] @ group.weights[place])
+
+    def place_of(self, stream: Stream) -> tuple[int, int, int]:
+        """Where a stream is: group or outcome, segment, signal. Raises ``KeyError`` for one that is not watched."""
         if stream.segment in self.bank.leaves.streams:
             row = self.bank.leaves.streams.index(stream.segment)
             for number, flags in enumerate(self.triggered):
@@ -161,7 +168,7 @@ class Watch:
         raise KeyError(f"expected a stream that is watched, got {stream.kind} of {stream.signal} in {stream.segment}")
 
     def _alarms(self, end_ms: int, found: Sequence[tuple[int, NDArray[np.intp], Float64]]) -> list[Alarm]:
-        limits = self.thresholds()
+        limits = self.thresholds(end_ms)
         if limits is None:
             return []
         alarms: list[Alarm] = []
@@ -176,7 +183,7 @@ class Watch:
             if not (trigger.any() or warn.any()):
                 continue
             if trigger.any() and also is None:
-                also = self._outstanding(limits)
+                also = self._outstanding(limits, number >= len(self.bank.groups))
             for level, crossed, part in (("trigger", trigger, 1.0), ("warning", warn, budget.WARNING)):
                 for a, place in np.argwhere(crossed).tolist():
                     row = int(streams[a])
@@ -185,9 +192,12 @@ class Watch:
                     )
         return alarms
 
-    def _outstanding(self, limits: Float64) -> tuple[Stream, ...]:
-        """The largest set of k streams that each have k times less evidence than its threshold or more (e-d-BH, on the evidence of now)."""
-        parts = [(number, m / limits[:, None]) for number, m in self.evidence()]
+    def _outstanding(self, limits: Float64, outcomes: bool) -> tuple[Stream, ...]:
+        """The largest set of k streams that each have k times less evidence than its threshold or more (e-d-BH, on the evidence of now).
+
+        Of outcomes, or of everything else: how far the one is ahead of the other depends on which log was read faster.
+        """
+        parts = [(number, m / limits[:, None]) for number, m in self.evidence() if outcomes == (number >= len(self.bank.groups))]
         values = np.concatenate([part.ravel() for _, part in parts])
         ordered = -np.sort(-values)
         enough = np.flatnonzero(ordered * np.arange(1, len(ordered) + 1) >= 1.0)

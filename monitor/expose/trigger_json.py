@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from monitor.decide.control import kind_of
+from monitor.decide.facts import Alarm
 from monitor.decide.reading import Unknown
 from monitor.decide.state import Phase, Trigger, VersionPolicy
 from monitor.decide.watch import Watch
@@ -47,6 +48,7 @@ def trigger_fields(trigger: Trigger, phase: Phase) -> dict[str, Any]:
                 "limit": each.limit,
                 "n": each.n,
                 "share": each.share,
+                "alarm": None if each.alarm is None else _alarm(each.alarm),
             }
             for each in evidence.moved
         ],
@@ -65,6 +67,20 @@ def trigger_fields(trigger: Trigger, phase: Phase) -> dict[str, Any]:
         "failure_modes": evidence.failure_modes,
         "unknown": [_unknown(each) for each in evidence.unknown],
         "triggers_in_period": evidence.triggers_in_period,
+    }
+
+
+def _alarm(alarm: Alarm) -> dict[str, Any]:
+    """What a detector said: value, low and high beside it are its effect."""
+    return {
+        "level": alarm.level.name.lower(),
+        "kind": alarm.kind,
+        "unit": alarm.unit,
+        "cell": alarm.cell,
+        "start": iso(alarm.start_ms),
+        "last": iso(alarm.time_ms),
+        "worst": [{"cell": cell, "expected": expected, "share": share} for cell, expected, share in alarm.worst],
+        "also_moved": [{"segment": segment, "signal": signal, "kind": kind} for segment, signal, kind in alarm.also],
     }
 
 

@@ -21,6 +21,10 @@ _TABLE = 1 << 20
 """Combinations of values beyond which they are looked up one by one."""
 
 
+_KNOWN = 1 << 17
+"""Leaves whose numbers are remembered, of each base grouping: values are untrusted, and might never come again."""
+
+
 @dataclass(eq=False)
 class Leaves:
     """The leaves of one base grouping that were met, and the segments that each belongs to."""
@@ -107,6 +111,11 @@ class Leaves:
         distinct, first, group = np.unique(np.stack(codes), axis=1, return_index=True, return_inverse=True)
         assert distinct.shape[1] == len(first)
         return np.array([self.number(values) for values in self._values_at(codes, first)], np.int32)[group.reshape(-1)]
+
+
+def too_many(known: Sequence[Leaves]) -> bool:
+    """Whether it is time to ``clear`` them; what was given by number before has to be counted by values first."""
+    return any(len(leaves) > _KNOWN for leaves in known)
 
 
 @dataclass(eq=False)

@@ -83,6 +83,6 @@ def alarmed(alarm: Alarm, version: str, side: str, event_ms: int) -> Episode | N
     if alarm.level == AlarmLevel.QUIET:
         return None
     kind = "detector" if alarm.level == AlarmLevel.TRIGGER else "warning"
-    key = (kind, version, side, alarm.segment, alarm.signal)
+    key = (kind, plain(version), side, plain(alarm.segment), alarm.signal)
     effect = math.nan if alarm.effect is None else alarm.effect
     return Episode(key, event_ms if alarm.time_ms is None else alarm.time_ms, "effect", effect, math.nan, alarm.start_ms)

@@ -16,18 +16,17 @@ import numpy as np
 
 from monitor.batch import Batch, Labels
 from monitor.config.model import ModelConfig
-from monitor.decide.docket import Docket
 from monitor.decide.facts import Alarm
 from monitor.decide.state import Phase, Trigger
 from monitor.decide.transition import Change, Transition
 from monitor.decisions import Decided
 from monitor.evaluate.verdict import Status, Verdicts
-from monitor.facts import plain
+from monitor.facts import Alarms, plain
 from monitor.labels import LabelsEvaluated
 from monitor.performance.verdict import Performance
-from monitor.pipeline import Evaluated
+from monitor.pipeline import Evaluated, Outcome
 from monitor.replay.episode import Curve, Episode, Key, alarmed, drifted, worse
-from monitor.replay.playback import Outcome, Rows
+from monitor.replay.playback import Rows
 from monitor.segment import ALL
 from monitor.state import ModelState
 
@@ -86,16 +85,16 @@ class Findings:
                 case Evaluated():
                     self._at(outcome.event_ms)
                     self._windows(outcome.verdicts, outcome.event_ms)
+                    self._alarms("data", outcome.alarms, outcome.event_ms)
                     self._river_alarms(model, outcome.event_ms)
                 case Decided():
                     self.transitions += outcome.transitions
-        if outcomes:
-            self._alarms(model.docket)
 
     def judged(self, labels: LabelsEvaluated) -> None:
         """An evaluation of labels."""
         self._at(labels.event_ms)
         self._labels([each.by_label for each in labels.verdicts], labels.event_ms)
+        self._alarms("concept", labels.alarms, labels.event_ms)
 
     def _at(self, event_ms: int) -> None:
         self.last_ms = event_ms if self.last_ms is None else max(self.last_ms, event_ms)
@@ -152,16 +151,14 @@ class Findings:
 
     # ---- detectors
 
-    def _alarms(self, docket: Docket) -> None:
-        """What sequential detectors say, as the policy is told of it."""
-        for side, facts in (("data", docket.windows), ("concept", docket.labels)):
-            for version, each in facts.items():
-                alarms = each.data_alarms if side == "data" else each.concept_alarms
-                if alarms is None or self._alarmed.get((side, version)) == alarms:
-                    continue
-                self._alarmed[side, version] = alarms
-                found = {episode.key: episode for alarm in alarms if (episode := alarmed(alarm, version, side, each.event_ms)) is not None}
-                self._enter(found, each.event_ms, ("detector", "warning"), of=(version, side))
+    def _alarms(self, side: str, alarms: Alarms, event_ms: int) -> None:
+        """What sequential detectors had said of each version by an event time."""
+        for version, of_version in alarms.items():
+            if of_version is None or self._alarmed.get((side, version)) == of_version:
+                continue
+            self._alarmed[side, version] = of_version
+            found = {episode.key: episode for alarm in of_version if (episode := alarmed(alarm, version, side, event_ms)) is not None}
+            self._enter(found, event_ms, ("detector", "warning"), of=(plain(version), side))
 
     def _river_alarms(self, model: ModelState, event_ms: int) -> None:
         for name, version in sorted(model.versions.items()):

@@ -19,12 +19,11 @@ from monitor.checkpoint.checkpoint import Checkpoint
 from monitor.checkpoint.store import Store
 from monitor.config import Config
 from monitor.control_topic import ControlTopic
-from monitor.decisions import Decided
 from monitor.decode import Decoder, LabelDecoder, needs, needs_ids
 from monitor.errors import SourceError
 from monitor.labels import LabelsEvaluated
 from monitor.partitions import Partitions
-from monitor.pipeline import Evaluated, advance
+from monitor.pipeline import Outcome, advance
 from monitor.reference.reference import Reference
 from monitor.source.base import Needs, Source
 from monitor.state import ModelState, new_model_state
@@ -35,7 +34,6 @@ _POLL_MS = 200
 _COMMIT_MESSAGES = 500_000
 """Messages between commits to the folder that is thrown away: they bound what waits for labels in memory."""
 
-Outcome = Evaluated | LabelsEvaluated | Decided
 Rows = Batch | Labels
 
 

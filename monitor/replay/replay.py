@@ -14,10 +14,11 @@ from monitor.errors import SourceError, StateError
 from monitor.events import Event, OffsetsLost
 from monitor.expose.text import clock, iso
 from monitor.labels import LabelsEvaluated
+from monitor.pipeline import Outcome
 from monitor.reference.reference import Reference
 from monitor.replay.findings import Findings, warm_up_ms
 from monitor.replay.history import History
-from monitor.replay.playback import Observer, Outcome, Playback, Rows, as_read
+from monitor.replay.playback import Observer, Playback, Rows, as_read
 from monitor.replay.result import Result, stretch_of
 from monitor.state import ModelState
 from monitor.telemetry import Telemetry

@@ -198,7 +198,7 @@ def test_forgetting_the_numbers_of_leaves_changes_nothing(monkeypatch: pytest.Mo
     events = changed(PLAIN, np.random.default_rng(20), Drift("shift", 0.8, "x0"), 1_000, 500)
     whole, forgetful = detector(PLAIN), detector(PLAIN)
     alarms = feed(whole, events, 100)
-    monkeypatch.setattr("monitor.detect.evidence._KNOWN_LEAVES", 1)
+    monkeypatch.setattr("monitor.profile.leaves._KNOWN", 1)
     assert feed(forgetful, events, 30) == alarms
     assert pack_watch(forgetful.watch) == pack_watch(whole.watch)
 

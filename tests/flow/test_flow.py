@@ -201,6 +201,6 @@ def test_a_window_of_no_time_is_a_mistake(windows):
 def test_forgetting_the_numbers_of_leaves_changes_nothing(monkeypatch):
     logs = world.log(2, minutes=30)
     facts = [world.facts(played(logs)[0])]
-    monkeypatch.setattr("monitor.pipeline._KNOWN_LEAVES", 2)
+    monkeypatch.setattr("monitor.profile.leaves._KNOWN", 2)
     facts.append(world.facts(played(logs, most=20)[0]))
     assert facts[0] == facts[1]

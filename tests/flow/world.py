@@ -179,7 +179,7 @@ def play(state: ModelState, each: Iterator[list[RawBatch]]) -> list[Evaluated]:
     evaluated = []
     for raws in each:
         batch, _ = decoder.decode(raws)
-        evaluated += advance(state, batch)
+        evaluated += [found for found in advance(state, batch) if isinstance(found, Evaluated)]
     return evaluated
 
 
