@@ -55,6 +55,7 @@ class Detector:
     watch: Watch
     partitions: tuple[int, ...]
     label_partitions: tuple[int, ...]
+    pane_ms: int = PANE_MS  # width of evidence panes; production takes wider ones where there are fewer events (``pane_width``)
     clock: EventClock = field(init=False)
     seen: SeenIds = field(init=False)
     panes: EvidencePanes = field(init=False)
@@ -71,7 +72,8 @@ class Detector:
         bases = plan(tuple(self.model.segments.columns), self.model.segments.groupings)
         self.met = tuple(map(Leaves, bases))
         bank = self.watch.bank
-        self.panes = EvidencePanes(self.binning.layout, len(bank.leaves.leaves), levels_of(bank.leaves, bases), bank.hours, PANE_MS)
+        self.panes = EvidencePanes(self.binning.layout, len(bank.leaves.leaves), levels_of(bank.leaves, bases), bank.hours, self.pane_ms)
+        self.watch.pane_ms = self.pane_ms
         labels = self.reference.labels
         edges = np.zeros(0, np.int64) if labels is None else lag_edges(labels)
         seen_labels = SeenIds(horizon=LABEL_HORIZON_MS // FINE_MS, max_ids=duplicates.max_ids)
@@ -107,10 +109,11 @@ class Detector:
         settings: Detection | None = None,
         partitions: Sequence[int] = (0,),
         label_partitions: Sequence[int] = (0,),
+        pane_ms: int = PANE_MS,
     ) -> Detector:
         """A detector for a reference that was built before."""
         watch = Watch.of(reference, settings or Detection())
-        return Detector(model, reference, watch, tuple(partitions), tuple(label_partitions))
+        return Detector(model, reference, watch, tuple(partitions), tuple(label_partitions), pane_ms)
 
     def predictions(self, events: Events) -> list[Alarm]:
         """Take rows with ids in arrival order; returns the alarms of the panes that they closed."""
@@ -186,19 +189,19 @@ class Detector:
         self.watch.rearm(stream)
 
     def _advance(self) -> list[Alarm]:
-        horizon = horizon_pane(self.clock.newest_ms, self.partitions)
+        horizon = horizon_pane(self.clock.newest_ms, self.partitions, self.pane_ms)
         if horizon is None:
             return []
         alarms = self._close_predictions(horizon)
         if self.watch.outcomes and all(partition in self.arrived.newest_ms for partition in self.label_partitions):
             newest = min(self.arrived.newest_ms[partition] for partition in self.label_partitions)
-            alarms += self._close_labels(min(newest // LABEL_PANE_MS, horizon * PANE_MS // LABEL_PANE_MS))
+            alarms += self._close_labels(min(newest // LABEL_PANE_MS, horizon * self.pane_ms // LABEL_PANE_MS))
         return alarms
 
     def _close_predictions(self, horizon: int) -> list[Alarm]:
         alarms = []
         for pane, parts in self.panes.close(horizon):
-            alarms += self.watch.counted(pane * PANE_MS, (pane + 1) * PANE_MS, parts)
+            alarms += self.watch.counted(pane * self.pane_ms, (pane + 1) * self.pane_ms, parts)
         return alarms
 
     def _close_labels(self, horizon: int) -> list[Alarm]:

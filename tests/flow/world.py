@@ -17,6 +17,7 @@ from monitor.pipeline import Evaluated, Owned, advance
 from monitor.profile.layout import Layout, SignalBins
 from monitor.profile.table import CountTable
 from monitor.reference.reference import Reference
+from monitor.sequential.saved import pack_sequential
 from monitor.state import Entry, ModelState, new_model_state
 
 MINUTE = 60_000
@@ -202,6 +203,8 @@ def facts(state: ModelState) -> dict[str, Any]:
         facts[f"{name} windows"] = [(w, t.segments, t.counts.tolist(), t.tails.tolist()) for w, t in version.windows.views()]
         facts[f"{name} verdicts"] = [verdict_facts(v) for _, v in sorted(version.verdicts.items())]
         facts[f"{name} river"] = {key: (w.alarms, w.last_alarm_ms) for key, w in sorted(version.river.watched.items())}
+    for name, sequential in sorted(state.sequential.items()):
+        facts[f"{name} detection"] = pack_sequential(sequential)
     return facts
 
 
