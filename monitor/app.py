@@ -43,7 +43,7 @@ from monitor.state import ModelState, new_model_state
 from monitor.stream import Stream, streams_of
 from monitor.telemetry import Telemetry, reason_of
 from monitor.triggers import Triggers
-from monitor.view import labels_view, model_view, river_alarms
+from monitor.view import labels_view, model_view
 
 _PUBLISH_EVERY_MS = 1_000
 
@@ -240,11 +240,11 @@ class Monitor:
                 "partitions_in_topic": assignment.partitions.get(topic, 0),
             }
 
-        name, labels, river = model.config.name, model.labels, river_alarms(model)
+        name, labels = model.config.name, model.labels
         return model_view(
             model,
             evaluated_ms=self._evaluated_ms.get(name),
-            river=before.river if before is not None and before.river == river else river,
+            before=before,
             retraining=self._triggers.view(model, self.clock_ms()),
             labels=None if labels is None else labels_view(labels, **progress(labels.config.topic)),
             **progress(model.config.predictions.topic),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from monitor.batch import RejectReason
 from monitor.expose.decided import RetrainingView
 from monitor.expose.snapshot import LabelsView, Ledger, Memory, ModelView, PartitionProgress, RiverAlarms, VersionView
+from monitor.expose.watched import WatchView, unwatched, watch_view
 from monitor.join.state import LabelEntry, LabelState
 from monitor.state import Entry, ModelState, open_bytes
 
@@ -18,12 +19,12 @@ def model_view(
     paused: Collection[int],
     partitions_in_topic: int,
     evaluated_ms: int | None,
-    river: tuple[RiverAlarms, ...],
     labels: LabelsView | None,
     retraining: RetrainingView | None = None,
+    before: ModelView | None = None,
 ) -> ModelView:
-    """What is shown of a model. ``river`` is passed in, because pages are rendered anew only when it is another tuple."""
-    clock, versions = model.clock, model.versions.values()
+    """What is shown of a model; ``before`` is what was shown last, since pages are rendered anew only when their parts are others."""
+    clock, versions, river = model.clock, model.versions.values(), river_alarms(model)
     pane_ms = clock.pane_ms
     return ModelView(
         name=model.config.name,
@@ -48,13 +49,24 @@ def model_view(
             closed=sum(version.windows.memory_bytes for version in versions),
             duplicates=model.seen.memory_bytes,
         ),
-        river=river,
+        river=before.river if before is not None and before.river == river else river,
         labels=labels,
         review=() if model.review is None else tuple(model.review.recent),
         review_items=None if model.review is None else dict(model.review.counts),
         retraining=retraining,
         canary=model.canary is not None,
+        detection=watch_views(model, () if before is None else before.detection),
     )
+
+
+def watch_views(model: ModelState, before: Sequence[WatchView]) -> tuple[WatchView, ...]:
+    """Streams of the versions that have been met; those of which nothing changed are the same as ``before``."""
+    if not model.config.detection.enabled:
+        return ()
+    last = {view.version: view for view in before}
+    found = {name: unwatched(name, why) for name, why in model.not_watched.items()}
+    found |= {name: watch_view(name, sequential, last.get(name)) for name, sequential in model.sequential.items()}
+    return tuple(found[name] for name in sorted(found))
 
 
 def labels_view(labels: LabelState, *, lag: Mapping[int, int], paused: Collection[int], partitions_in_topic: int) -> LabelsView:

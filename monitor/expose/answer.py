@@ -10,6 +10,7 @@ import msgspec
 import xxhash
 
 from monitor.config.root import Http
+from monitor.expose.alarm_json import alarms_json
 from monitor.expose.api import status_json, verdicts_json
 from monitor.expose.auth import allowed, challenges
 from monitor.expose.canary_json import canary_json
@@ -111,6 +112,10 @@ def _verdicts(published: Published, query: Query, _now_ms: int) -> Response:
     return Response(200, JSON, verdicts_json(published.snapshot, query))
 
 
+def _alarms(published: Published, query: Query, _now_ms: int) -> Response:
+    return Response(200, JSON, alarms_json(published.snapshot, query))
+
+
 def _performance(published: Published, query: Query, _now_ms: int) -> Response:
     return Response(200, JSON, performance_json(published.snapshot, query))
 
@@ -156,6 +161,7 @@ _ROUTES: Mapping[str, Callable[[Published, Query, int], Response]] = {
     "/healthz": _healthz,
     "/readyz": _readyz,
     "/api/v1/verdicts": _verdicts,
+    "/api/v1/alarms": _alarms,
     "/api/v1/status": _status,
     "/api/v1/performance": _performance,
     "/api/v1/labels": _labels,

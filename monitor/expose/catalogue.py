@@ -4,9 +4,9 @@ The exposition, docs/metrics.md, the alert rules and the dashboards are checked 
 prefix ``driftgauge_``, a base unit where there is one (``_seconds``, ``_bytes``, ``_ratio`` from 0 to 1), and
 ``_total`` if and only if it is a counter.
 
-Six groups. ``drift``: what is concluded about the models, rendered once per evaluation. ``performance``: what
-labels say. ``canary``: of two versions side by side. ``retraining``: what is decided. ``pipeline``: what the
-monitor did and how far it is. ``process``: the operating system's view of the process.
+Seven groups. ``drift``: what is concluded about the models, rendered once per evaluation. ``detection``: what sequential
+detectors say. ``performance``: what labels say. ``canary``: of two versions side by side. ``retraining``: what is decided.
+``pipeline``: what the monitor did and how far it is. ``process``: the operating system's view of the process.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Literal
 
 Type = Literal["gauge", "counter", "histogram"]
-Group = Literal["drift", "performance", "canary", "retraining", "pipeline", "process"]
+Group = Literal["drift", "detection", "performance", "canary", "retraining", "pipeline", "process"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,8 @@ _SEGMENT = (*_WINDOW, "segment")
 _SIGNAL = (*_SEGMENT, "signal")
 _PARTITION = ("model", "topic", "partition")
 _RIVER = (*_VERSION, "segment", "signal", "detector")
+_RAISED = (*_VERSION, "kind", "level")
+_STREAM = (*_VERSION, "segment", "signal", "kind")
 _DRILL = ("model", "drift")
 _VIEW = (*_VERSION, "view")
 _OUTCOME = (*_VIEW, "segment")
@@ -54,6 +56,10 @@ def _gauge(name: str, unit: str, labels: tuple[str, ...], help_text: str, group:
 
 def _drift(name: str, unit: str, labels: tuple[str, ...], help_text: str) -> Metric:
     return _gauge(name, unit, labels, help_text, "drift")
+
+
+def _detected(name: str, unit: str, labels: tuple[str, ...], help_text: str) -> Metric:
+    return _gauge(name, unit, labels, help_text, "detection")
 
 
 def _decided(name: str, unit: str, labels: tuple[str, ...], help_text: str) -> Metric:
@@ -99,6 +105,18 @@ CATALOGUE: tuple[Metric, ...] = (
     _drift("river_last_drift_timestamp_seconds", _S, _RIVER, "Event time of the river detector's last alarm."),
     _drift("series_exposed", "series", (), "Drift series on this page."),
     _drift("series_left_out", "series", (), "Drift series left out by the cap, the least drifted ones."),
+    # What sequential detectors say, of versions with a reference. Absent where detection is switched off.
+    _detected("alarms_standing", "alarms", _RAISED, "Alarms that stand: a trigger until it is re-armed, a warning while evidence lasts."),
+    Metric("driftgauge_alarms_total", "counter", "alarms", _RAISED, "Alarms raised.", "detection"),
+    _detected("alarm_start_timestamp_seconds", _S, (*_STREAM, "level"), "Estimated start of the drift; of the 50 gravest that stand."),
+    _detected("alarm_effect", "", (*_STREAM, "level", "unit"), "Size of the drift when the alarm was raised; of the same alarms."),
+    _detected("detection_evidence", "", _STREAM, "Evidence over the threshold: 1 triggers, 0.001 warns. The 50 streams with the most."),
+    _detected("detection_streams", "streams", _VERSION, "Streams watched; 0 where nothing can be, /api/v1/alarms says why."),
+    _detected("detection_streams_armed", "streams", _VERSION, "Streams that can trigger: with a threshold, and not triggered already."),
+    _detected("detection_threshold", "rows", _VERSION, "Threshold of the streams of `ALL`. Absent while the rate of rows is not known."),
+    _detected("detection_threshold_frozen", "boolean", _VERSION, "1 once thresholds no longer follow the rate of rows, 0 before."),
+    _detected("detection_end_timestamp_seconds", _S, _VERSION, "Event time up to which evidence was judged."),
+    Metric("driftgauge_detection_labels_total", "counter", "labels", _VERSION, "Labels that were judged.", "detection"),
     # What is decided. Absent for a model without a policy.
     _decided("required", "boolean", ("model", "reason", "trigger_id"), "1 until acknowledged, superseded or expired; then absent."),
     _decided("phase", "boolean", (*_VERSION, "phase"), "1 for the phase that the version is in, 0 for the others."),
@@ -241,11 +259,22 @@ CATALOGUE: tuple[Metric, ...] = (
 METRICS: Mapping[str, Metric] = MappingProxyType({metric.name: metric for metric in CATALOGUE})
 """The catalogue by name."""
 
+_OF_SIGNAL = {
+    "values": "Values that are there, of a feature, the score or the predicted class.",
+    "missing": "Missing, invalid or not finite values.",
+    "error": "Wrong answers among the labelled ones; its signal is `error`.",
+    "label": "Positive labels; its signal is `label`.",
+}
+
 KINDS: Mapping[str, Mapping[str, str]] = MappingProxyType({
     "driftgauge_signals_drifted": {
         "distribution": "Distance of a feature's distribution.",
         "prediction": "Distance of the distribution of the score or of the predicted class; no feature can have their names.",
         "quality": "Share of missing, invalid, unseen or out-of-range values, of features and predictions.",
+    },
+    **{
+        f"driftgauge_{name}": _OF_SIGNAL
+        for name in ("alarms_standing", "alarms_total", "alarm_start_timestamp_seconds", "alarm_effect", "detection_evidence")
     },
     "driftgauge_retrain_conditions": {
         "pending": "Beyond its limit, not for long enough.",

@@ -17,6 +17,14 @@ _GROUPS = {
         "`driftgauge_series_left_out` says how many are missing. A statistic that is undefined has no series, never a zero or a NaN; "
         "a segment that vanishes takes its series with it. Noise floors and worst bins are in `/api/v1/verdicts`.",
     ),
+    "detection": (
+        "Detection",
+        "What the sequential detectors say, under `detection` of a model: streams over the values and the faults of each signal, the "
+        "error rate and the label rate, in each segment and in `ALL`. Evidence does not wait for windows. Levels: a `trigger` is what "
+        "`detection.false_alarms` budgets for, and stands until it is re-armed (`driftgauge control rebaseline`) or another reference "
+        "is taken; a `warning` needs a thousandth of its evidence. All alarms, with intervals and the cells that moved, are in "
+        "`/api/v1/alarms`.",
+    ),
     "performance": (
         "Performance and labels",
         "What labels say, of models that have them. Rendered with the drift series, once per evaluation, and under the same "

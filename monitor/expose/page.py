@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from monitor.expose.health import Condition, health
 from monitor.expose.markup import Html, el, join
+from monitor.expose.page_alarms import alarms
 from monitor.expose.page_canary import canary
 from monitor.expose.page_details import drill_down
 from monitor.expose.page_findings import conclusions, findings, share_findings
@@ -106,6 +107,7 @@ def _model(snapshot: Snapshot, model: ModelView, now_ms: int, *, alone: bool) ->
         el("h1", model.name if alone else el("a", model.name, href=f"/?{_model_query(model)}"), el("small", f"topic {model.topic}")),
         tiles(model, verdicts, now_ms),
         retraining(model, now_ms),
+        alarms(model),
         canary(snapshot, model),
         performance(snapshot, model),
         findings(model, verdicts),

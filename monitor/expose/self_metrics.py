@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 
 from monitor import events
 from monitor.decision_events import ControlRefused, DrillFailed
+from monitor.expose.alarm_metrics import alarm_rows
 from monitor.expose.catalogue import METRICS
 from monitor.expose.drill_metrics import drill_families
 from monitor.expose.family import Row
@@ -114,6 +115,8 @@ def families(snapshot: Snapshot) -> Iterator[Metric]:
     yield from _sizes(models)
     yield from label_families(models)
     yield from review_families(snapshot)
+    for name, rows in alarm_rows(models):
+        yield _family(f"driftgauge_{name}", rows)
     for name, rows in retraining_rows(models):
         yield _family(f"driftgauge_retrain_{name}", rows)
     yield from drill_families(snapshot.drills, snapshot.drilled_ms)

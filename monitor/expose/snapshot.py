@@ -14,6 +14,7 @@ from enum import StrEnum
 from monitor.batch import RejectReason
 from monitor.evaluate.verdict import Verdicts
 from monitor.expose.decided import RetrainingView
+from monitor.expose.watched import WatchView
 from monitor.labels import LabelsEvaluated
 from monitor.reference.reference import Reference
 from monitor.review.item import Item, Kind, Reason
@@ -164,6 +165,7 @@ class ModelView:
     review_items: Mapping[tuple[Kind, Reason], int] | None = None  # drawn so far; None: none are to be drawn
     retraining: RetrainingView | None = None  # None: no policy is configured
     canary: bool = False  # whether a canary test is configured
+    detection: tuple[WatchView, ...] = ()  # streams of each version with a reference; empty: detection is switched off
 
     @property
     def complete(self) -> bool:

@@ -59,7 +59,7 @@ class Said:
 
     standing: dict[Stream, Standing] = field(default_factory=dict)
     past: list[Alarm] = field(default_factory=list)  # all of them, oldest first
-    raised: dict[str, int] = field(default_factory=dict)  # by level, since the version was first seen
+    raised: dict[str, dict[str, int]] = field(default_factory=dict)  # by kind and level, since the version was first seen
     as_of: list[AsOf] = field(default_factory=list)  # rising; the first is of before all that may still be asked for
 
     def take(self, alarms: Iterable[Alarm]) -> None:
@@ -69,7 +69,8 @@ class Said:
             since = alarm.time_ms if before is None or before.first_ms is None else before.first_ms
             self.standing[alarm.stream] = Standing(alarm, alarm.time_ms, since)
             self.past = [*self.past, alarm][-MAX_SAID:]
-            self.raised[alarm.level] = self.raised.get(alarm.level, 0) + 1
+            raised = self.raised.setdefault(alarm.stream.kind, {})
+            raised[alarm.level] = raised.get(alarm.level, 0) + 1
 
     def settle(self, end_ms: int, strength: Callable[[Stream], float], warned: Callable[[Stream], bool]) -> None:
         """Look at what stands: triggers last while their evidence does, warnings are over when it has fallen."""

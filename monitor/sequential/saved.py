@@ -24,7 +24,7 @@ class _Side(msgspec.Struct):
 
     standing: list[Standing]
     past: list[Alarm]
-    raised: dict[str, int]
+    raised: dict[str, dict[str, int]]
     as_of: list[AsOf]
 
 

@@ -39,7 +39,7 @@ def test_the_documentation_has_a_row_for_every_metric() -> None:
     rows = re.findall(r"^\| `([a-z_]+)` \| (gauge|counter|histogram) \|", metrics_markdown(), re.MULTILINE)
     assert rows == [
         (metric.name, metric.type)
-        for group in ("drift", "performance", "canary", "retraining", "pipeline", "process")
+        for group in ("drift", "detection", "performance", "canary", "retraining", "pipeline", "process")
         for metric in CATALOGUE
         if metric.group == group
     ]

@@ -74,7 +74,7 @@ def test_a_partitions_pane_counts_the_first_versions_in_log_order_apart_and_no_m
 def test_a_version_that_has_not_got_a_place_is_not_shown():
     state = world.fresh(partitions=1)
     world.play(state, iter([[world.raw(logs_of(1, [[["1", "new"]]])[0])]]))
-    shown = model_view(state, lag={}, paused=(), partitions_in_topic=1, evaluated_ms=None, river=(), labels=None)
+    shown = model_view(state, lag={}, paused=(), partitions_in_topic=1, evaluated_ms=None, labels=None)
     assert sorted(state.versions) == ["1", "new"]
     assert [version.version for version in shown.versions] == ["1"]
 
@@ -103,7 +103,7 @@ def test_folded_rows_are_counted_for_good(tmp_path):
     world.play(state, iter([[world.raw(later)]]))
     assert "2" not in state.versions
     assert state.rows_folded >= folded
-    shown = model_view(state, lag={}, paused=(), partitions_in_topic=1, evaluated_ms=None, river=(), labels=None)
+    shown = model_view(state, lag={}, paused=(), partitions_in_topic=1, evaluated_ms=None, labels=None)
     assert shown.ledger.rows_folded >= folded
     again = Checkpoint(Store(tmp_path, 2), {"m": world.fresh(config, partitions=1)})
     again.resume()

@@ -1,0 +1,89 @@
+"""The part of the status page about sequential detection: which alarms stand, how large each drift is, and what is watched."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from monitor.detect.alarm import Alarm, Effect
+from monitor.expose.markup import Html, el, join, table
+from monitor.expose.page_findings import link
+from monitor.expose.snapshot import ModelView
+from monitor.expose.text import clock, count, number, points
+from monitor.expose.watched import Stands, WatchView
+
+MAX_ALARMS = 15
+
+_OF_SIGNAL = {"values": "", "missing": "missing or unusable", "error": "error rate", "label": "label rate"}
+_OF_OUTCOME = ("error", "label")
+
+
+def alarms(model: ModelView) -> Html | None:
+    """The section; None for a model without detection."""
+    if not model.detection:
+        return None
+    href = f"/api/v1/alarms?{urlencode({'model': model.name})}"
+    head = el("h2", "Alarms", el("small", el("a", "as JSON", href=href)), id="alarms")
+    several = len(model.detection) > 1
+    return el("section", head, [join(el("p", _watched(view, several)), _standing(model, view)) for view in model.detection])
+
+
+def _watched(view: WatchView, several: bool) -> Html:
+    version = f"version {view.version}: " if several else ""
+    if not view.streams:
+        return join(el("span", "not watched", class_="badge calm"), f" {version}{view.because}.")
+    levels = [each.alarm.level for each in view.standing]
+    triggers = levels.count("trigger")
+    tone, state = ("bad", "triggered") if triggers else ("warn", "warned") if levels else ("good", "quiet")
+    said = f" {version}{count(triggers)} triggers and {count(len(levels) - triggers)} warnings stand." if levels else f" {version}"
+    since = "no evidence yet" if view.started_ms is None else f"evidence from {clock(view.started_ms)}, {view.because},"
+    until = "" if view.judged_ms is None else f" judged until {clock(view.judged_ms)}"
+    return join(el("span", state, class_=f"badge {tone}"), said, el("span", f" {_armed(view)}; {since}{until}.", class_="soft"))
+
+
+def _armed(view: WatchView) -> str:
+    if view.threshold is None:
+        return f"{count(view.streams)} streams, without thresholds until the rate of rows is known"
+    moving = "" if view.frozen else ", thresholds still follow the rate of rows"
+    return f"{count(view.armed)} of {count(view.streams)} streams armed{moving}"
+
+
+def _standing(model: ModelView, view: WatchView) -> Html | None:
+    if not view.standing:
+        return None
+    more = len(view.standing) - MAX_ALARMS
+    head = ("Level", "Signal", "Segment", "Effect when raised", "Began about", "Raised", "What moved most", "Moved too")
+    caption = "Intervals hold although start and time were chosen by the data. A trigger stands until it is re-armed."
+    caption += f" {count(more)} more alarms are not shown." if more > 0 else ""
+    return table(head, [_row(model, each) for each in view.standing[:MAX_ALARMS]], numeric=(7,), caption=caption)
+
+
+def _row(model: ModelView, each: Stands) -> tuple[Html | str, ...]:
+    alarm, stream = each.alarm, each.alarm.stream
+    signal = stream.signal if stream.kind in _OF_OUTCOME else link(model, stream.signal, segment=stream.segment, signal=stream.signal)
+    aside = _OF_SIGNAL.get(stream.kind, stream.kind)
+    return (
+        el("span", alarm.level, class_=f"badge {'bad' if alarm.level == 'trigger' else 'warn'}"),
+        join(signal, el("div", aside, class_="small soft") if aside else None),
+        el("span", stream.segment, class_="key"),
+        _effect(alarm.effect),
+        el("span", clock(alarm.start_ms), class_="nowrap"),
+        el("span", clock(alarm.time_ms), class_="nowrap"),
+        _worst(alarm),
+        count(len(alarm.also)) if alarm.also else "",
+    )
+
+
+def _effect(effect: Effect | None) -> Html | str:
+    if effect is None:
+        return "–"
+    size, low, high = (_sized(value, effect.unit) for value in (effect.size, effect.low, effect.high))
+    of = f" of {effect.cell}" if effect.cell else ""
+    return join(f"{size}{of}", el("div", f"{low} to {high}, {count(effect.rows)} rows", class_="small soft"))
+
+
+def _sized(value: float, unit: str) -> str:
+    return points(value) if unit == "share" else f"{'+' if value > 0 else ''}{number(value)} {unit}"
+
+
+def _worst(alarm: Alarm) -> str:
+    return ", ".join(f"{each.cell} {points(each.share - each.expected)}" for each in alarm.worst)
