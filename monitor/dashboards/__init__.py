@@ -3,6 +3,7 @@
 Every query names only metrics of the catalogue and only the chosen jobs and instances.
 """
 
+from monitor.dashboards.alarms import alarms
 from monitor.dashboards.board import Dashboard
 from monitor.dashboards.drift import drift
 from monitor.dashboards.labels import labels
@@ -19,6 +20,7 @@ def dashboards() -> dict[str, Dashboard]:
     return {
         "overview.json": overview(),
         "drift.json": drift(),
+        "alarms.json": alarms(),
         "quality.json": quality(),
         "performance.json": performance(),
         "labels.json": labels(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from monitor.expose.query import Query, any_text, check_names, one_of, whole
 from monitor.expose.snapshot import ModelView, Snapshot
 from monitor.expose.text import iso
 from monitor.expose.watched import KINDS, LEVELS, Stands, WatchView
+from monitor.facts import plain
 
 MAX_LIMIT = 500
 MAX_ALSO = 50
@@ -44,7 +45,8 @@ def alarms_json(snapshot: Snapshot, query: Query) -> bytes:
         for view in model.detection
         if (models is None or model.name in models) and (versions is None or view.version in versions)
     ]
-    found = [shown for model, view in chosen for shown in _alarms(model, view) if _wanted(shown, query)]
+    wanted = _filter(query)
+    found = [shown for model, view in chosen for shown in _alarms(model, view) if wanted(shown)]
     found.sort(key=lambda each: (-each.alarm.time_ms, each.alarm.level != "trigger", each.model, each.version, _name(each.alarm.stream)))
     answer = {
         "taken": iso(snapshot.taken_ms),
@@ -72,25 +74,29 @@ def _when(alarm: Alarm) -> tuple[Stream, str, int]:
     return alarm.stream, alarm.level, alarm.time_ms
 
 
-def _wanted(shown: _Shown, query: Query) -> bool:
-    stream = shown.alarm.stream
-    texts = {name: any_text(query, name) for name in ("segment", "signal")}
-    of_kind, of_level = one_of(query, "kind", KINDS), one_of(query, "level", LEVELS)
+def _filter(query: Query) -> Callable[[_Shown], bool]:
+    segments, signals = any_text(query, "segment"), any_text(query, "signal")
+    kinds, levels = one_of(query, "kind", KINDS), one_of(query, "level", LEVELS)
     standing = one_of(query, "standing", ("true", "false"))
-    return (
-        (texts["segment"] is None or stream.segment in texts["segment"])
-        and (texts["signal"] is None or stream.signal in texts["signal"])
-        and (of_kind is None or stream.kind in of_kind)
-        and (of_level is None or shown.alarm.level in of_level)
-        and (standing is None or ("false" if shown.stands is None else "true") in standing)
-    )
+
+    def wanted(shown: _Shown) -> bool:
+        stream = shown.alarm.stream
+        return (
+            (segments is None or stream.segment in segments)
+            and (signals is None or stream.signal in signals)
+            and (kinds is None or stream.kind in kinds)
+            and (levels is None or shown.alarm.level in levels)
+            and (standing is None or ("false" if shown.stands is None else "true") in standing)
+        )
+
+    return wanted
 
 
 def _item(shown: _Shown) -> dict[str, Any]:
     alarm, stands = shown.alarm, shown.stands
     return {
         "model": shown.model,
-        "version": shown.version,
+        "version": plain(shown.version),
         **_stream(alarm.stream),
         "level": alarm.level,
         "standing": stands is not None,
@@ -102,14 +108,14 @@ def _item(shown: _Shown) -> dict[str, Any]:
         "effect": None if alarm.effect is None else _effect(alarm.effect),
         "evidence": _finite(alarm.evidence),
         "threshold": _finite(alarm.threshold),
-        "worst": [{"cell": each.cell, "expected": each.expected, "share": each.share} for each in alarm.worst],
+        "worst": [{"cell": plain(each.cell), "expected": each.expected, "share": each.share} for each in alarm.worst],
         "also_moved": [_stream(stream) for stream in alarm.also[:MAX_ALSO]],
         "also_moved_left_out": max(len(alarm.also) - MAX_ALSO, 0),
     }
 
 
 def _stream(stream: Stream) -> dict[str, str]:
-    return {"segment": stream.segment, "signal": stream.signal, "kind": stream.kind}
+    return {"segment": plain(stream.segment), "signal": plain(stream.signal), "kind": stream.kind}
 
 
 def _effect(effect: Effect) -> dict[str, Any]:
@@ -119,7 +125,7 @@ def _effect(effect: Effect) -> dict[str, Any]:
         "low": _finite(effect.low),
         "high": _finite(effect.high),
         "rows": effect.rows,
-        "cell": effect.cell,
+        "cell": None if effect.cell is None else plain(effect.cell),
     }
 
 
@@ -127,7 +133,7 @@ def _version(model: str, view: WatchView) -> dict[str, Any]:
     stands = view.stands()
     return {
         "model": model,
-        "version": view.version,
+        "version": plain(view.version),
         "watched": view.streams > 0,
         "because": view.because,
         "streams": view.streams,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from monitor.expose.catalogue import CATALOGUE, KINDS, LABEL_OUTCOMES, Metric
-from monitor.expose.label_names import LABELS
+from monitor.expose.catalogue import CATALOGUE, Metric
+from monitor.expose.label_names import KINDS, LABEL_OUTCOMES, LABELS
 
 _GROUPS = {
     "drift": (

@@ -42,3 +42,56 @@ LABELS: Mapping[str, str] = MappingProxyType({
     "dataset": "Version of the data set that the reference was made from, or `unknown`.",
 })  # fmt: skip
 """What each label means."""
+
+_OF_SIGNAL = {
+    "values": "Values that are there, of a feature, the score or the predicted class.",
+    "missing": "Missing, invalid or not finite values.",
+    "error": "Wrong answers among the labelled ones; its signal is `error`.",
+    "label": "Positive labels; its signal is `label`.",
+}
+
+KINDS: Mapping[str, Mapping[str, str]] = MappingProxyType({
+    "driftgauge_signals_drifted": {
+        "distribution": "Distance of a feature's distribution.",
+        "prediction": "Distance of the distribution of the score or of the predicted class; no feature can have their names.",
+        "quality": "Share of missing, invalid, unseen or out-of-range values, of features and predictions.",
+    },
+    **{
+        f"driftgauge_{name}": _OF_SIGNAL
+        for name in ("alarms_standing", "alarms_total", "alarm_start_timestamp_seconds", "alarm_effect", "detection_evidence")
+    },
+    "driftgauge_retrain_conditions": {
+        "pending": "Beyond its limit, not for long enough.",
+        "active": "Held for long enough, and not clear since.",
+        "unknown": "Cannot be judged; never triggers.",
+    },
+    "driftgauge_counts_memory_bytes": {
+        "open": "Panes that still take rows.",
+        "closed": "Panes kept for windows.",
+        "duplicates": "Remembered ids.",
+    },
+    "driftgauge_review_items_total": {
+        "edge": "Edge cases: errors are over-represented.",
+        "audit": "The audit sample: uniform within a segment and day.",
+    },
+    "driftgauge_label_store_bytes": {
+        "disk": "Files of predictions and labels.",
+        "memory": "Predictions and labels not yet in files, and what finds those that are.",
+    },
+    "driftgauge_segments": {
+        "reference": "Segments that a reference knows.",
+        "new": "Segments first seen in production.",
+    },
+})  # fmt: skip
+"""Values of the label ``kind`` per metric, and what each means."""
+
+LABEL_OUTCOMES: Mapping[str, str] = MappingProxyType({
+    "matched": "First label of a prediction.",
+    "revised": "Another value or version by an annotator known for this prediction.",
+    "vote": "First label by a further annotator.",
+    "duplicate": "The same label once more.",
+    "late": "Later than the horizon after its prediction.",
+    "late_arrival": "Behind its own partition's newest label by more than the lateness.",
+    "orphan": "No prediction has its id.",
+})  # fmt: skip
+"""Values of the label ``outcome``, and what each means."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from monitor.config import Config, ModelConfig
 from monitor.rules.canary_cases import canary_cases
 from monitor.rules.case import Case, RecordCase
+from monitor.rules.detection_cases import detection_cases
 from monitor.rules.drift_cases import drift_cases
 from monitor.rules.label_cases import label_cases
 from monitor.rules.performance_cases import performance_cases
@@ -20,6 +21,8 @@ def cases(config: Config) -> tuple[Case, ...]:
     for model in config.models:
         others = [other.name for other in config.models if other is not model]
         found += [*retraining_cases(model.name), *drift_cases(model.name, settings), *trust_cases(model.name, others, settings)]
+        if model.detection.enabled:
+            found += detection_cases(model.name, settings)
         if model.labels is not None:
             topics = model.predictions.topic, model.labels.topic
             found += [*performance_cases(model.name, settings), *canary_cases(model.name, settings)]

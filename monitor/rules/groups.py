@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from monitor.config import Alerts, Config, ModelConfig
 from monitor.rules.canary import canary_alerts
+from monitor.rules.detection import detection_alerts
 from monitor.rules.drift import drift_alerts
 from monitor.rules.labels import label_alerts
 from monitor.rules.performance import performance_alerts
@@ -25,6 +26,8 @@ def _of_model(model: ModelConfig, settings: Alerts) -> Group:
     # The model is a label of its series already; on the rule it tells the rules of two models apart.
     label = {"model": model.name}
     about = [*retraining_alerts(model.name), *drift_alerts(model.name, settings), *trust_alerts(model.name, settings)]
+    if model.detection.enabled:
+        about += detection_alerts(model.name, settings)
     if model.labels is not None:
         about += [
             *performance_alerts(model.name, settings),

@@ -65,6 +65,7 @@ def test_every_dashboard_is_written_and_no_file_is_left_of_an_old_one(tmp_path: 
     assert {path.name for path in tmp_path.iterdir()} == {
         "overview.json",
         "drift.json",
+        "alarms.json",
         "quality.json",
         "performance.json",
         "labels.json",

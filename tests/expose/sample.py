@@ -26,7 +26,7 @@ from monitor.profile.table import TAIL_SCALE, CountTable
 from monitor.reference.reference import Reference
 from monitor.segment import segment_key
 from tests.decide.make import control, labels, measured, play, policy
-from tests.expose import outcomes
+from tests.expose import outcomes, watching
 
 NOW_MS = 1_364_860_800_000  # 2013-04-02 00:00 UTC
 HOUR_MS = 3_600_000
@@ -169,6 +169,7 @@ def running(*, drifted: bool = True) -> Snapshot:
         "flights", "flights.predictions", ledger, (VersionView("2013-02", reference()),), partitions, 4, NOW_MS, NOW_MS + 290_000, NOW_MS,
         open_panes=12, segments_reference=len(SEGMENTS), segments_new=2, segments_limit=1_000, remembered_ids=180_244,
         memory=Memory(3_400_000, 18_300_000, 7_500_000), retraining=decided(), labels=labels_view(), review_items={},
+        detection=(watching.flights(),),
     )  # fmt: skip
     verdicts = (window_verdicts("short", 1_800, drifted=drifted, seed=1), window_verdicts("long", 26_000, drifted=drifted, seed=2))
     return Snapshot(

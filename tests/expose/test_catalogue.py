@@ -3,9 +3,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from monitor.expose.catalogue import CATALOGUE, KINDS, LABEL_OUTCOMES, METRICS
+from monitor.expose.catalogue import CATALOGUE, METRICS
 from monitor.expose.docs import metrics_markdown
-from monitor.expose.label_names import LABELS
+from monitor.expose.label_names import KINDS, LABEL_OUTCOMES, LABELS
 from monitor.join.state import LabelEntry
 
 DOCS = Path(__file__).parents[2] / "docs" / "metrics.md"

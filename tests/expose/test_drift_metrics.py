@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.evaluate.verdict import Status
-from monitor.expose.catalogue import KINDS, METRICS
+from monitor.expose.catalogue import METRICS
 from monitor.expose.drift_metrics import drift_page, gzip_joined, numbers, six_digits
+from monitor.expose.label_names import KINDS
 from monitor.expose.snapshot import RiverAlarms
 from monitor.profile.layout import Layout, SignalBins
 from monitor.profile.table import CountTable

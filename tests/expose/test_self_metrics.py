@@ -6,7 +6,8 @@ import pytest
 
 from monitor import events
 from monitor.batch import RejectReason
-from monitor.expose.catalogue import KINDS, LABEL_OUTCOMES, METRICS
+from monitor.expose.catalogue import METRICS
+from monitor.expose.label_names import KINDS, LABEL_OUTCOMES
 from monitor.expose.self_metrics import SelfMetrics
 from monitor.expose.snapshot import DrillView, Ledger, ModelView, PartitionProgress, Phase, Snapshot
 from tests.expose.exposition import families, series
