@@ -33,8 +33,8 @@ ROWS_A_MINUTE = 200
 DRIFT_FROM_MINUTE = 20
 BROKEN = (b"not json", b'{"id": 7}', b'["a", "list"]')
 
-AFTER_INCIDENTS = frozenset({"driftgauge_unit_change_factor", "driftgauge_river_drift_total"})
-"""Metrics that exist only after an incident which does not happen here."""
+AFTER_INCIDENTS = frozenset({"driftgauge_unit_change_factor", "driftgauge_river_drift_total", "driftgauge_detection_labels_total"})
+"""Metrics that exist only after an incident which does not happen here, or with labels."""
 
 
 def event(number: int, minute: int, rng: random.Random, shifted: bool) -> dict[str, Any]:
@@ -155,6 +155,23 @@ def test_drift_in_one_segment_reaches_the_webhook_and_names_the_feature(chain: C
     assert alert["annotations"]["runbook_url"].endswith("/docs/runbook.md#driftgaugedatadrift")
     active = get_json(f"{chain.alerting.alertmanager}/api/v2/alerts", filter='alertname="DriftgaugeDataDrift"')
     assert "country=FR" in {one["labels"]["segment"] for one in active}
+
+
+def test_the_detectors_trigger_and_their_alert_names_stream_and_effect(chain: Chain) -> None:
+    where = {"alertname": "DriftgaugeDriftDetected", "model": "churn", "kind": "values", "level": "trigger"}
+    alert = until(chain, "the alert at the webhook", lambda: chain.alerting.webhook.alerts(**where))[0]
+    assert alert["labels"] == where | {"version": "3", "job": JOB, "severity": "warning", "team": "growth"}
+
+    def described() -> list[str]:
+        """As it is now: what was sent may be of the moment when only all traffic had triggered."""
+        active = get_json(f"{chain.alerting.alertmanager}/api/v2/alerts", filter='alertname="DriftgaugeDriftDetected"')
+        return [one["annotations"]["description"] for one in active if " age in country=FR (by " in one["annotations"]["description"]]
+
+    assert " plan " not in until(chain, "the segment in the alert", described)[0]
+    found = get_json(f"{chain.address}/api/v1/alarms", level="trigger", segment="country=FR")["alarms"]
+    assert [(each["signal"], each["kind"], each["standing"]) for each in found] == [("age", "values", True)]
+    assert found[0]["effect"]["unit"] == "sd"
+    assert found[0]["effect"]["low"] <= 15 / 8 <= found[0]["effect"]["high"], "ages moved by 15 years, their deviation is 8"
 
 
 def test_the_segment_that_stayed_as_it_was_is_judged_and_silent(chain: Chain) -> None:
