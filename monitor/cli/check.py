@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from monitor.config import Labels, ModelConfig, Secret, format_duration, load_config
 from monitor.config.types import Section
+from monitor.detect.leaves import LEAST_ROWS, leaves_of
 from monitor.errors import ConfigError, DriftgaugeError, Mistake
 from monitor.reference.fit import load_references
+from monitor.reference.reference import Reference
+from monitor.segment import parse_key
+from monitor.sequential.labels import outcomes_told
 from monitor.source.check import check_source
 
 _EXAMPLES = """\
@@ -57,11 +61,37 @@ def run(arguments: argparse.Namespace) -> int:
             ", ".join(f"{r.model_version} ({r.rows:,} rows)" for r in references[model.name]) or "none: verdicts will be NO_REFERENCE"
         )
         print(f"model {model.name}: {len(model.features)} features, {len(model.segments.groupings)} groupings, references: {versions}")
+        for line in detection_lines(model, references[model.name]):
+            print(f"model {model.name}: {line}")
         if model.labels is not None:
             print(f"model {model.name}: {labels_line(model, model.labels, partitions)}")
     reached = "not asked" if arguments.offline else "reached"
     print(f"{arguments.config}: no mistakes; source {config.source.client} {reached}")
     return 0
+
+
+def detection_lines(model: ModelConfig, references: Sequence[Reference]) -> Iterator[str]:
+    """What sequential detection will watch of each version, and what it cannot; nothing is said without a reference."""
+    if not model.detection.enabled or not references:
+        return
+    allowed = model.detection.false_alarms
+    at_most = f"{allowed.at_most:g} false trigger{'' if allowed.at_most == 1 else 's'} in {format_duration(allowed.per_ms)}"
+    yield f"detection, at most {at_most} over all streams of a version"
+    counted = {(), *model.segments.groupings}
+    for reference in references:
+        version = f"version {reference.model_version}"
+        segments = sum(parse_key(key)[0] in counted for key in leaves_of(reference).streams)
+        if not segments:
+            yield f"{version} is not watched: its reference has fewer than {LEAST_ROWS} rows"
+            continue
+        told = outcomes_told(model, reference)
+        outcomes = [name for name, row in (("error rate", "wrong"), ("label rate", "positive")) if row in told]
+        more = f", {' and '.join(outcomes)}" if outcomes else ""
+        place = "all traffic" if segments == 1 else f"all traffic and {segments - 1} segments"
+        text = f"{version} is watched in {place}: {len(reference.layout.signals)} signals, their missing values{more}"
+        if reference.start_ms is None:
+            text += "; its reference has no times, so thresholds are known only after an hour of rows"
+        yield text
 
 
 def labels_line(model: ModelConfig, labels: Labels, partitions: Mapping[str, int]) -> str:

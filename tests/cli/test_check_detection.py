@@ -1,0 +1,60 @@
+"""``driftgauge check`` on detection: what will be watched, and what cannot be."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from monitor.cli.check import detection_lines
+from monitor.config import ModelConfig, parse_config
+from monitor.reference.reference import Reference
+from tests.detect.make import PLAIN, THRESHOLD, reference
+from tests.flow import world
+
+BUDGET = "detection, at most 1 false trigger in 30d over all streams of a version"
+
+
+def model(groupings: tuple[list[str], ...] = (["segment"],), **sections: Any) -> ModelConfig:
+    section = {
+        "name": "m",
+        "predictions": {"topic": "t", "id": "id", "score": "score", "threshold": THRESHOLD},
+        "features": [{"name": "x0", "type": "numeric"}],
+        "segments": {"columns": {"segment": "segment"}, "groupings": list(groupings)},
+        **sections,
+    }
+    return parse_config({"source": {"client": "ndjson", "path": "none"}, "models": [section]}).models[0]
+
+
+def said(config: ModelConfig, *references: Reference) -> list[str]:
+    return list(detection_lines(config, references))
+
+
+def test_what_will_be_watched_is_said_for_each_version() -> None:
+    first, second = (replace(reference(PLAIN), model_version=version) for version in ("1", "2"))
+    watched = "is watched in all traffic and 4 segments: 5 signals, their missing values"
+    assert len(first.layout.signals) == 5
+    assert said(model(), first, second) == [BUDGET, f"version 1 {watched}", f"version 2 {watched}"]
+
+
+def test_error_and_label_rates_are_watched_where_the_reference_has_labels_and_the_model_too() -> None:
+    labelled, labels = reference(PLAIN, sooner=1.0), {"topic": "l", "id": "id", "label": "y"}
+    assert said(model(labels=labels), labelled)[1].endswith("5 signals, their missing values, error rate and label rate")
+    for config, of in ((model(), labelled), (model(labels=labels), reference(PLAIN))):
+        assert said(config, of)[1].endswith("their missing values")
+
+
+def test_segments_of_groupings_that_are_not_counted_are_not_watched() -> None:
+    assert "is watched in all traffic: 5 signals" in said(model(groupings=()), reference(PLAIN))[1]
+
+
+def test_what_cannot_be_watched_or_has_no_threshold_yet_is_said() -> None:
+    few = replace(world.reference(), table=replace(world.reference().table, counts=world.reference().table.counts // 10))
+    assert said(model(), few)[1] == "version 1 is not watched: its reference has fewer than 200 rows"
+    timeless = replace(reference(PLAIN), start_ms=None, end_ms=None)
+    assert said(model(), timeless)[1].endswith("; its reference has no times, so thresholds are known only after an hour of rows")
+
+
+def test_nothing_is_said_without_a_reference_or_where_it_is_switched_off() -> None:
+    assert said(model()) == said(model(detection={"enabled": False}), reference(PLAIN)) == []
+    budget = said(model(detection={"false_alarms": {"at_most": 0.5, "per": "7d"}}), reference(PLAIN))[0]
+    assert budget == "detection, at most 0.5 false triggers in 7d over all streams of a version"
