@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable, Iterator
 
 import pytest
+from hypothesis import settings
 from kafka import KafkaAdminClient
 from kafka.admin import NewTopic
 
@@ -16,6 +17,9 @@ from tests.parts import PARTS, needed, required
 from tests.prometheus import alerting, alertmanager, amtool, promtool
 
 __all__ = ["admin", "alerting", "alertmanager", "amtool", "broker", "kafka", "promtool", "topic"]
+
+settings.register_profile("unhurried", deadline=None)  # a busy machine is no failure
+settings.load_profile("unhurried")
 
 _LEFT_OUT = pytest.StashKey[dict[str, str]]()
 _BROKER = pytest.StashKey[str]()
