@@ -38,7 +38,8 @@ def test_the_standard_drifts_are_planted_and_each_says_what_caught_it(config, ca
         each = by_name[name]
         [first, *_] = each["catches"]
         assert each["caught"], name
-        assert first["kind"] in ("window", "detector")
+        assert first["kind"] in ("window", "detector", "warning")
+        assert {"window", "detector"} <= {catch["kind"] for catch in each["catches"]}, "the detectors trigger too"
         assert first["signal"] == each["signal"], "nothing else moved, so nothing else may have been said"
         assert 0 < first["delay_predictions"] <= each["predictions"]
         # One prediction every ten seconds, and the delay is a number of whole panes.
