@@ -11,6 +11,7 @@ from monitor.config import Labels, ModelConfig, Secret, format_duration, load_co
 from monitor.config.types import Section
 from monitor.detect.leaves import LEAST_ROWS, leaves_of
 from monitor.errors import ConfigError, DriftgaugeError, Mistake
+from monitor.expose.server import Certificates
 from monitor.reference.fit import load_references
 from monitor.reference.reference import Reference
 from monitor.segment import parse_key
@@ -43,6 +44,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Check, and say what was found."""
     config = load_config(arguments.config)
     mistakes = [*unreadable_secrets(config)]
+    try:
+        if config.http.tls is not None:
+            Certificates(config.http.tls)
+    except ConfigError as error:
+        mistakes += error.mistakes
     try:
         references = load_references(config)
     except ConfigError as error:

@@ -6,6 +6,7 @@ import argparse
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -23,6 +24,7 @@ from monitor.reference.summary import summarize
 
 _EXAMPLES = """examples:
   driftgauge reference build -c driftgauge.yaml --data train.parquet --dataset-version 2026-03 -o reference.json.gz
+  driftgauge reference build -c driftgauge.yaml --data train-*.csv --label churned -o reference.json.gz
   driftgauge reference learn -c driftgauge.yaml --hours 24 -o reference.json.gz
   driftgauge reference show reference.json.gz
   driftgauge reference diff old.json.gz new.json.gz
@@ -40,7 +42,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parts = parser.add_subparsers(dest="part", required=True, metavar="PART")
 
-    build = parts.add_parser("build", help="from a file of training data", description="Build a reference from files, in constant memory.")
+    build = parts.add_parser(
+        "build", help="from a file of training data", **_said("Build a reference from files, in constant memory.", "build")
+    )
     build.add_argument(
         "--data",
         type=Path,
@@ -54,7 +58,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     _add_common(build)
     build.set_defaults(run=_build)
 
-    learn = parts.add_parser("learn", help="from production itself", description="Learn a reference from the first hours of the topic.")
+    learn = parts.add_parser(
+        "learn", help="from production itself", **_said("Learn a reference from the first hours of the topic.", "learn")
+    )
     learn.add_argument("--hours", type=_positive, default=24.0, help="event time to learn from (default 24)")
     learn.add_argument(
         "--from", dest="start", type=_time, metavar="TIME", help="where to begin, such as 2026-03-01T00:00Z (default: the first event)"
@@ -63,15 +69,24 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     _add_common(learn)
     learn.set_defaults(run=_learn)
 
-    shown = parts.add_parser("show", help="what a reference holds", description="Show what a reference holds.")
+    shown = parts.add_parser("show", help="what a reference holds", **_said("Show what a reference holds.", "show"))
     shown.add_argument("file", type=Path, help="reference file")
     shown.add_argument("--json", action="store_true", help="as JSON")
     shown.set_defaults(run=_show)
 
-    compared = parts.add_parser("diff", help="what differs between two", description="Compare two references. Exits with 1 if they differ.")
+    compared = parts.add_parser(
+        "diff", help="what differs between two", **_said("Compare two references. Exits with 1 if they differ.", "diff")
+    )
     compared.add_argument("old", type=Path, help="reference file")
     compared.add_argument("new", type=Path, help="reference file")
     compared.set_defaults(run=_diff)
+
+
+def _said(description: str, part: str) -> dict[str, Any]:
+    """What the help of a part says beside its options."""
+    examples = [line for line in _EXAMPLES.splitlines() if f" reference {part} " in line]
+    epilog = "\n".join(["examples:", *examples])
+    return {"description": description, "epilog": epilog, "formatter_class": argparse.RawDescriptionHelpFormatter}
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:

@@ -62,9 +62,11 @@ def run(arguments: argparse.Namespace) -> int:
     server = HttpServer(config.http, job.published, telemetry)
     saved = False
     try:
-        with progress(None, "reading") as advance:
-            shown = advance if arguments.until_end else None
-            job.run(stop, until_end=arguments.until_end, progress=(lambda done, _lag: shown(0, done)) if shown else _quiet)
+        if arguments.until_end:
+            with progress(None, "reading") as advance:
+                job.run(stop, until_end=True, progress=lambda done, _lag: advance(0, done))
+        else:
+            job.run(stop, until_end=False, progress=_quiet)
         saved = job.saved
     finally:
         server.stop()

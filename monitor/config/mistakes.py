@@ -50,7 +50,7 @@ def _message(details: Any, root: type[BaseModel]) -> str:
         case "missing":
             return "expected a value, got none"
         case "extra_forbidden":
-            return _unknown(str(details["loc"][-1]), _known_keys(root))
+            return _unknown(details["loc"], root)
         case "literal_error":
             return f"expected {str(context['expected']).replace(chr(39), '')}, got {shown}"
         case "too_short":
@@ -78,11 +78,21 @@ _TYPES = {
 """Types as YAML has them, not Python; pydantic says the others well enough."""
 
 
-def _unknown(key: str, known: dict[str, str]) -> str:
-    if key in known:
-        return f"unknown key here; it belongs to {known[key]}"
-    near = difflib.get_close_matches(key, sorted(known), n=1)
-    return "unknown key" + (f"; did you mean {near[0]!r}?" if near else "")
+def _unknown(loc: tuple[int | str, ...], root: type[BaseModel]) -> str:
+    """A key is looked for where it stands first, then everywhere."""
+    key, here = str(loc[-1]), [root]
+    for step in loc[:-1]:
+        inner = [part for section in here for name, part in _keys(section).items() if name == step]
+        here = [found for annotation in inner for found in _sections(annotation)] or here
+    near = difflib.get_close_matches(key, sorted({name for section in here for name in _keys(section)}), n=1)
+    if near:
+        return f"unknown key; did you mean {near[0]!r}?"
+    place = _known_keys(root).get(key)
+    return "unknown key" if place is None else f"unknown key here; it belongs to {place}"
+
+
+def _keys(section: type[BaseModel]) -> dict[str, Any]:
+    return {field.alias or name: field.annotation for name, field in section.model_fields.items()}
 
 
 def _shown(value: Any) -> str:

@@ -13,7 +13,7 @@ from monitor.config.drill import Drill
 from monitor.config.model import ModelConfig
 from monitor.config.retraining import Controls
 from monitor.config.source import SourceConfig
-from monitor.config.types import Duration, Secret, Section, duration, refuse
+from monitor.config.types import Duration, Secret, Section, below, duration, refuse
 from monitor.config.yaml_tree import load_tree
 from monitor.errors import ConfigError, Mistake
 
@@ -187,7 +187,7 @@ def _written(path: str, model: ModelConfig) -> Iterator[tuple[str, str]]:
 def load_config(path: Path) -> Config:
     """Read a YAML configuration. Raises ``ConfigError`` with every mistake and its path.
 
-    Relative paths of state and references are taken from the configuration's folder.
+    Relative paths of files are taken from the configuration's folder.
     """
     return parse_config(load_tree(path), source=str(path), folder=path.parent)
 
@@ -202,15 +202,5 @@ def parse_config(tree: Any, *, source: str = "configuration", folder: Path = Pat
         from monitor.config.mistakes import explain
 
         raise ConfigError(source, explain(error, Config)) from error
-    return _resolve(config, folder)
-
-
-def _resolve(config: Config, folder: Path) -> Config:
-    models = tuple(
-        model.model_copy(update={"references": tuple(folder / reference for reference in model.references)}) for model in config.models
-    )
-    source = config.source
-    if source.path is not None:
-        source = source.model_copy(update={"path": folder / source.path})
-    state = config.state.model_copy(update={"directory": folder / config.state.directory})
-    return config.model_copy(update={"models": models, "source": source, "state": state})
+    resolved: Config = below(folder, config)
+    return resolved

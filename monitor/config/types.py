@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -146,3 +147,20 @@ class Secret(Section):
         if not value:
             raise ValueError(f"the secret file {self.file} is empty")
         return value
+
+
+def below(folder: Path, value: Any) -> Any:
+    """The value with every relative path in it taken from ``folder``; what holds none is the same object, with what was set in it."""
+    if isinstance(value, Path):
+        return folder / value
+    if isinstance(value, Section):
+        parts = {name: getattr(value, name) for name in type(value).model_fields}
+        moved = {name: new for name, part in parts.items() if (new := below(folder, part)) is not part}
+        return value.model_copy(update=moved) if moved else value
+    if isinstance(value, tuple):
+        items = tuple(below(folder, each) for each in value)
+        return value if all(map(operator.is_, items, value)) else items
+    if isinstance(value, dict):
+        values = {key: below(folder, each) for key, each in value.items()}
+        return value if all(map(operator.is_, values.values(), value.values())) else values
+    return value

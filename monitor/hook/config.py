@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from monitor.config.mistakes import explain
 from monitor.config.root import BasicAuth, Listen
-from monitor.config.types import Duration, Secret, Section, duration
+from monitor.config.types import Duration, Secret, Section, below, duration
 from monitor.config.yaml_tree import load_tree
 from monitor.errors import ConfigError, Mistake
 from monitor.hook.target.config import ClientTls, CommandTarget, HttpTarget, KafkaTarget
@@ -133,21 +133,8 @@ def parse_hook_config(tree: Any, *, source: str = "configuration", folder: Path 
         config = HookConfig.model_validate(tree)
     except ValidationError as error:
         raise ConfigError(source, explain(error, HookConfig)) from error
-    resolved: HookConfig = _below(folder, config)
+    resolved: HookConfig = below(folder, config)
     return resolved
-
-
-def _below(folder: Path, value: Any) -> Any:
-    """The value with every relative path in it taken from ``folder``."""
-    if isinstance(value, Path):
-        return folder / value
-    if isinstance(value, Section):
-        return value.model_copy(update={name: _below(folder, getattr(value, name)) for name in type(value).model_fields})
-    if isinstance(value, tuple):
-        return tuple(_below(folder, each) for each in value)
-    if isinstance(value, dict):
-        return {key: _below(folder, each) for key, each in value.items()}
-    return value
 
 
 def _is_loopback(bind: str) -> bool:

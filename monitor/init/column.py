@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
@@ -74,7 +75,8 @@ def columns_of(rows: Sequence[Mapping[str, Any]]) -> list[Column]:
     """The columns of events, in the order in which they first appear, at most ``MAX_COLUMNS``."""
     columns: dict[str, Column] = {}
     for row in rows:
-        for path, keys, value in _leaves(row, "", (), 0):
+        for path, keys, leaf in _leaves(row, "", (), 0):
+            value = float(leaf) if isinstance(leaf, Decimal) else leaf
             column = columns.get(path)
             if column is None:
                 if len(columns) >= MAX_COLUMNS:

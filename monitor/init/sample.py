@@ -13,7 +13,7 @@ import msgspec
 
 from monitor.errors import SourceError
 from monitor.reference.columns import number_of
-from monitor.reference.read import file_kind, lines, pyarrow_parquet
+from monitor.reference.read import csv_header, file_kind, lines, pyarrow_parquet
 
 SAMPLE_ROWS = 10_000
 _MAX_LINE_BYTES = 1_000_000
@@ -53,7 +53,9 @@ def _ndjson(file: BinaryIO, limit: int) -> tuple[list[dict[str, Any]], int]:
 
 def _csv(file: BinaryIO, limit: int) -> list[dict[str, Any]]:
     text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
-    rows = list(islice(csv.DictReader(text), limit))
+    reader = csv.DictReader(text)
+    csv_header(list(reader.fieldnames or ()))
+    rows = list(islice(reader, limit))
     names = [name for name in rows[0] if name] if rows else []
     columns = {name: _column([row[name] or "" for row in rows]) for name in names}
     return [{name: columns[name][at] for name in names} for at in range(len(rows))]

@@ -41,7 +41,9 @@ class Row:
 
     def event(self, values: Sequence[Any]) -> bytes:
         """The event of a row with ``values`` of the ``columns``; NaN is written as NaN, None as null."""
-        return json.dumps(_filled(self.shape, values), ensure_ascii=False, separators=(",", ":"), default=str).encode("utf-8", "replace")
+        return json.dumps(_filled(self.shape, values), ensure_ascii=False, separators=(",", ":"), default=_written).encode(
+            "utf-8", "replace"
+        )
 
 
 def wanted(model: ModelConfig, extra: Iterable[str] = ()) -> list[Wanted]:
@@ -161,6 +163,13 @@ def _in_unit(value: date, unit: str) -> int | float:
     microseconds = (passed.days * 86_400 + passed.seconds) * 1_000_000 + passed.microseconds
     whole, rest = divmod(microseconds * 1_000, _UNIT_NS[unit])
     return whole if not rest else whole + rest / _UNIT_NS[unit]
+
+
+def _written(value: Any) -> Any:
+    """What JSON has no type for, such as a decimal inside a structure."""
+    if type(value) is Decimal:
+        return int(value) if value.is_finite() and value == value.to_integral_value() else float(value)
+    return str(value)
 
 
 def _plain(value: Any) -> Any:

@@ -118,7 +118,7 @@ def _ndjson(path: Path, model: ModelConfig, _: Sequence[str]) -> Iterator[tuple[
 def _csv(path: Path, model: ModelConfig, extra: Sequence[str]) -> Iterator[tuple[list[bytes], int]]:
     with path.open("rb") as raw, io.TextIOWrapper(_opened(path, raw), encoding="utf-8-sig", newline="") as text:
         reader = csv.reader(text, strict=True)
-        header = next(reader, [])
+        header = csv_header(next(reader, []))
         row = table_row(path, header, model, extra, typed=False)
         places = [header.index(column) for column in row.columns]
 
@@ -132,6 +132,16 @@ def _csv(path: Path, model: ModelConfig, extra: Sequence[str]) -> Iterator[tuple
 
         for chunk in _chunks(events()):
             yield chunk, raw.tell()
+
+
+def csv_header(header: list[str]) -> list[str]:
+    """The header itself. Raises ``csv.Error`` when it shows that columns are separated by something else than commas."""
+    other = next((separator for separator in (";", "\t", "|") if len(header) == 1 and separator in header[0]), None)
+    if other is not None:
+        raise csv.Error(
+            f"expected columns separated by commas, got the header {header[0][:80]!r}, separated by {other!r}; convert the file"
+        )
+    return header
 
 
 def _parquet(path: Path, model: ModelConfig, extra: Sequence[str]) -> Iterator[tuple[list[bytes], int]]:

@@ -47,6 +47,14 @@ def test_every_command_explains_itself_with_examples(command, capsys):
     assert f"driftgauge {command}" in shown
 
 
+@pytest.mark.parametrize("part", ["build", "learn", "show", "diff"])
+def test_each_part_of_reference_explains_itself_with_examples(part, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["reference", part, "--help"])
+    assert ended.value.code == 0
+    assert f"examples:\n  driftgauge reference {part} " in capsys.readouterr().out
+
+
 def test_no_command_is_a_usage_error():
     done = driftgauge()
     assert done.returncode == 2
@@ -89,6 +97,28 @@ def test_check_looks_into_secrets_references_and_the_broker_together(tmp_path):
     assert "models[0].references[0]: " in done.stderr
     assert "nowhere.json.gz" in done.stderr
     assert "source: no broker of source.brokers can be used" in done.stderr
+
+
+def test_check_says_a_certificate_that_cannot_be_used(tmp_path):
+    path = write(tmp_path)
+    tree = yaml.safe_load(path.read_text())
+    tree["http"] = {"tls": {"cert_file": "cert.pem", "key_file": "key.pem"}}
+    path.write_text(yaml.safe_dump(tree))
+    for name in ("cert.pem", "key.pem"):
+        (tmp_path / name).write_text("no certificate")
+    done = driftgauge("check", "-c", str(path))
+    assert done.returncode == 2
+    assert f"http.tls: expected a PEM certificate and its key in {tmp_path / 'cert.pem'}" in done.stderr
+
+
+def test_files_of_secrets_are_relative_to_the_configuration(tmp_path):
+    path = write(tmp_path)
+    tree = yaml.safe_load(path.read_text())
+    tree["http"] = {"bearer_token": {"file": "token"}}
+    path.write_text(yaml.safe_dump(tree))
+    (tmp_path / "token").write_text("secret")
+    done = driftgauge("check", "-c", str(path))
+    assert done.returncode == 0, done.stderr
 
 
 def test_check_passes_a_configuration_that_can_run(tmp_path):
@@ -144,6 +174,22 @@ def test_run_until_the_end_of_a_file_judges_saves_and_goes_on_where_it_stopped(t
     said = [json.loads(line) for line in second.stderr.splitlines() if line.startswith("{")]
     assert next(line for line in said if line["event"] == "SourceFinished")["messages"] == len(lines), "the ledger goes on"
     assert any(line["event"] == "StateLoaded" for line in said)
+
+
+def test_only_a_run_to_the_end_of_its_data_shows_progress(tmp_path):
+    path = write(tmp_path)
+    path.write_text(path.read_text() + "http: {port: 0}\n")
+    assert any(line.startswith("reading") for line in driftgauge("run", "-c", str(path), "--until-end").stderr.splitlines())
+    running = subprocess.Popen([sys.executable, "-m", "monitor", "run", "-c", str(path)], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    assert running.stderr is not None
+    lines = []
+    for line in running.stderr:
+        lines.append(line)
+        if "SourceFinished" in line:
+            running.terminate()
+    running.stderr.close()
+    assert running.wait(30) == 0
+    assert not [line for line in lines if line.startswith("reading")]
 
 
 def test_healthcheck_says_when_nobody_answers(tmp_path):

@@ -97,3 +97,16 @@ def test_each_name_given_twice_is_said(tmp_path):
 )
 def test_types_have_the_names_of_yaml(tmp_path, model, said):
     assert mistakes(tmp_path, changed(**model)) == [said]
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ({"evaluation": {"thresholds": {"foo": 2}}}, "models[0].evaluation.thresholds.foo: unknown key"),
+        ({"evaluation": {"thresholds": {"pis": 2}}}, "models[0].evaluation.thresholds.pis: unknown key; did you mean 'psi'?"),
+        ({"feautres": []}, "models[0].feautres: unknown key; did you mean 'features'?"),
+        ({"psi": 0.2}, "models[0].psi: unknown key here; it belongs to models[].evaluation.thresholds"),
+    ],
+)
+def test_an_unknown_key_is_compared_with_those_of_its_own_section(tmp_path, model, said):
+    assert mistakes(tmp_path, changed(**model)) == [said]

@@ -7,6 +7,7 @@ import csv
 import json
 import random
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +163,22 @@ def test_csv_and_parquet_give_the_same_features_as_ndjson(tmp_path: Path) -> Non
         assert config.models[0].features == expected.features
         assert config.models[0].predictions == expected.predictions
         assert config.models[0].segments == expected.segments
+
+
+def test_decimals_of_parquet_are_numbers(tmp_path: Path) -> None:
+    table = pa.table(
+        {"id": [f"p{i}" for i in range(100)], "amount": pa.array([Decimal(i).scaleb(-2) for i in range(100)], pa.decimal128(10, 2))}
+    )
+    parquet.write_table(table, tmp_path / "events.parquet")
+    assert run("--data", tmp_path / "events.parquet", "-o", tmp_path / "config.yaml") == 0
+    (feature,) = load_config(tmp_path / "config.yaml").models[0].features
+    assert (feature.name, feature.type) == ("amount", "numeric")
+
+
+def test_a_csv_with_semicolons_is_said(tmp_path: Path) -> None:
+    (tmp_path / "events.csv").write_text("id;amount\n1;2,5\n")
+    with pytest.raises(SourceError, match="expected columns separated by commas"):
+        run("--data", tmp_path / "events.csv", "-o", tmp_path / "config.yaml")
 
 
 def test_comments_say_why_and_what_was_left_out(tmp_path: Path) -> None:

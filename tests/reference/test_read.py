@@ -107,6 +107,13 @@ def test_nested_columns_of_parquet_are_taken_as_they_are(tmp_path: Path) -> None
     assert [row["prediction"] for row in found] == [row["prediction"] for row in rows]
 
 
+def test_decimals_inside_structures_are_numbers(tmp_path: Path) -> None:
+    rows = [event(row) | {"features": {"amount": Decimal("2.50"), "tier": Decimal("3.00")}} for row in flat_rows(5)]
+    path = tmp_path / "rows.parquet"
+    parquet.write_table(pa.Table.from_pylist(rows), path)
+    assert [row["features"] for row in events(path)] == [{"amount": 2.5, "tier": 3}] * 5
+
+
 @pytest.mark.parametrize(
     ("value", "written"),
     [
@@ -216,4 +223,12 @@ def test_without_pyarrow_it_says_what_to_install(tmp_path: Path, monkeypatch: py
     path = write_parquet(tmp_path / "rows.parquet", flat_rows(3))
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
     with pytest.raises(SourceError, match=r"reading Parquet needs pyarrow; install it with: pip install 'driftgauge\[parquet\]'"):
+        events(path)
+
+
+@pytest.mark.parametrize("separator", [";", "\t", "|"])
+def test_columns_separated_by_something_else_than_commas_are_said(tmp_path: Path, separator: str) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text(f"id{separator}amount\n1{separator}2,5\n", encoding="utf-8")
+    with pytest.raises(SourceError, match=r"rows\.csv: .*expected columns separated by commas, got the header 'id.*amount'"):
         events(path)
