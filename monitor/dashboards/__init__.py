@@ -11,6 +11,8 @@ from monitor.dashboards.overview import overview
 from monitor.dashboards.performance import performance
 from monitor.dashboards.pipeline import pipeline
 from monitor.dashboards.quality import quality
+from monitor.dashboards.retraining import retraining
+from monitor.dashboards.review import review
 
 __all__ = ["Dashboard", "dashboards"]
 
@@ -24,5 +26,7 @@ def dashboards() -> dict[str, Dashboard]:
         "quality.json": quality(),
         "performance.json": performance(),
         "labels.json": labels(),
+        "review.json": review(),
+        "retraining.json": retraining(),
         "pipeline.json": pipeline(),
     }

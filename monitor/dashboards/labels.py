@@ -179,6 +179,15 @@ def _kept() -> list[Panel]:
             "cps",
         ),
         lines(
+            "Without room",
+            "Labels forgotten before the horizon, and predictions whose segment counts in __other__: both for want of room.",
+            [
+                over_time(_rate("driftgauge_labels_evicted_total", "model"), "{{model}} labels forgotten"),
+                over_time(_rate("driftgauge_label_segments_folded_rows_total", "model"), "{{model}} predictions in __other__"),
+            ],
+            "cps",
+        ),
+        lines(
             "Size of the store",
             "What predictions and labels take on disk and in memory.",
             [over_time(f"max by (model, kind) ({pick('driftgauge_label_store_bytes', _MODEL)})", "{{model}} {{kind}}")],

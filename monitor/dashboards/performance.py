@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from monitor.dashboards.board import MODEL, Dashboard, Variable, dashboard
+from monitor.dashboards.canary import canary
 from monitor.dashboards.drift import VERSION
+from monitor.dashboards.estimate import before_labels
 from monitor.dashboards.panel import ORANGE, RED, dashed, lines, over_time, pick, row, stat, states, steps, table
 
 _VERSION = 'model=~"$model",version=~"$version"'
@@ -11,16 +13,9 @@ _VIEW = f'{_VERSION},view=~"$view"'
 _SEGMENT = f'{_VIEW},segment=~"$segment"'
 _METRIC = f'{_SEGMENT},metric=~"$metric"'
 
-_SEGMENTS = 'model=~"$model",segment=~"$segment"'
-_TRIAL = "{{candidate}} against {{champion}} {{segment}}"
-
 VIEW = Variable("view", "By", pick("driftgauge_performance_status", _VERSION), multi=False, preset="prediction_time")
 SEGMENT = Variable("segment", "Segment", pick("driftgauge_performance_labelled_rows", _VERSION), preset="ALL")
 METRIC = Variable("metric", "Metric", pick("driftgauge_performance", _VERSION), multi=False, preset="accuracy")
-
-
-def _canary(name: str) -> str:
-    return f"max by (candidate, champion, segment, metric) ({pick(f'driftgauge_canary_{name}', _SEGMENTS)})"
 
 
 def performance() -> Dashboard:
@@ -95,26 +90,8 @@ def performance() -> Dashboard:
                 ],
                 "short",
             ),
-            row("Canary: two versions on the same traffic"),
-            lines(
-                "Candidate less champion",
-                "Difference of the canary's metric on the same mix of traffic; dashed: the interval, which holds at all times together.",
-                [
-                    over_time(_canary("difference"), _TRIAL),
-                    over_time(_canary("difference_low"), f"{_TRIAL} low"),
-                    over_time(_canary("difference_high"), f"{_TRIAL} high"),
-                ],
-                "none",
-                overrides=[dashed("B", "text"), dashed("C", "text")],
-            ),
-            states(
-                "Candidate worse",
-                "1 while the candidate is worse than the champion by more than the margin. Where too few labels came, the band is broken.",
-                over_time(f"max by (candidate, champion, segment) ({pick('driftgauge_canary_worse', _SEGMENTS)})", _TRIAL),
-                "none",
-                steps((1, RED)),
-                (12, 8),
-            ),
+            *before_labels(),
+            *canary(),
             row("Now"),
             table(
                 "Largest losses",

@@ -99,6 +99,21 @@ def _flow() -> list[Panel]:
             "cps",
         ),
         lines(
+            "Operators and the broker",
+            "Decisions of operators that were applied, messages of theirs that could not be used, and connections made again.",
+            [
+                over_time(f"sum by (model) (increase({pick('driftgauge_controls_total', _MODEL)}[$__rate_interval]))", "{{model}} applied"),
+                over_time(
+                    f"sum by (instance) (increase({pick('driftgauge_controls_refused_total')}[$__rate_interval]))", "{{instance}} refused"
+                ),
+                over_time(
+                    f"sum by (instance) (increase({pick('driftgauge_source_reconnects_total')}[$__rate_interval]))",
+                    "{{instance}} connections made again",
+                ),
+            ],
+            "none",
+        ),
+        lines(
             "Dead letters",
             "Rejected messages delivered to the dead-letter topic, and those that could not be.",
             [
@@ -155,6 +170,12 @@ def _progress() -> list[Panel]:
 
 def _cost() -> list[Panel]:
     return [
+        lines(
+            "Open panes",
+            "Panes that still take rows, over all partitions and versions: many where event times of partitions lie far apart.",
+            [over_time(f"max by (model) ({pick('driftgauge_open_panes', _MODEL)})", "{{model}}")],
+            "none",
+        ),
         lines(
             "Memory",
             "Resident memory of the process, and what counts and remembered ids take of it.",

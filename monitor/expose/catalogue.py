@@ -45,6 +45,7 @@ _VIEW = (*_VERSION, "view")
 _OUTCOME = (*_VIEW, "segment")
 _METRIC = (*_OUTCOME, "metric", "class")
 _LABELLING = (*_VERSION, "segment")
+_MODE = (*_VERSION, "segment", "predicted", "error")
 _TRIAL = ("model", "champion", "candidate")
 _CANARY = (*_TRIAL, "segment")
 _S = "seconds"
@@ -236,8 +237,12 @@ CATALOGUE: tuple[Metric, ...] = (
     _counter("review_items", "items", ("model", "kind", "reason"), "Predictions drawn for review, by the first of their reasons."),
     _gauge("failure_modes", "modes", ("model", "status"), "Failure modes of the backlog: open, assigned, fixed_by, closed or reopened."),
     _gauge(
-        "failure_mode_impact", "", ("model", "version", "segment", "predicted", "error"),
+        "failure_mode_impact", "", _MODE,
         "Cost of the failure mode in the window beyond what the reference had; the 50 of a model that cost most, without closed ones.",
+    ),
+    _gauge(
+        "failure_mode_info", "", (*_MODE, "failure_mode", "status", "owner", "trend"),
+        "Constant 1; what is known of the same modes. An operator's assignment starts another series.",
     ),
     # State.
     _histogram("commit_duration", (), "Duration of a commit of the state."),

@@ -30,13 +30,19 @@ def review_families(snapshot: Snapshot) -> Iterator[Metric]:
         ((name, status.value), sum(state.status is status for state, _ in ranked)) for name, ranked in modes for status in ModeStatus
     ]
     yield family("driftgauge_failure_modes", counted)
-    impacts: list[Row] = [
-        ((name, state.version, *state.key), mode.impact)
+    shown = [
+        (name, state, mode)
         for name, ranked in modes
         for state, mode in ranked[:_MODES]
         if mode is not None and state.status is not ModeStatus.CLOSED
     ]
+    impacts: list[Row] = [((name, state.version, *state.key), mode.impact) for name, state, mode in shown]
     yield family("driftgauge_failure_mode_impact", impacts)
+    known: list[Row] = [
+        ((name, state.version, *state.key, state.id, state.status.value, state.owner or "", mode.trend.label), 1)
+        for name, state, mode in shown
+    ]
+    yield family("driftgauge_failure_mode_info", known)
 
 
 def label_families(models: Sequence[ModelView]) -> Iterator[Metric]:

@@ -15,7 +15,7 @@ from tests.deploy import promql
 
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 WITH_UNIT = frozenset({"stat", "timeseries", "heatmap", "state-timeline", "table"})
-UNITS = frozenset({"none", "short", "s", "bytes", "percentunit", "cps", "dateTimeFromNow"})
+UNITS = frozenset({"none", "short", "s", "bytes", "percentunit", "cps", "dateTimeFromNow", "dateTimeAsIso"})
 """Units of Grafana that the dashboards use; one that is not here is probably mistyped."""
 RATES = frozenset({"rate", "irate", "increase"})
 

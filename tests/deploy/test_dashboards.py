@@ -19,13 +19,16 @@ from monitor.config import Http
 from monitor.dashboards import Dashboard, dashboards
 from monitor.dashboards.__main__ import render, write
 from monitor.evaluate.verdict import Verdicts
+from monitor.expose.catalogue import METRICS
 from monitor.expose.published import Published
 from monitor.expose.self_metrics import SelfMetrics
 from monitor.expose.server import HttpServer
-from monitor.expose.snapshot import RiverAlarms, Snapshot
+from monitor.expose.snapshot import DrillView, RiverAlarms, Snapshot
 from monitor.profile.layout import Layout
+from monitor.review.item import Kind, Reason
 from monitor.telemetry import Telemetry
-from tests.deploy.dashboard_lint import lint, panels
+from tests.deploy import promql
+from tests.deploy.dashboard_lint import lint, panels, queries
 from tests.deploy.execute import EmptyQuery, answer, execute_dashboard
 from tests.expose import trials
 from tests.expose.sample import running
@@ -69,11 +72,42 @@ def test_every_dashboard_is_written_and_no_file_is_left_of_an_old_one(tmp_path: 
         "quality.json",
         "performance.json",
         "labels.json",
+        "review.json",
+        "retraining.json",
         "pipeline.json",
     }
     assert {path.name: path.read_text() for path in (GRAFANA / "dashboards").iterdir()} == {
         path.name: path.read_text() for path in tmp_path.iterdir()
     }
+
+
+NOT_SHOWN = {
+    "driftgauge_signal_segments": "the same conclusions as driftgauge_segment_status, finer than is looked at",
+    "driftgauge_window_end_timestamp_seconds": "the watermark is shown, on which windows end",
+    "driftgauge_detection_end_timestamp_seconds": "likewise, of panes",
+    "driftgauge_segment_share_threshold": "of one value; what it decides is shown",
+    "driftgauge_river_last_drift_timestamp_seconds": "alarms are shown where they were counted",
+    "driftgauge_series_exposed": "series left out are shown",
+    "driftgauge_performance_rows": "labelled rows of the segment are shown, and intervals",
+    "driftgauge_reference_rows": "constant; the page of the model says it",
+    "driftgauge_partition_next_offset": "the lag is shown",
+    "driftgauge_label_idle_exclusions_total": "what waits for a partition is shown by the watermark of labels",
+    "driftgauge_idle_exclusions_total": "partitions that are silent are shown",
+    "process_virtual_memory_bytes": "resident memory is shown, which counts",
+    "process_open_fds": "of every process; the dashboards of hosts show it",
+    "process_max_fds": "of every process; the dashboards of hosts show it",
+}
+"""Metrics that no dashboard shows and no rule asks for, and why."""
+
+
+def test_every_metric_is_on_a_dashboard_or_in_a_rule_or_left_out_for_a_reason() -> None:
+    rules = yaml.safe_load((ROOT / "deploy" / "prometheus" / "driftgauge.rules.yml").read_text(encoding="utf-8"))
+    asked = [rule["expr"] for group in rules["groups"] for rule in group["rules"]]
+    asked += [target["expr"] for board in BOARDS.values() for _, target in queries(board)]
+    variables = [each for board in BOARDS.values() for each in board["templating"]["list"] if each["type"] == "query"]
+    asked += [each["query"]["query"].removeprefix("label_values(").rpartition(",")[0] for each in variables]
+    used = {family.name for text in asked for each in promql.selectors(text) if (family := promql.family(each.name)) is not None}
+    assert set(METRICS) - used == set(NOT_SHOWN)
 
 
 @each_board
@@ -185,7 +219,9 @@ def eventful() -> Snapshot:
     alarm = RiverAlarms("2013-02", "ALL", "score", "river.drift.ADWIN", 3, snapshot.models[0].watermark_ms or 0)
     return replace(
         snapshot,
-        models=(replace(snapshot.models[0], river=(alarm,), canary=True),),
+        models=(replace(snapshot.models[0], river=(alarm,), canary=True, review_items={(Kind.AUDIT, Reason.AUDIT_SAMPLE): 9}),),
+        drills=(DrillView("flights", "shift", True, True, 9_000, 700, 3_600_000), DrillView("flights", "missing", False, False, 9_000)),
+        drilled_ms=snapshot.taken_ms,
         labels=tuple(replace(each, canary=trials.BETTER) for each in snapshot.labels),
         verdicts=tuple(with_range(verdicts) for verdicts in snapshot.verdicts),
     )

@@ -36,7 +36,7 @@ def quality(segments: tuple[str, ...], places: NDArray[np.intp]) -> LabelQuality
     first[::4] ^= 1
     layout = AgreementLayout(2, 4, 2)
     of_item = Items(
-        combination=np.ones(items, np.int64),
+        combination=np.full(items, 3, np.int64),  # of carrier DL
         consensus=value[::2],
         definition=np.zeros(items, np.int64),
         item=np.repeat(np.arange(items), 2),

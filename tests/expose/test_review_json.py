@@ -115,3 +115,6 @@ def test_metrics_count_items_and_show_the_modes_that_cost_most() -> None:
     }
     best = MODES.ranked(1)[0]
     assert found["driftgauge_failure_mode_impact"] == {("flights", FLIGHTS.verdicts[0].version, *best.key): best.impact}
+    assert found["driftgauge_failure_mode_info"] == {
+        ("flights", FLIGHTS.verdicts[0].version, *best.key, best.id, "assigned", "ann", best.trend.label): 1.0
+    }, "as many series as impacts: neither a closed mode nor one without evidence"

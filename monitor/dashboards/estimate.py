@@ -1,0 +1,50 @@
+"""The estimate before labels are there, with its interval and its own error, as panels."""
+
+from __future__ import annotations
+
+from monitor.dashboards.panel import BLUE, Panel, dashed, lines, over_time, pick, row, states, steps
+
+_SEGMENT = 'model=~"$model",version=~"$version",segment=~"$segment"'
+_NAMED = "{{version}} {{segment}}"
+
+
+def _of(name: str) -> str:
+    return f"max by (version, segment) ({pick(f'driftgauge_{name}', _SEGMENT)})"
+
+
+def before_labels() -> list[Panel]:
+    """A heading and its panels; their dashboard has the variables ``model``, ``version`` and ``segment``."""
+    return [
+        row("Before labels are there"),
+        lines(
+            "Estimated accuracy",
+            "Accuracy of the newest predictions, from their scores and the labels there are; dashed: the ends of its 95 % interval.",
+            [
+                over_time(_of("estimated_accuracy_ratio"), _NAMED),
+                over_time(_of("estimated_accuracy_low_ratio"), f"{_NAMED} low"),
+                over_time(_of("estimated_accuracy_high_ratio"), f"{_NAMED} high"),
+            ],
+            "percentunit",
+            overrides=[dashed("B", "text"), dashed("C", "text")],
+        ),
+        lines(
+            "Error of past estimates",
+            "Mean absolute error of past estimates by the labels that came. Absent until labels of an estimated window have come.",
+            [over_time(_of("estimate_absolute_error_ratio"), _NAMED)],
+            "percentunit",
+        ),
+        lines(
+            "Truth inside the interval",
+            "Share of past estimates whose interval held the truth; about 95 % if intervals are honest.",
+            [over_time(_of("estimate_covered_ratio"), _NAMED)],
+            "percentunit",
+        ),
+        states(
+            "Estimates that labels corrected",
+            "1 while labels say clearly otherwise than the scores, so that the estimate follows the labels.",
+            over_time(_of("estimate_rectified"), _NAMED),
+            "none",
+            steps((1, BLUE)),
+            (12, 8),
+        ),
+    ]
