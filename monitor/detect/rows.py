@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.batch import UNSEEN, Batch, Span
-from monitor.config.model import PREDICTED_CLASS, SCORE, ModelConfig
+from monitor.config.model import PREDICTED_CLASS, ModelConfig
 from monitor.decode.identity import hash_ids
 from monitor.detect.events import Events, is_absent, milliseconds, same_length
 from monitor.profile.layout import Vocabulary
@@ -213,9 +213,4 @@ def reference_of(model: ModelConfig, events: Events, labels: Any = None, label_t
     )  # fmt: skip
 
 
-def score_place(model: ModelConfig) -> int | None:
-    """Column of the score among the signals."""
-    return len(model.features) if model.predictions.score is not None else None
-
-
-__all__ = ["SCORE", "Events", "batch_of", "model_of", "reference_of", "score_place"]
+__all__ = ["Events", "batch_of", "model_of", "reference_of"]

@@ -7,6 +7,7 @@ import pytest
 from scipy.signal import lfilter
 
 from monitor.config.detection import Detection, FalseAlarms
+from monitor.detect.alarm import Alarm
 from monitor.detect.detector import Detector
 from monitor.detect.rows import Events
 from tests.detect.make import triggers
@@ -46,3 +47,39 @@ def test_a_reference_of_a_few_thousand_rows(n: int) -> None:
         found = Detector.learn(rows(0, START + np.arange(n) * DAY_MS // 200_000, random), threshold=0.5, settings=SETTINGS)
         after = rows(n, START + 3 * DAY_MS + np.arange(8_000) * DAY_MS // 200_000, random)
         assert not triggers(found.predictions(after) + found.finish())
+
+
+def test_labels_however_cut_repeated_revised_or_of_nobody_give_the_same_alarms() -> None:
+    random = np.random.default_rng(7)
+
+    def labelled(first: int, start: int, wrong: float | np.ndarray) -> tuple[Events, np.ndarray, np.ndarray]:
+        n = 12_000
+        events = rows(first, start + np.arange(n) * 500, random)
+        truth = (np.asarray(events.score) >= 0.5).astype(int) ^ (random.random(n) < wrong)
+        return events, truth, np.asarray(events.time_ms) + np.exp(random.normal(np.log(450_000), 0.7, n)).astype(np.int64)
+
+    learnt = Detector.learn(*labelled(0, START, 0.05), threshold=0.5)
+    events, truth, known = labelled(12_000, START + 2 * DAY_MS, np.where(np.arange(12_000) < 4_000, 0.05, 0.25))
+    order = np.argsort(known, kind="stable")
+    ids, truth, known = np.asarray(events.ids)[order], truth[order], known[order]
+
+    def alarms(cut: int, label_cut: int, noise: bool) -> list[Alarm]:
+        found, raised, done = Detector.of(learnt.reference, learnt.model), [], 0
+        for start in range(0, len(events), cut):
+            part = events.rows(slice(start, start + cut))
+            raised += found.predictions(part)
+            now = int(np.searchsorted(known, part.time_ms[-1]))
+            while done < now:
+                chosen = slice(done, min(done + label_cut, now))
+                raised += found.labels(ids[chosen], truth[chosen], known[chosen])
+                if noise:
+                    raised += found.labels(ids[chosen], 1 - truth[chosen], known[chosen])
+                    raised += found.labels(ids[chosen] + 10**9, truth[chosen], known[chosen])
+                done = chosen.stop
+        return raised + found.finish()
+
+    expected = alarms(3_000, 5_000, False)
+    first = triggers(expected)[0]
+    assert (first.stream.segment, first.stream.kind) == ("ALL", "error")
+    assert first.effect is not None and first.effect.low > 0.0
+    assert alarms(1_501, 701, True) == expected
