@@ -157,7 +157,7 @@ def _evaluate(model: ModelState, labels: LabelState, end_pane: int, *, shown: bo
         )
     if model.review is not None:
         model.review.worst = {each.version: worst_segments(each.by_prediction, model.review.grouping) for each in verdicts}
-        model.review.close_labels(end_ms, labels.config.horizon_ms)
+        model.review.close_labels(end_ms, labels.config.horizon_ms + labels.config.lateness_ms)
     bucket_ms = labels.pending.bucket_ms
     labelled = tuple((bucket * bucket_ms, rows) for bucket, rows in sorted(labels.labelled.items()))
     alarms = {name: sequential.known_of_outcomes(end_ms) for name, sequential in model.sequential.items()}

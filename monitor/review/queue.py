@@ -88,10 +88,10 @@ class ReviewQueue:
         self._enter(self.by_prediction.close(closed_ms), Kind.EDGE)
         self._enter(self.audit.close(closed_ms), Kind.AUDIT)
 
-    def close_labels(self, applied_ms: int, horizon_ms: int) -> None:
-        """All labels that arrive before ``applied_ms`` are applied; none to come is about a prediction older than the horizon."""
+    def close_labels(self, applied_ms: int, reach_ms: int) -> None:
+        """All labels that arrive before ``applied_ms`` are applied; none to come is about a prediction older than that by ``reach_ms``."""
         self._enter(self.by_label.close(applied_ms), Kind.EDGE)
-        oldest_ms = applied_ms - horizon_ms - DAY_MS
+        oldest_ms = applied_ms - reach_ms - DAY_MS  # a day for panes that are open still, and for those that ends are rounded to
         if self.drawn and min(self.drawn.values()) < oldest_ms - DAY_MS:  # a pass a day
             self.drawn = {key: end_ms for key, end_ms in self.drawn.items() if end_ms >= oldest_ms}
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from monitor.batch import RawBatch
 from monitor.checkpoint.checkpoint import Checkpoint
 from monitor.checkpoint.store import Store
 from monitor.review.item import Kind, Reason
@@ -119,6 +120,29 @@ def test_audit_weights_add_up_to_the_predictions_of_the_day(logs, whole):
         per_segment = Counter(item.segment for item in audits)
         if all(count == 4 for count in per_segment.values()):
             assert seen > 4 * len(per_segment)
+
+
+def test_what_was_drawn_is_remembered_for_as_long_as_a_label_may_come(tmp_path):
+    """Horizon a day, lateness four: a label of the horizon's end is read when the horizon is over by nearly four days."""
+    review = {**REVIEW, "margin": 0.1, "confidence": 0.5}
+    state = label_world.fresh(tmp_path, label_world.model_config(review=review, horizon="1d", lateness="4d", pane="1h", window="7d"), 1, 1)
+    hour = 60
+
+    def prediction(id_, minute):
+        event = {"id": id_, "ts": world.START + minute * world.MINUTE, "v": "1", "x": 0.0, "y": 0.0, "c": "a", "country": "FR", "device": "web"}
+        return json.dumps({**event, "score": 0.52})
+
+    def label(id_, minute, y):
+        return json.dumps({"id": id_, "ts": world.START + minute * world.MINUTE, "y": y, "who": "ann", "rev": 1})
+
+    predictions = [prediction("p", 0), prediction("q", 10 * 24 * hour)]
+    labels = [label("nobody", 110 * hour, 1), label("nobody", 114 * hour, 0), label("p", 23 * hour, 0), label("nobody", 118 * hour, 1)]
+    for topic, lines in (("t", predictions), ("l", labels)):
+        for offset, line in enumerate(lines):
+            label_world.play(state, iter([RawBatch(topic, 0, [line.encode()], np.array([offset]), np.array([-1]))]))
+    assert state.labels.labelled_rows == 1, "the label came in time"
+    edges = [(item.prediction_id, item.reasons) for item in state.review.outbox if item.kind is Kind.EDGE]
+    assert edges == [("p", (Reason.NEAR_THRESHOLD,))]
 
 
 @pytest.mark.parametrize(("every", "seed"), [(3, 1), (20, 2)])
