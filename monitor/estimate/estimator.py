@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from monitor.estimate.accuracy import Estimates, accuracy
 from monitor.estimate.classes import Costs, Interval, class_metrics
+from monitor.estimate.columns import absent, milliseconds, numbers, values
 from monitor.estimate.estimate import Wrong, wrong_predictions
 from monitor.estimate.rectifier import Rectifier, Settings, rectify
 from monitor.estimate.stream import LAG_EDGES_MS, Codes, Stream
@@ -53,12 +54,13 @@ class Estimate:
 
 
 class Estimator:
-    """Estimates of one model. Scores may be any numbers.
+    """Estimates of one model. Scores may be any numbers, NaN where there is none.
 
     ``scores`` [m] and ``segments`` [m] of validation rows, and which were wrong: either ``wrong`` [m], or ``labels`` [m] and
     ``predicted`` [m]. ``lag_ms`` [m]: how much later their labels were known, NaN where unknown. Predicted classes are apart when there
     are two: 0 and 1, or, in ``labels``, any two values, the greater of which is the positive one. Without ``predicted`` it is score >=
-    ``threshold``.
+    ``threshold``. A row whose label is None or NaN is left out. Raises ``ValueError`` for columns that do not fit together, for labels of
+    a single class, and where classes are not two and ``predicted`` is missing.
 
     >>> rng = np.random.default_rng(0)
     >>> score = rng.random(50_000)
@@ -81,27 +83,41 @@ class Estimator:
         threshold: float = 0.5,
         settings: Settings | None = None,
     ) -> None:
-        score = np.asarray(scores, np.float64)
+        score = numbers("scores", scores)
+        lags = None if lag_ms is None else numbers("lag_ms", lag_ms, len(score))
         self.threshold, self.settings = threshold, settings or Settings()
-        self._classes = Codes(_two_classes([] if labels is None else _plain(labels)))
-        self._segments = Codes()
+        self._segments, self._segmented = Codes(), segments is not None
         self._stream = Stream()
-        self._score = _bins(score)
         group = self._segment_codes(segments, len(score))
         if wrong is None:
             if labels is None:
                 raise ValueError("expected either wrong, or labels (and predicted), of the validation rows; got neither")
-            truth = self._classes.of(_plain(labels))
-            mistaken = self._predicted_codes(predicted, score) != truth
+            of_rows = values("labels", labels, len(score))
+            there = np.array([not absent(value) for value in of_rows], bool)
+            of_rows = [value for value in of_rows if not absent(value)]
+            if len({*of_rows}) < 2:
+                raise ValueError(
+                    f"expected labels of two classes at least, got {len(of_rows)} labelled rows that are all {of_rows[:1]}: how often "
+                    "predictions are wrong cannot be learnt from them"
+                )
+            self._classes, self._two = Codes(_two_classes(of_rows)), False
+            truth, mistaken = self._classes.of(of_rows), np.zeros(len(score), bool)
+            mistaken[there] = self._predicted_codes(predicted, score)[there] != truth
+            self._two = len(self._classes.number) == 2
         else:
-            mistaken = np.asarray(wrong, bool)
-        if not len(score) == len(group) == len(mistaken):
-            raise ValueError(f"expected as many segments and labels as scores, got {len(score)}, {len(group)} and {len(mistaken)}")
+            self._classes, self._two = Codes((0, 1)), False
+            flags = numbers("wrong", wrong, len(score))
+            there = ~np.isnan(flags)
+            mistaken = there & (flags != 0)
+        if not there.any():
+            raise ValueError("expected validation rows, got none that are known to be wrong or right")
+        score, group, mistaken = score[there], group[there], mistaken[there]
+        self._score = _bins(score)
         cells, shape = _cells(self._score, score), (len(self._segments.number), self._score.cells)
         place = group * shape[1] + cells
         both = [np.bincount(place[rows], minlength=shape[0] * shape[1]).reshape(shape) for rows in (slice(None), mistaken)]
-        lags = None if lag_ms is None else _lags(np.asarray(lag_ms, np.float64), cells, mistaken, shape[1])
-        self.table = replace(error_table(self._segment_keys(), both[0], both[1]), lags=lags)
+        late = None if lags is None else _lags(lags[there], cells, mistaken, shape[1])
+        self.table = replace(error_table(self._segment_keys(), both[0], both[1]), lags=late)
 
     def predictions(
         self,
@@ -111,34 +127,44 @@ class Estimator:
         scores: ArrayLike,
         predicted: Sequence[Hashable] | NDArray[Any] | None = None,
     ) -> None:
-        """Take in predictions, [k] each. An id that was there before is left out."""
-        score = np.asarray(scores, np.float64)
-        names, time = _plain(ids), np.asarray(time_ms, np.int64)
-        group, of_class = self._segment_codes(segments, len(score)), self._predicted_codes(predicted, score)
-        if not len(names) == len(time) == len(score) == len(group) == len(of_class):
-            raise ValueError(f"expected columns of equal length, got {[len(x) for x in (names, time, group, score, of_class)]}")
+        """Take in predictions, [k] each. An id that was there before is left out.
+
+        Times are milliseconds or datetimes. Raises ``ValueError``, having taken in nothing, for columns that do not fit together, a row
+        without a time, a class that is neither of two, and where validation rows had segments and these have none.
+        """
+        score = numbers("scores", scores)
+        names, time = values("ids", ids, len(score)), milliseconds("time_ms", time_ms, len(score))
+        of_class = self._predicted_codes(predicted, score)
+        if segments is None and self._segmented:
+            raise ValueError("expected segments, as the validation rows have them, got None")
+        group = self._segment_codes(segments, len(score))
         self._stream.predict(names, time, group, _cells(self._score, score), of_class)
 
     def labels(self, ids: Sequence[Hashable] | NDArray[Any], time_ms: ArrayLike, labels: Sequence[Hashable] | NDArray[Any]) -> None:
         """Take in labels that have become known, [k] each: the id of the prediction, when it became known, and what it is.
 
-        Of several labels of one prediction the latest holds. A label may come before its prediction.
+        Of several labels of one prediction the latest holds. A label may come before its prediction; one that is None or NaN is none.
+        Raises ``ValueError``, having taken in nothing, for columns that do not fit together, a row without a time, and a label that is
+        neither of two classes.
         """
-        names, time, values = _plain(ids), np.asarray(time_ms, np.int64), _plain(labels)
-        if not len(names) == len(time) == len(values):
-            raise ValueError(f"expected columns of equal length, got {[len(x) for x in (names, time, values)]}")
-        self._stream.label(names, time, self._classes.of(values))
+        given = values("labels", labels)
+        names, time = values("ids", ids, len(given)), milliseconds("time_ms", time_ms, len(given))
+        there = [place for place, value in enumerate(given) if not absent(value)]
+        self._stream.label([names[place] for place in there], time[there], self._class_codes("labels", [given[place] for place in there]))
 
     def newest(self, n: int) -> tuple[int, int]:
         """The window [start, end) in ms that holds the newest ``n`` predictions (and others of the very same time as its first)."""
         time = self._stream.time_ms
-        if not len(time):
-            raise ValueError("expected predictions, got none yet")
+        if not len(time) or n < 1:
+            raise ValueError(f"expected predictions, and to be asked for one at least, got {len(time)} and {n}")
         first = np.partition(time, max(len(time) - n, 0))[max(len(time) - n, 0)]
         return int(first), int(time.max()) + 1
 
     def forget(self, before_ms: int) -> int:
-        """Drop predictions older than a time; returns how many. Keep those that labels still come for, and some 80,000 labelled ones."""
+        """Drop predictions older than a time, and labels older than it that have found none; returns how many predictions.
+
+        Keep those that labels still come for, and some 80,000 labelled ones.
+        """
         return self._stream.forget(before_ms)
 
     def estimate(self, window: tuple[int, int] | None = None) -> Estimate:
@@ -177,25 +203,35 @@ class Estimator:
         return [str(key) for key in self._segments.number]
 
     def _segment_codes(self, segments: Sequence[Hashable] | NDArray[Any] | None, n: int) -> Int64:
-        return self._segments.of([ALL] * n if segments is None else _plain(segments))
+        return self._segments.of([ALL] * n if segments is None else values("segments", segments, n))
 
     def _predicted_codes(self, predicted: Sequence[Hashable] | NDArray[Any] | None, score: Float64) -> Int64:
-        return (score >= self.threshold).astype(np.int64) if predicted is None else self._classes.of(_plain(predicted))
+        if predicted is not None:
+            return self._class_codes("predicted", values("predicted", predicted, len(score)))
+        if len(self._classes.number) > 2:
+            raise ValueError(f"expected predicted, or labels of two classes or 0 and 1, got {self._known()} and no predicted")
+        self._two = True  # else a label that a threshold cannot give would be a wrong answer, whatever was answered
+        return (score >= self.threshold).astype(np.int64)
 
+    def _class_codes(self, name: str, of_rows: list[Any]) -> Int64:
+        strange = next((value for value in of_rows if self._two and value not in self._classes.number), None)
+        if strange is not None:
+            raise ValueError(f"expected {name} that are {self._known()}, got {strange!r}")
+        return self._classes.of(of_rows)
 
-def _plain(values: Sequence[Hashable] | NDArray[Any]) -> list[Any]:
-    return values.tolist() if isinstance(values, np.ndarray) else [getattr(value, "item", lambda value=value: value)() for value in values]
+    def _known(self) -> str:
+        return ", ".join(f"{value!r}" for value in list(self._classes.number)[:5])
 
 
 def _two_classes(labels: list[Any]) -> Sequence[Hashable]:
     """The negative and the positive class."""
-    values = {*labels}
-    if len(values) != 2:
+    found = {*labels}
+    if len(found) != 2:
         return (0, 1)
     try:
-        return sorted(values)
+        return sorted(found)
     except TypeError:  # such as a number and a word
-        return sorted(values, key=repr)
+        return sorted(found, key=repr)
 
 
 def _bins(score: Float64) -> SignalBins:

@@ -51,13 +51,19 @@ class LagEffect:
     @property
     def neutral(self) -> Float64:
         """[J] what the effects add to the odds of being wrong over all lags."""
-        top = self.effect.max()
-        return np.asarray(top + np.log(self.right @ np.exp(self.effect - top)))
+        met = self._met
+        top = met.max(axis=1)
+        return np.asarray(top + np.log((self.right * np.exp(met - top[:, None])).sum(axis=1)))
 
     @property
     def wrong(self) -> Float64:
         """[J, L + 1] shares of lags among predictions that are wrong: how far ``neutral`` moves with each effect."""
-        return np.asarray(self.right * np.exp(self.effect - self.neutral[:, None]))
+        return np.asarray(self.right * np.exp(self._met - self.neutral[:, None]))
+
+    @property
+    def _met(self) -> Float64:
+        """[J, L + 1] the effects of lags that right predictions have; of others, however large, nothing may come."""
+        return np.where(self.right > 0, self.effect, -np.inf)
 
     def of(self, lag: Int64, fraction: Float64, stratum: Int64) -> Float64:
         """[K] effects of labels in bins ``lag`` of which only the first ``fraction`` can have come (on the scale of log lag).

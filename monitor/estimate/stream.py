@@ -85,7 +85,8 @@ class Stream:
             self.labels_to_ms = newest if self.labels_to_ms is None else max(newest, self.labels_to_ms)
 
     def forget(self, before_ms: int) -> int:
-        """Drop predictions older than a time, and their labels; returns how many."""
+        """Drop predictions before a time with their labels, and labels before it that wait for one; returns how many predictions."""
+        self._waiting = {name: label for name, label in self._waiting.items() if label[0] >= before_ms}
         kept = self.time_ms >= before_ms
         place = np.cumsum(kept) - 1
         self._row = {name: int(place[row]) for name, row in self._row.items() if kept[row]}

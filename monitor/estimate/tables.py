@@ -177,7 +177,7 @@ def _reference_lags(lag: Mapping[str, Any] | None, cells: int) -> ReferenceLags 
 
 def _cell_prior(n: Float64, k: Float64) -> Float64:
     """[S] rate of the one row added to each cell: that of the cell and its neighbours, so that an empty cell is like those beside it."""
-    everywhere = k.sum() / n.sum()
+    everywhere = (k.sum() + 0.5) / (n.sum() + 1)  # Jeffreys's: a few rows without a mistake do not say that there are none
     near_n, near_k = n.copy(), k.copy()
     for array, near in ((n, near_n), (k, near_k)):
         near[FAULT_CELLS:-1] += array[FAULT_CELLS + 1 :]

@@ -149,12 +149,89 @@ def test_binary_metrics_cover_the_truth(small: World):
 def test_columns_must_be_as_long_as_one_another():
     with pytest.raises(ValueError, match="expected either wrong, or labels"):
         Estimator([0.1, 0.2])
-    with pytest.raises(ValueError, match="expected as many segments and labels as scores, got 2, 2 and 1"):
+    with pytest.raises(ValueError, match=r"expected wrong \[2\], one number for each row, got an array of the shape \(1,\)"):
         Estimator([0.1, 0.2], wrong=[True])
+    with pytest.raises(ValueError, match=r"expected lag_ms \[2\]"):
+        Estimator([0.1, 0.2], wrong=[True, False], lag_ms=[1])
+    with pytest.raises(ValueError, match="expected one value of labels for each of the 2 rows, got 3 values"):
+        Estimator([0.1, 0.2], labels=[0, 1, 1])
     estimator = Estimator([0.1, 0.9], wrong=[True, False])
-    with pytest.raises(ValueError, match=r"expected columns of equal length, got \[2, 1, 2, 2, 2\]"):
+    with pytest.raises(ValueError, match=r"expected time_ms \[2\], one time for each row, got an array of the shape \(1,\)"):
         estimator.predictions([1, 2], [0], None, [0.1, 0.2])
-    with pytest.raises(ValueError, match=r"expected columns of equal length, got \[1, 1, 2\]"):
+    with pytest.raises(ValueError, match=r"expected a column of segments, one for each row, got 'de'"):
+        estimator.predictions([1, 2], [0, 1], "de", [0.1, 0.2])
+    with pytest.raises(ValueError, match="expected one value of ids for each of the 2 rows, got 1 values"):
         estimator.labels([1], [0], [1, 0])
-    with pytest.raises(ValueError, match="expected predictions, got none yet"):
+    with pytest.raises(ValueError, match="expected predictions, and to be asked for one at least, got 0"):
         estimator.estimate()
+
+
+BINARY = {"scores": [0.1, 0.9, 0.8, 0.3] * 50, "labels": ["no", "yes", "no", "no"] * 50}
+
+
+def test_a_label_that_is_none_is_no_label():
+    estimator = Estimator(**BINARY)
+    estimator.predictions([*"abcd"], [0, 1, 2, 3], None, [0.9, 0.9, 0.1, 0.1])
+    estimator.labels([*"abcd"], [5, 5, 5, 5], ["yes", None, float("nan"), "yes"])
+    found = estimator.estimate()
+    assert found.labelled == 2
+    everywhere = Estimator(scores=[*BINARY["scores"], 0.5], labels=[*BINARY["labels"], None])
+    assert everywhere.table.rows.sum() == 200
+
+
+def test_a_label_that_is_neither_of_two_classes_is_refused_and_nothing_taken_in():
+    """Else each would be a wrong answer: 1 for yes, and no accuracy is left."""
+    estimator = Estimator(**BINARY)
+    estimator.predictions([0, 1], [0, 1], None, [0.9, 0.1])
+    with pytest.raises(ValueError, match="expected labels that are 'no', 'yes', got 1"):
+        estimator.labels([0, 1], [5, 5], ["yes", 1])
+    with pytest.raises(ValueError, match="expected predicted that are 'no', 'yes', got 'maybe'"):
+        estimator.predictions([2], [2], None, [0.9], ["maybe"])
+    assert (estimator.estimate().n, estimator.estimate().labelled) == (2, 0)
+
+
+@pytest.mark.parametrize("labels", [["a", "b", "c", "a"], ["a"] * 4, [0] * 4])
+def test_labels_that_a_threshold_cannot_give_are_refused(labels: list):
+    with pytest.raises(ValueError, match=r"expected (predicted, or labels of two classes or 0 and 1|labels of two classes at least), got"):
+        Estimator([0.1, 0.2, 0.8, 0.9], labels=labels)
+
+
+def test_times_may_be_datetimes_and_none_may_lack():
+    whole = []
+    times = np.datetime64("2026-01-01", "ms") + np.arange(4)
+    for of_kind in (times.astype(np.int64), times, times.astype("datetime64[ns]"), times.tolist()):
+        estimator = Estimator(**BINARY)
+        estimator.predictions(range(4), of_kind, None, [0.9, 0.9, 0.1, 0.1])
+        estimator.labels(range(4), of_kind, ["yes"] * 4)
+        whole.append((estimator.newest(4), estimator.estimate()))
+    assert whole[1:] == whole[:1] * 3
+    with pytest.raises(ValueError, match="expected a time in every row, got none in row 1 of time_ms"):
+        estimator.predictions([8, 9], [0.0, np.nan], None, [0.1, 0.2])
+
+
+def test_segments_that_validation_had_are_asked_for():
+    estimator = Estimator(**BINARY, segments=["de", "fr"] * 100)
+    with pytest.raises(ValueError, match="expected segments, as the validation rows have them, got None"):
+        estimator.predictions([0], [0], None, [0.9])
+
+
+def test_labels_without_prediction_are_forgotten_too():
+    """Else a stream whose labels are of another model's ids grows for ever."""
+    kept, none = Estimator(**BINARY), Estimator(**BINARY)
+    for estimator, before_ms in ((kept, 50), (none, 51)):
+        estimator.labels(["later"], [50], ["yes"])
+        assert estimator.forget(before_ms) == 0
+        estimator.predictions(["later"], [60], None, [0.9])
+    assert (kept.estimate().labelled, none.estimate().labelled) == (1, 0)
+
+
+def test_a_few_rows_without_a_mistake_do_not_say_that_there_are_none():
+    """20 validation rows, of which each had a chance of 3 % to be wrong; the interval holds the truth of 500 more."""
+    covered = 0
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        estimator = Estimator(rng.random(20), wrong=rng.random(20) < 0.03)
+        estimator.predictions(range(500), range(500), None, rng.random(500))
+        found, truth = estimator.estimate(), 1 - (rng.random(500) < 0.03).mean()
+        covered += found.low <= truth <= found.high
+    assert covered >= 18

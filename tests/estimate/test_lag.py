@@ -112,3 +112,10 @@ def test_lags_are_denser_in_a_bin_towards_its_fuller_neighbour():
     effect = LagEffect(np.array([0.0, 0.0, -1.0, -2.0, -3.0, -4.0, -5.0]), np.zeros((7, 7)), share)
     shift = effect.of(np.array([3, 3]), np.array([0.5, 1.0]), np.zeros(2, int)) - (-2.0)
     assert shift == pytest.approx([4 / 9 - 5 / 21, 0.0])
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_lag_that_no_right_prediction_has_counts_for_nothing_however_large_its_effect():
+    effect = LagEffect(np.array([0.0, 800.0, 0.0]), np.zeros((3, 3)), np.array([[1.0, 0.0, 0.0], [0.5, 0.0, 0.5]]))
+    assert effect.neutral.tolist() == [0.0, 0.0]
+    assert effect.wrong.tolist() == [[1.0, 0.0, 0.0], [0.5, 0.0, 0.5]]

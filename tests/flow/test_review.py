@@ -129,7 +129,16 @@ def test_what_was_drawn_is_remembered_for_as_long_as_a_label_may_come(tmp_path):
     hour = 60
 
     def prediction(id_, minute):
-        event = {"id": id_, "ts": world.START + minute * world.MINUTE, "v": "1", "x": 0.0, "y": 0.0, "c": "a", "country": "FR", "device": "web"}
+        event = {
+            "id": id_,
+            "ts": world.START + minute * world.MINUTE,
+            "v": "1",
+            "x": 0.0,
+            "y": 0.0,
+            "c": "a",
+            "country": "FR",
+            "device": "web",
+        }
         return json.dumps({**event, "score": 0.52})
 
     def label(id_, minute, y):
