@@ -126,7 +126,7 @@ class Sink:
             return error
         topics = ", ".join(sorted({pending.message.topic for pending in self._queue}))
         text = str(error) if isinstance(error, SourceError) else redact(str(error), secrets(self._config.security))
-        action = advice(error_name(error)) or "check that the topics exist and may be written; the messages are kept and tried again"
+        action = advice(error_name(error)) or "check that the topics exist and may be written"
         return SinkError(f"{len(self._queue)} messages for {topics} are not confirmed: {text}; {action}")
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from monitor.config import Config, load_config
 from monitor.decide.control import KINDS, ControlError, control_message, control_schema, kind_of, parse_control
-from monitor.errors import ConfigError, Mistake
+from monitor.errors import ConfigError, Mistake, SinkError
 from monitor.sink import open_sink
 
 _EXAMPLES = """\
@@ -107,6 +107,9 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         sink.send(config.controls.topic, fields["model"].encode(), message, [("content-type", b"application/json")])
         sink.flush(config.source.connect_timeout_ms)
+    except SinkError as error:
+        said = f"{error}; whether the decision is in the topic is not known, and nothing tries again once this command has ended: repeat it"
+        raise SinkError(said) from error
     finally:
         sink.close()
     print(f"{name.replace('_', ' ')} of {fields['model']} by {fields['by']} is in {config.controls.topic}, id {fields['id']}")

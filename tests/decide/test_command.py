@@ -114,7 +114,10 @@ def test_without_a_control_topic_there_is_nowhere_to_write_to(tmp_path, capsys):
 def test_a_broker_that_is_down_is_an_error_of_the_sink(tmp_path, capsys):
     [port] = free_ports(1)
     assert main(["control", "release", "-c", write(tmp_path, brokers=f"127.0.0.1:{port}"), "--why", "x"]) == 4
-    assert "1 messages for controls are not confirmed" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "1 messages for controls are not confirmed" in said
+    assert "nothing tries again once this command has ended: repeat it" in said
+    assert "are kept" not in said
 
 
 def test_the_schema_is_printed(capsys):
