@@ -1,6 +1,8 @@
 """The whole chain, every part the real one: Kafka, the monitor, Prometheus, Alertmanager, and a webhook at the end.
 
 Kafka ── driftgauge run ── /metrics ── Prometheus ── rules ── Alertmanager ── webhook
+
+Labels come two minutes after their predictions, from two annotators of whom one errs at times; in France the model fails too.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from kafka import KafkaAdminClient, KafkaProducer
 from kafka.admin import NewTopic
 
 from monitor.dashboards import Dashboard, dashboards
+from monitor.expose.catalogue import METRICS
 from tests.broker import Broker
 from tests.broker.process import ROOT, ServerProcess, free_ports
 from tests.deploy.execute import execute_dashboard
@@ -33,15 +36,18 @@ ROWS_A_MINUTE = 200
 DRIFT_FROM_MINUTE = 20
 BROKEN = (b"not json", b'{"id": 7}', b'["a", "list"]')
 
-AFTER_INCIDENTS = frozenset({"driftgauge_unit_change_factor", "driftgauge_river_drift_total", "driftgauge_detection_labels_total"})
-"""Metrics that exist only after an incident which does not happen here, or with labels."""
+AFTER_INCIDENTS = {"driftgauge_unit_change_factor", "driftgauge_river_drift_total"}
+NOT_HERE = {name for name in METRICS if name.startswith(("driftgauge_canary_", "driftgauge_drill_"))} | AFTER_INCIDENTS
+"""Metrics that exist only after an incident which does not happen here, with two versions, or after a fire drill."""
+
+LABEL_DELAY_MINUTES = 2
 
 
 def event(number: int, minute: int, rng: random.Random, shifted: bool) -> dict[str, Any]:
-    """A prediction. In France, ages shift by 15 years; Germany stays as it was."""
+    """A prediction, and what turns out to be true. In France, ages shift by 15 years; Germany stays as it was."""
     country = "FR" if number % 2 else "DE"
     age = rng.gauss(40.0, 8.0) + (15.0 if shifted and country == "FR" else 0.0)
-    return {
+    one: dict[str, Any] = {
         "id": f"{minute}-{number}",
         "ts": START_MS + minute * MINUTE_MS + number * (MINUTE_MS // ROWS_A_MINUTE),
         "country": country,
@@ -49,6 +55,23 @@ def event(number: int, minute: int, rng: random.Random, shifted: bool) -> dict[s
         "plan": rng.choice(["basic", "basic", "plus"]),
         "score": rng.random(),
     }
+    # The model is right about chances, until it is wrong about France.
+    chance = 1 - one["score"] if shifted and country == "FR" else one["score"]
+    return one | {
+        "churned": int(random.Random(one["id"]).random() < chance),
+        "known": START_MS + (minute + LABEL_DELAY_MINUTES) * MINUTE_MS + number * (MINUTE_MS // ROWS_A_MINUTE),
+    }
+
+
+def labels_of(one: dict[str, Any], rng: random.Random) -> Iterator[dict[str, Any]]:
+    """Ann labels each prediction, Ben every second one, and he errs in one of ten; Ann mends one of twenty of hers."""
+    number = int(one["id"].rpartition("-")[2])
+    label = {"id": one["id"], "ts": one["known"], "churned": one["churned"], "by": "ann", "why": "audit" if number % 5 == 0 else "random"}
+    if rng.random() < 0.05:
+        yield label | {"churned": 1 - one["churned"], "edition": 1}
+    yield label | {"edition": 2}
+    if number % 2 == 0:
+        yield label | {"by": "ben", "churned": one["churned"] ^ (rng.random() < 0.1), "edition": 1}
 
 
 def events(minutes: range, seed: int, shifted_from: int | None) -> Iterator[dict[str, Any]]:
@@ -66,7 +89,30 @@ def configuration(broker: str, topic: str, port: int) -> dict[str, Any]:
                 "name": "churn",
                 "version": "3",
                 "references": ["reference.json.gz"],
-                "predictions": {"topic": topic, "id": "id", "time": {"path": "ts", "unit": "ms"}, "score": "score"},
+                "predictions": {"topic": topic, "id": "id", "time": {"path": "ts", "unit": "ms"}, "score": "score", "threshold": 0.5},
+                "labels": {
+                    "topic": f"{topic}-labels",
+                    "id": "id",
+                    "time": {"path": "ts", "unit": "ms"},
+                    "label": "churned",
+                    "annotator": "by",
+                    "label_version": "edition",
+                    "source": "why",
+                    "consensus": "majority",
+                    "horizon": "10m",
+                    "lateness": "1m",
+                    "early_allowance": "0s",
+                    "pane": "1m",
+                    "window": "10m",
+                    "estimate_window": "5m",
+                    "idle_after": "1s",
+                    "min_labelled": 100,
+                    "review": {"per_hour": 10, "audit_per_day": 5},
+                },
+                "retraining": {
+                    "performance": [{"metric": "accuracy", "floor": 0.6, "segments": ["country=FR"]}],
+                    "min_fresh_labels": 100,
+                },
                 "features": [
                     {"name": "age", "type": "numeric", "range": [0, 130]},
                     {"name": "plan", "type": "categorical", "categories": ["basic", "plus", "pro"]},
@@ -105,17 +151,22 @@ def chain(broker: Broker, alerting: Alerting, tmp_path_factory: pytest.TempPathF
     config, training = folder / "config.yaml", folder / "training.ndjson"
     config.write_text(yaml.safe_dump(configuration(broker.bootstrap, name, port)), encoding="utf-8")
     training.write_text("".join(json.dumps(e) + "\n" for e in events(range(-100, 0), 1, None)), encoding="utf-8")
-    driftgauge("reference", "build", "-c", str(config), "--data", str(training), "-o", str(folder / "reference.json.gz"))
+    labelled = ("--label", "churned", "--label-time", "known")
+    driftgauge("reference", "build", "-c", str(config), "--data", str(training), *labelled, "-o", str(folder / "reference.json.gz"))
     driftgauge("rules", "-c", str(config), "-o", str(folder / "rules.yml"))
 
     admin = KafkaAdminClient(bootstrap_servers=broker.bootstrap)
-    admin.create_topics([NewTopic(name, 2, 1)])
+    admin.create_topics([NewTopic(name, 2, 1), NewTopic(f"{name}-labels", 2, 1)])
     admin.close()
     producer = KafkaProducer(bootstrap_servers=broker.bootstrap, acks="all")
+    annotators = random.Random(3)
     for value in BROKEN:
         producer.send(name, value)
     for one in events(range(MINUTES), 2, DRIFT_FROM_MINUTE):
-        producer.send(name, json.dumps(one).encode(), key=one["id"].encode())
+        key = one["id"].encode()
+        for label in labels_of(one, annotators):
+            producer.send(f"{name}-labels", json.dumps(label).encode(), key=key)
+        producer.send(name, json.dumps({k: v for k, v in one.items() if k not in ("churned", "known")}).encode(), key=key)
     producer.flush()
     producer.close()
 
@@ -168,7 +219,7 @@ def test_the_detectors_trigger_and_their_alert_names_stream_and_effect(chain: Ch
         return [one["annotations"]["description"] for one in active if " age in country=FR (by " in one["annotations"]["description"]]
 
     assert " plan " not in until(chain, "the segment in the alert", described)[0]
-    found = get_json(f"{chain.address}/api/v1/alarms", level="trigger", segment="country=FR")["alarms"]
+    found = get_json(f"{chain.address}/api/v1/alarms", level="trigger", segment="country=FR", kind="values")["alarms"]
     assert [(each["signal"], each["kind"], each["standing"]) for each in found] == [("age", "values", True)]
     assert found[0]["effect"]["unit"] == "sd"
     assert found[0]["effect"]["low"] <= 15 / 8 <= found[0]["effect"]["high"], "ages moved by 15 years, their deviation is 8"
@@ -198,17 +249,14 @@ def test_the_heartbeat_arrives(chain: Chain) -> None:
     assert until(chain, "the watchdog", lambda: chain.alerting.webhook.alerts(alertname="DriftgaugeWatchdog"))
 
 
-# This model has no labels: the boards about them are answered by a monitor that has, see test_dashboards.
-WITHOUT_LABELS = {name: board for name, board in dashboards().items() if name not in {"performance.json", "labels.json"}}
-
-
-@pytest.mark.parametrize("board", WITHOUT_LABELS.values(), ids=WITHOUT_LABELS)
+@pytest.mark.parametrize("board", dashboards().values(), ids=dashboards())
 def test_every_query_of_a_dashboard_is_answered_by_the_running_monitor(chain: Chain, board: Dashboard) -> None:
     rated = f'rate(driftgauge_rows_counted_total{{job="{JOB}"}}[1m])'
     until(chain, "two scrapes", lambda: chain.alerting.prometheus.query(rated))
     until(chain, "drift", lambda: chain.alerting.prometheus.query(f'driftgauge_drift_since_timestamp_seconds{{job="{JOB}"}}'))
+    until(chain, "a trigger", lambda: chain.alerting.prometheus.query(f'driftgauge_retrain_required{{job="{JOB}"}}'))
     choices = {"job": [JOB], "segment": ["ALL", "country=FR"], "signal": ["age", "plan"]}
-    assert execute_dashboard(chain.alerting.prometheus.url, board, choices=choices, may_be_absent=AFTER_INCIDENTS) == []
+    assert execute_dashboard(chain.alerting.prometheus.url, board, choices=choices, may_be_absent=NOT_HERE) == []
 
 
 def test_the_page_that_prometheus_reads_is_served_with_its_type(chain: Chain) -> None:
