@@ -22,6 +22,7 @@ PATHS = [
     "/healthz",
     "/readyz",
     "/api/v1/verdicts",
+    "/api/v1/alarms",
     "/api/v1/status",
     "/api/v1/performance",
     "/api/v1/labels",

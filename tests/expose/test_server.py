@@ -32,7 +32,7 @@ def test_it_listens_on_loopback_unless_told_otherwise(start: Start) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "kind"), list(zip(PATHS, ["text/html", "text/plain; version=0.0.4", *["application/json"] * 10], strict=True))
+    ("path", "kind"), list(zip(PATHS, ["text/html", "text/plain; version=0.0.4", *["application/json"] * 11], strict=True))
 )
 def test_each_page_has_its_type_and_the_same_headers_for_head(start: Start, path: str, kind: str) -> None:
     port = start().port

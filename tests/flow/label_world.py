@@ -19,6 +19,7 @@ from monitor.outcome.cohorts import CELLS
 from monitor.pipeline import Owned, advance
 from monitor.profile.layout import Layout, SignalBins
 from monitor.profile.table import CountTable
+from monitor.reference.format import with_fingerprint
 from monitor.reference.reference import Reference
 from monitor.state import ModelState, new_model_state
 from tests.flow import world
@@ -53,13 +54,14 @@ def reference() -> Reference:
     counts[:, plain.layout.cells + 3 : plain.layout.cells + 5] = 600
     tails = np.zeros((len(counts), len(layout.signals), 2), np.int64)
     means = np.concatenate([plain.bin_means, np.full(layout.cells - plain.layout.cells, np.nan)])
-    return replace(
+    made = replace(
         plain,
         table=CountTable(layout, plain.table.segments, counts, tails),
         bin_means=means,
         means=np.append(plain.means, np.nan),
         stds=np.append(plain.stds, np.nan),
     )
+    return with_fingerprint(made)
 
 
 def log(predictions: Sequence[Sequence[Message]], seed: int, partitions: int = 2) -> list[list[Message]]:

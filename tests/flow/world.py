@@ -16,6 +16,7 @@ from monitor.evaluate.verdict import Verdicts
 from monitor.pipeline import Evaluated, Owned, advance
 from monitor.profile.layout import Layout, SignalBins
 from monitor.profile.table import CountTable
+from monitor.reference.format import with_fingerprint
 from monitor.reference.reference import Reference
 from monitor.sequential.saved import pack_sequential
 from monitor.state import Entry, ModelState, new_model_state
@@ -79,12 +80,13 @@ def reference(edges: Sequence[float] = EDGES, version: str = "1") -> Reference:
             ]
             means[layout.span(index).start + 3 : layout.span(index).stop] = inner
     table = CountTable(layout, segments, counts, np.zeros((len(segments), len(layout.signals), 2), np.int64))
-    return Reference(
+    made = Reference(
         model="m", model_version=version, dataset_version=None, pipeline_version=None, rows=1200, start_ms=None, end_ms=None, schema=(),
         groupings=(("country",), ("device",), ("country", "device")), table=table, bin_means=means,
         means=np.array([0.0, 0.0, np.nan, 0.5]), stds=np.array([1.0, 1.0, np.nan, 0.25]),
-        hours=None, blocks=None, labels=None, fingerprint="0" * 64,
+        hours=None, blocks=None, labels=None, fingerprint="",
     )  # fmt: skip
+    return with_fingerprint(made)  # as it is read from a file
 
 
 @dataclass(frozen=True)
