@@ -74,7 +74,7 @@ def test_what_is_poor_is_required_again_after_the_cooldown(whole):
     assert {(trigger.version, trigger.reason.value) for trigger in required} <= {("1", "performance"), ("2", "performance")}
     assert len({trigger.id for trigger in required}) == len(required)
     newest = required[-1].evidence
-    assert newest.reference == world.reference().fingerprint or required[-1].version == "2"
+    assert newest.reference == label_world.reference().fingerprint or required[-1].version == "2"
     assert {each.signal for each in newest.moved} >= {"accuracy"}
     assert newest.fresh_labels >= 50
     assert newest.cost.value > 0.05
@@ -285,7 +285,7 @@ def test_the_windows_side_holds_rows_reference_and_the_shares_that_a_condition_m
     parts = {part.facts.version: part.facts for part in windows_parts(windows.verdicts, windows.event_ms, config().retraining)}
     long = next(v for v in windows.verdicts if v.version == "1" and v.window.name == "long")
     assert parts["1"].rows == long.table.rows[long.segments.index("ALL")]
-    assert parts["1"].reference == world.reference().fingerprint
+    assert parts["1"].reference == label_world.reference().fingerprint
     assert set(parts["1"].shares) == {"ALL", "device=ios"}
     assert parts["1"].shares["device=ios"] == pytest.approx(0.5, abs=0.1)
     assert parts["2"].reference is None
