@@ -34,7 +34,7 @@ from monitor.expose.self_metrics import SelfMetrics
 from monitor.expose.snapshot import ModelView, Phase, Snapshot
 from monitor.labels import LabelsEvaluated, shown_again
 from monitor.letters import Letters
-from monitor.partitions import Partitions
+from monitor.partitions import Partitions, due
 from monitor.pipeline import Evaluated, Outcome, Step, advance
 from monitor.reference.reference import Reference
 from monitor.source.base import Assignment, Lag, Needs, Source
@@ -177,7 +177,7 @@ class Monitor:
         self._changed = self._changed or bool(raws or idle)
         self.partitions.hold_back(source, now_ms)
         self._publish(source.assignment(), lag, evaluated)
-        if self._changed and now_ms - self._committed_at >= self.config.state.commit_every_ms:
+        if self._changed and due(self._committed_at, now_ms, self.config.state.commit_every_ms):
             self._commit()
 
     def _advance(self, model: ModelState, step: Step) -> list[Outcome]:
@@ -201,7 +201,7 @@ class Monitor:
 
     def _publish(self, assignment: Assignment, lag: Lag, evaluated: Sequence[Outcome]) -> None:
         now_ms = self.clock_ms()
-        if not evaluated and now_ms - self._published_at < _PUBLISH_EVERY_MS and self.snapshot.phase is Phase.RUNNING:
+        if not evaluated and not due(self._published_at, now_ms, _PUBLISH_EVERY_MS) and self.snapshot.phase is Phase.RUNNING:
             return
         self._published_at = now_ms
         latest = {evaluation.model: evaluation for evaluation in evaluated if isinstance(evaluation, Evaluated)}

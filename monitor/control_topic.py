@@ -11,6 +11,7 @@ from monitor.config import Config
 from monitor.decide.control import Control, ControlError, parse_control
 from monitor.decision_events import ControlRefused
 from monitor.decisions import Controls, Process
+from monitor.partitions import due
 from monitor.source.controls import ControlReader, ControlRecord, open_controls
 from monitor.state import ModelState
 from monitor.telemetry import Telemetry
@@ -72,7 +73,7 @@ class ControlTopic:
         if self.reader is None:
             return []
         over, self._history = self._history and not history, history
-        if not over and self._read_ms is not None and now_ms - self._read_ms < _EVERY_MS:
+        if not over and self._read_ms is not None and not due(self._read_ms, now_ms, _EVERY_MS):
             return []
         self._read_ms = now_ms
         steps = self._steps(self._poll(), at_once=not history)

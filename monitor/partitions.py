@@ -91,7 +91,8 @@ class Partitions:
         return bool(self.owned) and self.owned == lag.keys() and not any(lag.values())
 
     def silent(self, lag: Lag, now_ms: int) -> list[tuple[ModelState, Step]]:
-        """Partitions to leave out of the horizon: read to their end and silent for long."""
+        """Partitions to leave out of the horizon: read to their end and silent for long, counted from now where the clock was set back."""
+        self.active_ms = {partition: min(active, now_ms) for partition, active in self.active_ms.items()}
         return [
             (self.streams[topic].model, self.streams[topic].idle(p))
             for topic, p in sorted(self.owned - self.paused)
@@ -110,6 +111,15 @@ class Partitions:
             source.resume(resumed)
             self.active_ms.update(dict.fromkeys(resumed, now_ms))
         self.paused = ahead
+
+
+def due(since_ms: int, now_ms: int, every_ms: int) -> bool:
+    """Whether an interval of wall time is over. It is, too, when the clock was set back: nothing must wait until it has caught up.
+
+    >>> due(5_000, 5_999, 1_000), due(5_000, 6_000, 1_000), due(5_000, 4_000, 1_000)
+    (False, True, True)
+    """
+    return not 0 <= now_ms - since_ms < every_ms
 
 
 def _by_topic(partitions: frozenset[TopicPartition]) -> dict[str, tuple[int, ...]]:

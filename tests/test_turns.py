@@ -139,3 +139,24 @@ def test_a_turn_asks_once_how_much_is_left(monkeypatch, tmp_path):
     turns: list[int] = []
     monitor.run(threading.Event(), until_end=True, progress=lambda done, _lag: turns.append(done))
     assert source.asked == len(turns) > 3
+
+
+def test_a_clock_that_is_set_back_stops_neither_saving_nor_silence(monkeypatch, tmp_path):
+    (rows,) = world.log(1, partitions=1, minutes=30)
+    polls = [[world.raw(part)] for part in chunks(rows, 20)]
+    source, ticks, epochs = Memory(polls), iter(range(100_000)), []
+    hours = [10]
+
+    def clock() -> int:
+        return 3_600_000 * hours[0] + 5_000 * next(ticks)
+
+    def turned(_done: int, _lag: int) -> None:
+        epochs.append(monitor.checkpoint.store.epoch)
+        hours[0] = 2  # from the first turn on it is eight hours earlier
+
+    monitor = job(monkeypatch, tmp_path, source, clock)
+    monitor.run(threading.Event(), until_end=True, progress=turned)
+    assert len(epochs) > 10
+    assert epochs[-1] >= epochs[0] + len(epochs) - 2, "saved in each turn, as five seconds pass in it"
+    _, state = saved(tmp_path)
+    assert state.clock.idle == {1}, "the partition without a message"
