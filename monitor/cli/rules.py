@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from monitor.config import load_config
+from monitor.errors import ConfigError, Mistake
 from monitor.rules import render_rules, render_tests
 
 _EXAMPLES = """\
@@ -43,13 +44,20 @@ def run(arguments: argparse.Namespace) -> int:
     if output is None:
         sys.stdout.write(rules)
         return 0
-    output.write_text(rules, encoding="utf-8")
+    _write(output, rules)
     print(f"wrote {output}")
     if arguments.tests:
         tests = path_of_tests(output)
-        tests.write_text(render_tests(config, output.name), encoding="utf-8")
+        _write(tests, render_tests(config, output.name))
         print(f"wrote {tests}; run them with: promtool test rules {tests}")
     return 0
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(str(path), [Mistake("", f"cannot be written: {error.strerror}")]) from error
 
 
 def path_of_tests(rules: Path) -> Path:

@@ -138,6 +138,12 @@ def test_a_file_that_is_no_configuration_is_said(tmp_path, text, said):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("place", ["nowhere/rules.yml", "."])
+def test_rules_that_cannot_be_written_are_said(tmp_path, capsys, place):
+    assert main(["rules", "-c", str(write(tmp_path)), "-o", str(tmp_path / place)]) == 2
+    assert f"{tmp_path / place}: 1 mistake\n  cannot be written: " in capsys.readouterr().err
+
+
 def test_a_missing_file_is_said(tmp_path):
     done = driftgauge("run", "-c", str(tmp_path / "none.yaml"))
     assert done.returncode == 2
