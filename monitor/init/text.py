@@ -59,7 +59,7 @@ def _lines(roles: Roles, origin: Origin) -> Iterator[str]:
     yield f"#   driftgauge reference build -c {comment(origin.config)} --data <training data> -o reference.json.gz"
     yield f"#   driftgauge run -c {comment(origin.config)}"
     yield ""
-    yield from _source(origin)
+    yield from _source(origin, keyed=roles.id is None)
     yield ""
     yield "models:"
     yield f"  - name: {quoted(origin.model)}"
@@ -74,13 +74,17 @@ def _lines(roles: Roles, origin: Origin) -> Iterator[str]:
     yield "      long: 24h"
 
 
-def _source(origin: Origin) -> Iterator[str]:
+def _source(origin: Origin, *, keyed: bool) -> Iterator[str]:
     kafka = ["client: kafka-python", "brokers: [localhost:9092]  # your bootstrap addresses", "group: driftgauge"]
     yield "source:"
     if not origin.is_ndjson:
         yield from (f"  {line}" for line in kafka)
         return
-    yield "  # The sample itself, so that this runs as it is. For Kafka replace these two lines by the three below."
+    if keyed:
+        yield "  # The sample itself: it has no keys of messages to be ids, so all of it would be rejected (no_id)."
+        yield "  # Map another id below, or replace these two lines by the three below and read from Kafka."
+    else:
+        yield "  # The sample itself, so that this runs as it is. For Kafka replace these two lines by the three below."
     yield "  client: ndjson"
     yield f"  path: {quoted(origin.data)}"
     yield from (f"  # {line}" for line in kafka)

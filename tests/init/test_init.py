@@ -134,6 +134,9 @@ def test_elements_of_arrays_are_features_and_a_missing_time_is_that_of_the_recor
 def test_without_an_id_the_key_of_the_message_is_taken(tmp_path: Path) -> None:
     config = written(tmp_path, [{"a": i % 7, "b": "x"} for i in range(100)])
     assert config.models[0].predictions.id == "$key"
+    text = (tmp_path / "config.yaml").read_text(encoding="utf-8")
+    assert "all of it would be rejected (no_id)" in text
+    assert "runs as it is" not in text
 
 
 @pytest.mark.parametrize("shape", [flat, nested])
