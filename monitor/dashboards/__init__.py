@@ -6,6 +6,7 @@ Every query names only metrics of the catalogue and only the chosen jobs and ins
 from monitor.dashboards.alarms import alarms
 from monitor.dashboards.board import Dashboard
 from monitor.dashboards.drift import drift
+from monitor.dashboards.hook import hook
 from monitor.dashboards.labels import labels
 from monitor.dashboards.overview import overview
 from monitor.dashboards.performance import performance
@@ -28,5 +29,6 @@ def dashboards() -> dict[str, Dashboard]:
         "labels.json": labels(),
         "review.json": review(),
         "retraining.json": retraining(),
+        "hook.json": hook(),
         "pipeline.json": pipeline(),
     }

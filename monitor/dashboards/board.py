@@ -45,13 +45,17 @@ class Variable:
         return tree | ({"allValue": ".+"} if self.multi else {})
 
 
-JOB = Variable("job", "Job", "driftgauge_build_info")
-INSTANCE = Variable("instance", "Instance", 'driftgauge_build_info{job=~"$job"}')
 MODEL = Variable("model", "Model", 'driftgauge_model_info{job=~"$job",instance=~"$instance"}')
 
 
-def dashboard(name: str, title: str, description: str, variables: Sequence[Variable], panels: Sequence[Panel]) -> Dashboard:
-    """The dashboard; panels flow from left to right in their order, rows start a new line."""
+def dashboard(
+    name: str, title: str, description: str, variables: Sequence[Variable], panels: Sequence[Panel], builds: str = "driftgauge_build_info"
+) -> Dashboard:
+    """The dashboard; panels flow from left to right in their order, rows start a new line.
+
+    ``builds``: the metric that every process has whose jobs and instances can be chosen.
+    """
+    chosen = (Variable("job", "Job", builds), Variable("instance", "Instance", f'{builds}{{job=~"$job"}}'))
     return {
         "id": None,
         "uid": f"driftgauge-{name}",
@@ -64,7 +68,7 @@ def dashboard(name: str, title: str, description: str, variables: Sequence[Varia
         "time": {"from": "now-24h", "to": "now"},
         "timezone": "utc",
         "refresh": "1m",
-        "templating": {"list": [_DATASOURCE, *(variable.as_tree() for variable in (JOB, INSTANCE, *variables))]},
+        "templating": {"list": [_DATASOURCE, *(variable.as_tree() for variable in (*chosen, *variables))]},
         "annotations": {"list": [_ALERTS]},
         "links": [_OTHERS],
         "panels": _placed(panels),

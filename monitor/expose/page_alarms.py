@@ -34,7 +34,9 @@ def _watched(view: WatchView, several: bool) -> Html:
     levels = [each.alarm.level for each in view.standing]
     triggers = levels.count("trigger")
     tone, state = ("bad", "triggered") if triggers else ("warn", "warned") if levels else ("good", "quiet")
-    said = f" {version}{count(triggers)} triggers and {count(len(levels) - triggers)} warnings stand." if levels else f" {version}"
+    warnings = len(levels) - triggers
+    standing = f"{count(triggers)} trigger{'s' * (triggers != 1)} and {count(warnings)} warning{'s' * (warnings != 1)} stand."
+    said = f" {version}{standing}" if levels else f" {version}"
     since = "no evidence yet" if view.started_ms is None else f"evidence from {clock(view.started_ms)}, {view.because},"
     until = "" if view.judged_ms is None else f" judged until {clock(view.judged_ms)}"
     return join(el("span", state, class_=f"badge {tone}"), said, el("span", f" {_armed(view)}; {since}{until}.", class_="soft"))

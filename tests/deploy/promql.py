@@ -8,6 +8,7 @@ from typing import Any
 import promql_parser
 
 from monitor.expose.catalogue import METRICS, Metric
+from monitor.hook.metrics import FAMILIES
 
 TARGET_LABELS = frozenset({"job", "instance", "pod"})
 """Labels that Prometheus gives a target; every series has or may have them."""
@@ -39,10 +40,19 @@ def matchers(selector: Any) -> dict[str, str]:
     return {matcher.name: matcher.value for matcher in selector.matchers.matchers}
 
 
+HOOK: dict[str, Metric] = {
+    name: Metric(name, each.type, "", (each.label,) if each.label else (), each.help, "process")
+    for name, each in ((f"driftgauge_hook_{each.name}", each) for each in FAMILIES.values())
+}
+"""Metrics of the hook, which is a process of its own and has a list of its own."""
+
+
 def family(series: str) -> Metric | None:
     """The catalogue's metric of a series name; a histogram's series have names of their own."""
     if series in METRICS:
         return METRICS[series] if METRICS[series].type != "histogram" else None
+    if series in HOOK:
+        return HOOK[series]
     name, _, suffix = series.rpartition("_")
     metric = METRICS.get(name)
     return metric if metric is not None and metric.type == "histogram" and suffix in ("bucket", "sum", "count") else None

@@ -32,7 +32,8 @@ from tests.deploy.dashboard_lint import lint, panels, queries
 from tests.deploy.execute import EmptyQuery, answer, execute_dashboard
 from tests.expose import trials
 from tests.expose.sample import running
-from tests.prometheus import Alerting, Prometheus
+from tests.hook import world
+from tests.prometheus import Alerting, Prometheus, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 GRAFANA = ROOT / "grafana"
@@ -61,6 +62,8 @@ def _said(error: jsonschema.ValidationError) -> str:
 
 BOARDS = dashboards()
 each_board = pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
+OF_MONITOR = {name: board for name, board in BOARDS.items() if name != "hook.json"}
+each_of_the_monitor = pytest.mark.parametrize("board", OF_MONITOR.values(), ids=OF_MONITOR)
 
 
 def test_every_dashboard_is_written_and_no_file_is_left_of_an_old_one(tmp_path: Path) -> None:
@@ -74,6 +77,7 @@ def test_every_dashboard_is_written_and_no_file_is_left_of_an_old_one(tmp_path: 
         "labels.json",
         "review.json",
         "retraining.json",
+        "hook.json",
         "pipeline.json",
     }
     assert {path.name: path.read_text() for path in (GRAFANA / "dashboards").iterdir()} == {
@@ -107,7 +111,7 @@ def test_every_metric_is_on_a_dashboard_or_in_a_rule_or_left_out_for_a_reason() 
     variables = [each for board in BOARDS.values() for each in board["templating"]["list"] if each["type"] == "query"]
     asked += [each["query"]["query"].removeprefix("label_values(").rpartition(",")[0] for each in variables]
     used = {family.name for text in asked for each in promql.selectors(text) if (family := promql.family(each.name)) is not None}
-    assert set(METRICS) - used == set(NOT_SHOWN)
+    assert (set(METRICS) | set(promql.HOOK)) - used == set(NOT_SHOWN)
 
 
 @each_board
@@ -247,15 +251,32 @@ def scraped(alerting: Alerting) -> Iterator[Prometheus]:
         server.stop()
 
 
-@each_board
+@each_of_the_monitor
 def test_every_query_of_a_dashboard_is_answered(board: Dashboard, scraped: Prometheus) -> None:
     assert execute_dashboard(scraped.url, board, choices={"job": ["eventful"], "segment": ["carrier=DL"]}) == []
 
 
-@each_board
+@each_of_the_monitor
 def test_every_query_of_a_dashboard_is_answered_for_several_segments(board: Dashboard, scraped: Prometheus) -> None:
     several = {"job": ["eventful"], "segment": ["ALL", "origin=JFK,carrier=DL", "carrier=DL"]}
     assert execute_dashboard(scraped.url, board, choices=several) == []
+
+
+def test_every_query_about_the_hook_is_answered_by_one_that_has_started_something_and_waits_for_the_rest(
+    alerting: Alerting, tmp_path: Path
+) -> None:
+    with world.serving() as api, world.running(world.config_of(tmp_path, world.http_start(api.url))) as hook:
+        hook.send(world.alert("started"))
+        hook.until("started", "started")
+        api.respond = lambda _: (503, {})
+        hook.send(world.alert("waits"))
+        alerting.prometheus.scrape("hook", f"127.0.0.1:{hook.port}")
+        try:
+            asked = 'rate(driftgauge_hook_attempts_failed_total{job="hook"}[5m])'
+            wait_for("two scrapes of a failed attempt", lambda: answer(alerting.prometheus.url, asked, instant=True))
+            assert execute_dashboard(alerting.prometheus.url, BOARDS["hook.json"], choices={"job": ["hook"]}) == []
+        finally:
+            alerting.prometheus.forget("hook")
 
 
 def test_a_query_without_an_answer_is_named(scraped: Prometheus) -> None:

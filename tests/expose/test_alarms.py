@@ -252,7 +252,7 @@ def test_numbers_that_are_none_are_null() -> None:
 def test_the_page_says_what_moved_by_how_much_and_since_when() -> None:
     text = Outline(str(alarms(snapshot(flights()).models[0])).encode()).text
     for expected in (
-        "2 triggers and 1 warnings stand", "418 of 420 streams armed", "temperature", "carrier=DL", "+0.520 sd", "+0.410 sd to +0.630 sd",
+        "2 triggers and 1 warning stand", "418 of 420 streams armed", "temperature", "carrier=DL", "+0.520 sd", "+0.410 sd to +0.630 sd",
         "+4.1 pp of missing", "missing or unusable", "2013-04-01 12:00", "2013-04-01 18:00", "48 +8.0 pp", "1\u202f840 rows",
     ):  # fmt: skip
         assert expected in text, expected
