@@ -2,6 +2,7 @@
 
 VENV   := .venv
 PYTHON := $(VENV)/bin/python
+ALERTING = command -v prometheus >/dev/null && { command -v prometheus-alertmanager || command -v alertmanager; } >/dev/null
 
 .PHONY: help demo demo-serve demo-loop demo-loop-serve test lint bench bench-large docs rules image-test clean
 
@@ -15,11 +16,11 @@ demo-serve: $(VENV)/.demo ## the same, and keep the status page and /metrics ope
 	@$(PYTHON) -m monitor.demo serve
 
 demo-loop: $(VENV)/.demo ## the closed loop: the model gets worse, Prometheus and Alertmanager say so, the hook trains it anew; under five minutes
-	@bash tests/install-prometheus.sh >/dev/null
+	@$(ALERTING) || bash tests/install-prometheus.sh
 	@$(PYTHON) -m monitor.demo loop
 
 demo-loop-serve: $(VENV)/.demo ## the same, and keep the status page and /metrics open
-	@bash tests/install-prometheus.sh >/dev/null
+	@$(ALERTING) || bash tests/install-prometheus.sh
 	@$(PYTHON) -m monitor.demo loop-serve
 
 test: $(VENV)/.test ## every check and test, on Apache Kafka, Prometheus and Alertmanager where they can be had
