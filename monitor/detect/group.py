@@ -51,6 +51,7 @@ class Group:
         self.block = np.full(len(self.bounded), -1, np.int64)
         self.seasonal = np.array(sorted(self.cycles), np.intp)
         self._offsets: dict[int, Float32] = {}
+        self._worst: dict[int, Float32] = {}
         self.clustered = bool((self.phi != 1.0).any())
         self.per_leaf = len(self.ratios) > 1 or len(self.psi) == 1
 
@@ -94,12 +95,26 @@ class Group:
             for place, signal in enumerate(self.seasonal.tolist()):
                 cycle = self.cycles[signal]
                 own = len(self.directions[signal])
-                e = np.exp(self.ratios[:, signal, : cycle.shares.shape[2], :own].astype(np.float64))
-                if self.per_leaf:
-                    e *= np.exp(self.psi[:, signal, None, :own].astype(np.float64))  # ratios are less psi
-                found[:, place, :own] = cycle.offsets(quarter, e)
+                if cycle.rare(quarter):
+                    found[:, place, :own] = self._rare(signal, quarter)
+                else:
+                    found[:, place, :own] = cycle.offsets(quarter, self._grown(signal, slice(own)))
             self._offsets[quarter] = found
         return self._offsets[quarter]
+
+    def _rare(self, signal: int, quarter: int) -> Float32:
+        """[L, K] of a quarter of an hour that the reference hardly has: the worst of all hours, which is much to compute, and once."""
+        if signal not in self._worst:
+            found = self.cycles[signal].offsets(quarter, self._grown(signal, slice(len(self.directions[signal]))))
+            self._worst[signal] = found.astype(np.float32)
+        return self._worst[signal]
+
+    def _grown(self, signal: int, directions: slice) -> Float64:
+        """[L or 1, cells, K] exp(w) of some directions of a signal that has a cycle."""
+        e = np.exp(self.ratios[:, signal, : self.cycles[signal].shares.shape[2], directions].astype(np.float64))
+        if self.per_leaf:
+            e *= np.exp(self.psi[:, signal, None, directions].astype(np.float64))  # ratios are less psi
+        return np.asarray(e)
 
     def advance(self, streams: NDArray[np.intp], increment: Float32, rows: Float32, end_ms: int) -> Float64:
         """Take one pane into the given streams: ``increment`` [A, F, K] summed over leaves, ``rows`` [A, F]. Returns M [A, F]."""
@@ -138,16 +153,22 @@ class Group:
     def gains(self, stream: int, place: int, direction: int, blocks: Sequence[tuple[Int64, Int64, Int64, Int64]]) -> Float64:
         """Evidence of one direction in blocks of the past: leaves, quarters of an hour (-1: any), cells and counts of the stream's rows."""
         found = []
+        # The past goes through every quarter of a day or a week, block after block: only this signal and direction, each quarter once.
+        cycle = self.cycles[place].direction(direction) if place in self.cycles else None
+        grown = None if cycle is None else self._grown(place, slice(direction, direction + 1))
+        offsets: dict[int, Float32] = {}
         for leaves, quarters, cells, counts in blocks:
             n = counts.astype(np.float64)
             of = leaves if self.per_leaf else np.zeros_like(leaves)
             gain = float((n * self.ratios[of, place, cells, direction]).sum())
             if not self.per_leaf:
                 gain -= float((n * self.psi[leaves, place, direction]).sum())
-            if place in self.cycles:
-                where = int(np.flatnonzero(self.seasonal == place)[0])
+            if cycle is not None and grown is not None:
                 for quarter in np.unique(quarters[quarters >= 0]).tolist():
                     here = quarters == quarter
-                    gain -= float((n[here] * self._offset(quarter)[leaves[here], where, direction]).sum())
+                    key = -1 if cycle.rare(quarter) else quarter
+                    if key not in offsets:
+                        offsets[key] = cycle.offsets(quarter, grown)[:, 0].astype(np.float32)
+                    gain -= float((n[here] * offsets[key][leaves[here]]).sum())
             found.append((gain - n.sum() * float(self.sampling[stream, place, direction])) / float(self.phi[stream, place, direction]))
         return np.array(found)

@@ -9,7 +9,8 @@ Only the null depends on the hour, and it is that of the event's own time: a lat
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +42,24 @@ class Cycle:
 
     def mean(self) -> Float64:
         """[L, cells] shares over all hours, each as often as in the reference."""
+        return self._mean
+
+    @cached_property
+    def _mean(self) -> Float64:
         return np.asarray((self.weights[:, :, None] * self.shares).sum(axis=1))
+
+    @cached_property
+    def _centre(self) -> Float64:
+        """[L, J] mean of the harmonics over the hours."""
+        return np.asarray(np.einsum("lh,hj->lj", self.weights, _waves(np.arange(0.5, len(self.rows)), len(self.rows))))
+
+    def rare(self, quarter: int) -> bool:
+        """Whether the reference hardly has that hour; offsets are the same for all such."""
+        return bool(self.rows[quarter // QUARTERS] < LEAST_SLOT_ROWS)
+
+    def direction(self, number: int) -> Cycle:
+        """The same for one direction alone."""
+        return self if self.coefficients is None else replace(self, coefficients=self.coefficients[:, :, number : number + 1])
 
     def rows_of(self, leaves: NDArray[np.intp]) -> Cycle:
         """The same for leaves in another order."""
@@ -55,7 +73,7 @@ class Cycle:
         usual = np.maximum(_means(self.mean(), grown), 1e-300)
         hours = len(self.rows)
         hour, part = divmod(quarter, QUARTERS)
-        if self.rows[hour] < LEAST_SLOT_ROWS:
+        if self.rare(quarter):
             known = np.flatnonzero(self.rows >= LEAST_SLOT_ROWS)
             means = [self._at(h, h, 0.0, (h + 0.5) * QUARTERS, grown) for h in known.tolist()]
             return np.asarray(np.log(np.maximum(np.max(means, axis=0) / usual, 1e-6))) if means else np.zeros_like(usual)
@@ -68,8 +86,7 @@ class Cycle:
     def _at(self, hour: int, neighbour: int, part: float, quarter: float, grown: Float64) -> Float64:
         means = _means((1.0 - part) * self.shares[:, hour] + part * self.shares[:, neighbour], grown)
         if self.coefficients is not None:
-            centre = np.einsum("lh,hj->lj", self.weights, _waves(np.arange(0.5, len(self.rows)), len(self.rows)))
-            beyond = np.einsum("lj,ljk->lk", _waves(np.array([quarter / QUARTERS]), len(self.rows)) - centre, self.coefficients)
+            beyond = np.einsum("lj,ljk->lk", _waves(np.array([quarter / QUARTERS]), len(self.rows)) - self._centre, self.coefficients)
             means += np.maximum(beyond, 0.0)  # where the shares say too much, evidence is only smaller than it could be
         return means
 

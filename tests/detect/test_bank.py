@@ -56,6 +56,37 @@ def test_over_a_day_the_nulls_of_the_hours_have_the_reference_as_their_mean(worl
         assert np.abs(cycle.mean() - shares_of(bank, number, place)).max() < 1e-3
 
 
+@pytest.mark.parametrize("rare", [(), (2, 3, 4)], ids=["all hours", "some hardly known"])
+def test_the_past_is_weighed_with_the_nulls_that_the_evidence_was_gathered_with(rare: tuple[int, ...]) -> None:
+    """A row at a quarter of an hour, less one at any time: what is left is the quarter's offset, in every direction of every leaf."""
+    bank = bank_of(reference(CYCLE), SETTINGS, 20.0)
+    checked = 0
+    for group in bank.groups:
+        for place in group.cycles:
+            rows = group.cycles[place].rows.copy()
+            rows[list(rare)] = 0.0
+            group.cycles[place] = replace(group.cycles[place], rows=rows)
+        for place, cycle in group.cycles.items():
+            where = group.seasonal.tolist().index(place)
+            for quarter in [*range(4 * len(cycle.rows))[::11], *(4 * hour for hour in rare)]:
+                for direction in range(len(group.directions[place])):
+                    blocks = [
+                        (np.array([leaf]), np.array([at]), np.array([0]), np.array([1]))
+                        for leaf in range(len(group.psi))
+                        for at in (quarter, -1)
+                    ]
+                    gains = group.gains(0, place, direction, blocks)
+                    expected = group._offset(quarter)[:, where, direction] / group.phi[0, place, direction]
+                    assert gains[1::2] - gains[::2] == pytest.approx(expected, rel=1e-5, abs=1e-6)
+                    checked += 1
+            if rare:
+                worst = group._offset(4 * rare[0])[:, where]
+                assert (worst == group._offset(4 * rare[-1] + 3)[:, where]).all()
+                every = np.max([group._offset(4 * hour + part)[:, where] for hour in range(6, 24) for part in range(4)], axis=0)
+                assert (worst >= every - 0.05).all()
+    assert checked
+
+
 def renamed(events: Events, order: list[int]) -> Events:
     names = {f"s{old:02d}": f"s{new:02d}" for old, new in enumerate(order)}
     segment = np.array([names[name] for name in np.asarray(events.segments["segment"]).tolist()], object)
