@@ -247,6 +247,15 @@ class TestHook:
         assert webhook["url"] == f"http://hook:{config.listen.port}/webhook"
         assert webhook["http_config"]["authorization"]["credentials_file"] == f"{where['alertmanager']}/token"
 
+    def test_prometheus_shows_it_the_token_too_and_reads_its_metrics(self, services):
+        [path] = [COMPOSE.parent / source for name, source, target in mounts(services) if target == "/etc/prometheus/prometheus.yml"]
+        jobs = yaml.safe_load(path.read_text(encoding="utf-8"))["scrape_configs"]
+        [job] = [each for each in jobs if each["job_name"] == "driftgauge-hook"]
+        assert job["static_configs"][0]["targets"] == [f"hook:{load_hook_config(HOOK).listen.port}"]
+        [folder] = [target for name, source, target in mounts(services) if (name, source) == ("prometheus", "hook-token")]
+        assert f"/etc/prometheus/{job['authorization']['credentials_file']}" == f"{folder}/token", "relative to the configuration"
+        assert set(services["hook"]["networks"]) & set(services["prometheus"]["networks"])
+
     def test_the_token_is_made_once_and_can_be_read_by_those_who_need_it(self, services, tmp_path):
         service = services["hook-token"]
         [script] = service["command"]
@@ -259,6 +268,7 @@ class TestHook:
         assert (tmp_path / "token").stat().st_mode & 0o777 == 0o440
         group = service["user"].rpartition(":")[2]
         assert group in services["alertmanager"]["group_add"]
+        assert group in services["prometheus"]["group_add"]
         assert services["hook"]["user"].endswith(f":{group}")
 
     def test_it_asks_the_monitor_for_evidence_and_keeps_its_ledger(self, services):
