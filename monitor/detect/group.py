@@ -17,6 +17,7 @@ Float32 = NDArray[np.float32]
 Int64 = NDArray[np.int64]
 
 
+_KEPT_BYTES = 1 << 24  # of one group
 _OFFSETS_KEPT = 4  # quarters of an hour: rows come nearly in the order of their times
 
 
@@ -52,6 +53,7 @@ class Group:
         self.seasonal = np.array(sorted(self.cycles), np.intp)
         self._offsets: dict[int, Float32] = {}
         self._worst: dict[int, Float32] = {}
+        self._kept: dict[int, tuple[Float64, Float64]] = {}
         self.clustered = bool((self.phi != 1.0).any())
         self.per_leaf = len(self.ratios) > 1 or len(self.psi) == 1
 
@@ -98,16 +100,25 @@ class Group:
                 if cycle.rare(quarter):
                     found[:, place, :own] = self._rare(signal, quarter)
                 else:
-                    found[:, place, :own] = cycle.offsets(quarter, self._grown(signal, slice(own)))
+                    found[:, place, :own] = cycle.offsets(quarter, *self._weighed(signal))
             self._offsets[quarter] = found
         return self._offsets[quarter]
 
     def _rare(self, signal: int, quarter: int) -> Float32:
         """[L, K] of a quarter of an hour that the reference hardly has: the worst of all hours, which is much to compute, and once."""
         if signal not in self._worst:
-            found = self.cycles[signal].offsets(quarter, self._grown(signal, slice(len(self.directions[signal]))))
-            self._worst[signal] = found.astype(np.float32)
+            self._worst[signal] = self.cycles[signal].offsets(quarter, *self._weighed(signal)).astype(np.float32)
         return self._worst[signal]
+
+    def _weighed(self, signal: int) -> tuple[Float64, Float64]:
+        """exp(w) of a signal that has a cycle, and its usual means: they never change, and are kept where there is room."""
+        if signal in self._kept:
+            return self._kept[signal]
+        grown = self._grown(signal, slice(len(self.directions[signal])))
+        found = grown, self.cycles[signal].usual(grown)
+        if sum(each.nbytes for each, _ in self._kept.values()) + grown.nbytes <= _KEPT_BYTES:
+            self._kept[signal] = found
+        return found
 
     def _grown(self, signal: int, directions: slice) -> Float64:
         """[L or 1, cells, K] exp(w) of some directions of a signal that has a cycle."""
@@ -153,22 +164,17 @@ class Group:
     def gains(self, stream: int, place: int, direction: int, blocks: Sequence[tuple[Int64, Int64, Int64, Int64]]) -> Float64:
         """Evidence of one direction in blocks of the past: leaves, quarters of an hour (-1: any), cells and counts of the stream's rows."""
         found = []
-        # The past goes through every quarter of a day or a week, block after block: only this signal and direction, each quarter once.
+        # The past goes through every quarter of a day or a week, block after block: of this signal and direction, all at once.
         cycle = self.cycles[place].direction(direction) if place in self.cycles else None
-        grown = None if cycle is None else self._grown(place, slice(direction, direction + 1))
-        offsets: dict[int, Float32] = {}
+        offsets = None if cycle is None else cycle.every_offset(self._grown(place, slice(direction, direction + 1)))
         for leaves, quarters, cells, counts in blocks:
             n = counts.astype(np.float64)
             of = leaves if self.per_leaf else np.zeros_like(leaves)
             gain = float((n * self.ratios[of, place, cells, direction]).sum())
             if not self.per_leaf:
                 gain -= float((n * self.psi[leaves, place, direction]).sum())
-            if cycle is not None and grown is not None:
-                for quarter in np.unique(quarters[quarters >= 0]).tolist():
-                    here = quarters == quarter
-                    key = -1 if cycle.rare(quarter) else quarter
-                    if key not in offsets:
-                        offsets[key] = cycle.offsets(quarter, grown)[:, 0].astype(np.float32)
-                    gain -= float((n[here] * offsets[key][leaves[here]]).sum())
+            if offsets is not None:
+                known = quarters >= 0
+                gain -= float((n[known] * offsets[quarters[known], leaves[known]]).sum())
             found.append((gain - n.sum() * float(self.sampling[stream, place, direction])) / float(self.phi[stream, place, direction]))
         return np.array(found)

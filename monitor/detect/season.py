@@ -65,12 +65,15 @@ class Cycle:
         """The same for leaves in another order."""
         return Cycle(self.shares[leaves], self.weights[leaves], self.rows)
 
-    def offsets(self, quarter: int, grown: Float64) -> Float64:
-        """[L, K] log of the mean of exp(w) at a quarter of an hour over its mean; ``grown`` [L or 1, cells, K] is exp(w).
+    def usual(self, grown: Float64) -> Float64:
+        """[L, K] mean of exp(w) over all hours."""
+        return np.maximum(_means(self.mean(), grown), 1e-300)
+
+    def offsets(self, quarter: int, grown: Float64, usual: Float64) -> Float64:
+        """[L, K] log of the mean of exp(w) at a quarter of an hour over its ``usual`` mean; ``grown`` [L or 1, cells, K] is exp(w).
 
         Rows of an hour that the reference hardly has meet the worst of all hours.
         """
-        usual = np.maximum(_means(self.mean(), grown), 1e-300)
         hours = len(self.rows)
         hour, part = divmod(quarter, QUARTERS)
         if self.rare(quarter):
@@ -82,6 +85,34 @@ class Cycle:
         if self.rows[neighbour] < LEAST_SLOT_ROWS:
             neighbour = hour
         return np.asarray(np.log(np.maximum(self._at(hour, neighbour, abs(away), quarter + 0.5, grown) / usual, 1e-6)))
+
+    def every_offset(self, grown: Float64) -> Float64:
+        """[quarters, L] all ``offsets`` of one direction at once; ``grown`` [L or 1, cells, 1]."""
+        hours = len(self.rows)
+        by_hour = np.matmul(self.shares, grown)[:, :, 0]  # [L, hours]: means of mixed shares are mixed means
+        quarter = np.arange(hours * QUARTERS)
+        hour, part = np.divmod(quarter, QUARTERS)
+        away = (part + 0.5) / QUARTERS - 0.5
+        neighbour = (hour + np.where(away > 0, 1, -1)) % hours
+        neighbour = np.where(self.rows[neighbour] < LEAST_SLOT_ROWS, hour, neighbour)
+        means = (1.0 - np.abs(away)) * by_hour[:, hour] + np.abs(away) * by_hour[:, neighbour]
+        known = np.flatnonzero(self.rows >= LEAST_SLOT_ROWS)
+        worst = by_hour[:, known]
+        if self.coefficients is not None:
+            means += self._beyond((quarter + 0.5) / QUARTERS)
+            worst = worst + self._beyond(np.asarray(known + 0.5, np.float64))
+        usual = self.usual(grown)
+        found = np.log(np.maximum(means / usual, 1e-6))
+        rare = self.rows[hour] < LEAST_SLOT_ROWS
+        found[:, rare] = np.log(np.maximum(worst.max(axis=1, keepdims=True) / usual, 1e-6)) if len(known) else 0.0
+        return np.asarray(found.T)
+
+    def _beyond(self, hours: Float64) -> Float64:
+        """[L, n] what the harmonics of one direction add at times in hours, never less than nothing."""
+        assert self.coefficients is not None
+        waves = _waves(hours, len(self.rows))
+        found = waves @ self.coefficients[:, :, 0].T - np.einsum("lj,lj->l", self._centre, self.coefficients[:, :, 0])
+        return np.asarray(np.maximum(found.T, 0.0))
 
     def _at(self, hour: int, neighbour: int, part: float, quarter: float, grown: Float64) -> Float64:
         means = _means((1.0 - part) * self.shares[:, hour] + part * self.shares[:, neighbour], grown)

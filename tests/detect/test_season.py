@@ -50,7 +50,7 @@ def test_offsets_follow_the_truth_and_average_to_nothing() -> None:
     cycle = corrected(cycle_of(counts, counts.sum(axis=1), True), counts, np.arange(2), e)
     usual = (cycle.mean()[:, None, :] @ e)[:, 0]
     for hour in range(24):
-        here = np.mean([cycle.offsets(hour * QUARTERS + part, e) for part in range(QUARTERS)], axis=0)
+        here = np.mean([cycle.offsets(hour * QUARTERS + part, e, cycle.usual(e)) for part in range(QUARTERS)], axis=0)
         assert np.allclose(here, np.log((truth[:, hour][:, None, :] @ e)[:, 0] / usual), atol=0.02)
 
 
@@ -59,8 +59,8 @@ def test_an_hour_that_the_reference_hardly_has_meets_the_worst_of_the_others() -
     counts[:, 3] = 0
     e = np.exp(RATIOS)[None].transpose(0, 2, 1)
     cycle = cycle_of(counts, counts.sum(axis=1), True)
-    every = np.max([cycle.offsets(hour * QUARTERS, e) for hour in range(24) if hour != 3], axis=0)
-    assert np.allclose(cycle.offsets(3 * QUARTERS, e), every, atol=0.02)
+    every = np.max([cycle.offsets(hour * QUARTERS, e, cycle.usual(e)) for hour in range(24) if hour != 3], axis=0)
+    assert np.allclose(cycle.offsets(3 * QUARTERS, e, cycle.usual(e)), every, atol=0.02)
 
 
 def test_a_segment_with_a_cycle_of_its_own_keeps_it() -> None:
