@@ -63,6 +63,20 @@ def test_an_hour_that_the_reference_hardly_has_meets_the_worst_of_the_others() -
     assert np.allclose(cycle.offsets(3 * QUARTERS, e, cycle.usual(e)), every, atol=0.02)
 
 
+@pytest.mark.parametrize("harmonics", [False, True])
+def test_all_quarters_at_once_are_each_by_itself(harmonics: bool) -> None:
+    counts, _ = slots(0.5, 4_000)
+    counts[:, 3] = 0
+    e = np.exp(RATIOS)[None].transpose(0, 2, 1)
+    cycle = cycle_of(counts, counts.sum(axis=1), True)
+    if harmonics:
+        cycle = corrected(cycle, counts, np.arange(2), e)
+    for direction in range(e.shape[2]):
+        own, one = e[:, :, direction : direction + 1], cycle.direction(direction)
+        each = [one.offsets(quarter, own, one.usual(own))[:, 0] for quarter in range(24 * QUARTERS)]
+        assert np.allclose(one.every_offset(own), each, atol=1e-12)
+
+
 def test_a_segment_with_a_cycle_of_its_own_keeps_it() -> None:
     counts, _ = slots(0.5, 4_000)
     counts[1] = counts[1][::-1]  # the other way round
