@@ -82,4 +82,4 @@ def is_absent(value: Any) -> bool:
     >>> is_absent(None), is_absent(float("nan")), is_absent("")
     (True, True, False)
     """
-    return value is None or (isinstance(value, float) and np.isnan(value))
+    return value is None or (isinstance(value, float) and bool(np.isnan(value)))
