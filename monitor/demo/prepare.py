@@ -101,9 +101,11 @@ def write_training(play: Play, workspace: Workspace) -> int:
     return events.write_training(workspace.training, play.training, play.training_scores)
 
 
-def write_config(workspace: Workspace, *, broker: str, port: int) -> None:
-    """The demonstration's configuration with this run's addresses and files."""
+def write_config(workspace: Workspace, *, broker: str, port: int, detection: bool = True) -> None:
+    """The demonstration's configuration with this run's addresses and files; ``detection``: whether sequential detectors run."""
     tree = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))
+    if not detection:
+        tree["models"][0]["detection"] = {"enabled": False}
     workspace.config.write_text(yaml.safe_dump(local(tree, broker, port, workspace), sort_keys=False), encoding="utf-8")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 import yaml
 
 from monitor.config import load_config
@@ -12,6 +13,12 @@ from monitor.demo.events import split
 from monitor.demo.flights import Flights
 from monitor.demo.model import Model, auc, labels, score
 from monitor.demo.prepare import CONFIG, Play, Workspace, local, write_config, write_training
+
+
+@pytest.mark.parametrize("detection", [False, True])
+def test_detectors_run_where_their_alarms_can_be_seen(tmp_path, detection):
+    write_config(Workspace(tmp_path), broker="127.0.0.1:1234", port=4321, detection=detection)
+    assert load_config(Workspace(tmp_path).config).models[0].detection.enabled is detection
 
 
 def test_the_local_configuration_is_valid_and_keeps_to_its_folder(tmp_path: Path) -> None:
