@@ -9,6 +9,7 @@ from enum import IntEnum, StrEnum
 from typing import NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from monitor.config.retraining import CostCeiling, DriftCondition, EstimatedLoss, PerformanceLimit, Persistence, Retraining, Where
 from monitor.decide.facts import Alarm, AlarmLevel, Facts, Measured
@@ -190,7 +191,8 @@ def _alarmed(
         over = alarm.time_ms is not None and as_of(facts, reason) - alarm.time_ms > condition.hold_ms
         yield Reading(
             reason, alarm.signal, alarm.segment, Vote.CLEAR if over else _alarm_vote(alarm.level, effect, condition), effect, alarm.low,
-            alarm.high, condition.min_effect, condition.clear_effect, alarm.n, alarm.start_ms, share_of(facts, alarm.segment), alarm,
+            alarm.high, condition.min_effect, condition.clear_effect, alarm.n, alarm.start_ms, share_of(facts, alarm.segment),
+            replace(alarm, effect=effect),  # what is kept of it must survive being saved, and a number that is none does not
         )  # fmt: skip
 
 
