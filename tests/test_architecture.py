@@ -14,7 +14,7 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
 # Left to right, the way of a message. A stage may import itself, what stands left of it, and the vocabulary.
 VOCABULARY = (
     "errors", "config", "events", "label_events",
-    "decision_events", "batch", "segment", "window", "profile.layout", "profile.table", "profile.bare",
+    "decision_events", "batch", "number", "segment", "window", "profile.layout", "profile.table", "profile.bare",
 )  # fmt: skip
 STAGES = (
     ("source",), ("decode",), ("clock", "duplicates", "profile"), ("outcome",), ("reference",), ("join",),
@@ -28,7 +28,7 @@ STAGES = (
 )  # fmt: skip
 ALLOWED_BACK = {("checkpoint", "evaluate"), ("source", "telemetry"), ("expose", "telemetry")}
 PURE = (
-    "batch", "segment", "window", "clock", "duplicates", "pipeline", "state", "versions", "view", "profile", "decode", "evaluate",
+    "batch", "number", "segment", "window", "clock", "duplicates", "pipeline", "state", "versions", "view", "profile", "decode", "evaluate",
     "labels", "label_verdicts", "mode_samples", "review", "stream", "facts", "decisions",
     "outcome", "performance", "estimate", "canary", "detect", "decide", "sequential", "detections",
 )  # fmt: skip

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from monitor.config.retraining import CostCeiling, DriftCondition, EstimatedLoss, PerformanceLimit, Persistence, Retraining, Where
 from monitor.decide.facts import Alarm, AlarmLevel, Facts, Measured
+from monitor.number import finite
 from monitor.segment import ALL
 
 
@@ -187,12 +188,13 @@ def _alarmed(
     for alarm in alarms:
         if not (alarm.signal in features or _is_watched(condition, alarm.segment, facts)):
             continue
-        effect = None if alarm.effect is None or not math.isfinite(alarm.effect) else alarm.effect
+        # What is kept of it must survive being saved, and a number that is none does not.
+        effect = None if alarm.effect is None else finite(alarm.effect)
         over = alarm.time_ms is not None and as_of(facts, reason) - alarm.time_ms > condition.hold_ms
         yield Reading(
             reason, alarm.signal, alarm.segment, Vote.CLEAR if over else _alarm_vote(alarm.level, effect, condition), effect, alarm.low,
             alarm.high, condition.min_effect, condition.clear_effect, alarm.n, alarm.start_ms, share_of(facts, alarm.segment),
-            replace(alarm, effect=effect),  # what is kept of it must survive being saved, and a number that is none does not
+            replace(alarm, effect=effect),
         )  # fmt: skip
 
 

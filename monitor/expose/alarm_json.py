@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,8 +12,9 @@ from monitor.detect.alarm import Alarm, Effect, Stream
 from monitor.expose.query import Query, any_text, check_names, one_of, whole
 from monitor.expose.snapshot import ModelView, Snapshot
 from monitor.expose.text import iso
-from monitor.expose.watched import KINDS, LEVELS, Stands, WatchView
+from monitor.expose.watched import KINDS, LEVELS, Stands, WatchView, stream_name
 from monitor.facts import plain
+from monitor.number import finite
 
 MAX_LIMIT = 500
 MAX_ALSO = 50
@@ -47,7 +47,9 @@ def alarms_json(snapshot: Snapshot, query: Query) -> bytes:
     ]
     wanted = _filter(query)
     found = [shown for model, view in chosen for shown in _alarms(model, view) if wanted(shown)]
-    found.sort(key=lambda each: (-each.alarm.time_ms, each.alarm.level != "trigger", each.model, each.version, _name(each.alarm.stream)))
+    found.sort(
+        key=lambda each: (-each.alarm.time_ms, each.alarm.level != "trigger", each.model, each.version, stream_name(each.alarm.stream))
+    )
     answer = {
         "taken": iso(snapshot.taken_ms),
         "detection": [_version(model.name, view) for model, view in chosen],
@@ -104,10 +106,10 @@ def _item(shown: _Shown) -> dict[str, Any]:
         "start": iso(alarm.start_ms),
         "first_warned": None if stands is None else iso(stands.first_ms),
         "last_beyond": None if stands is None else iso(stands.last_ms),
-        "direction": {"what": alarm.direction.what, "size": _finite(alarm.direction.size)},
+        "direction": {"what": alarm.direction.what, "size": finite(alarm.direction.size)},
         "effect": None if alarm.effect is None else _effect(alarm.effect),
-        "evidence": _finite(alarm.evidence),
-        "threshold": _finite(alarm.threshold),
+        "evidence": finite(alarm.evidence),
+        "threshold": finite(alarm.threshold),
         "worst": [{"cell": plain(each.cell), "expected": each.expected, "share": each.share} for each in alarm.worst],
         "also_moved": [_stream(stream) for stream in alarm.also[:MAX_ALSO]],
         "also_moved_left_out": max(len(alarm.also) - MAX_ALSO, 0),
@@ -121,9 +123,9 @@ def _stream(stream: Stream) -> dict[str, str]:
 def _effect(effect: Effect) -> dict[str, Any]:
     return {
         "unit": effect.unit,
-        "size": _finite(effect.size),
-        "low": _finite(effect.low),
-        "high": _finite(effect.high),
+        "size": finite(effect.size),
+        "low": finite(effect.low),
+        "high": finite(effect.high),
         "rows": effect.rows,
         "cell": None if effect.cell is None else plain(effect.cell),
     }
@@ -146,13 +148,5 @@ def _version(model: str, view: WatchView) -> dict[str, Any]:
         "threshold_frozen": view.frozen,
         "standing": {kind: {level: stands.get((kind, level), 0) for level in LEVELS} for kind in KINDS},
         "raised": {kind: {level: view.raised.get((kind, level), 0) for level in LEVELS} for kind in KINDS},
-        "strongest": [{**_stream(stream), "evidence_over_threshold": _finite(over)} for stream, over in view.evidence[:10]],
+        "strongest": [{**_stream(stream), "evidence_over_threshold": finite(over)} for stream, over in view.evidence[:10]],
     }
-
-
-def _name(stream: Stream) -> tuple[str, str, str]:
-    return stream.segment, stream.signal, stream.kind
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +16,7 @@ from monitor.expose.health import health, is_ready
 from monitor.expose.query import Query, any_text, check_names, one_of, whole
 from monitor.expose.snapshot import LabelsView, ModelView, PartitionProgress, Snapshot
 from monitor.expose.text import iso
+from monitor.number import finite
 
 SEGMENT_SHARE = "segment_share"
 """Name of the statistic about a segment's share of traffic; such a verdict has no signal."""
@@ -93,14 +93,14 @@ def _item(one: Verdicts, place: int) -> dict[str, Any]:
     s, f, k = (int(i) for i in np.unravel_index(place, one.value.shape))
     item = _head(one, s, one.signals[f], one.statistics[k], Status(int(one.status[s, f, k])))
     return item | {
-        "value": _finite(one.value[s, f, k]),
-        "threshold": _finite(one.threshold[f, k]),
-        "noise_floor": _finite(one.noise[s, f, k]),
+        "value": finite(one.value[s, f, k]),
+        "threshold": finite(one.threshold[f, k]),
+        "noise_floor": finite(one.noise[s, f, k]),
         "n_now": int(one.n_now[s, f]),
         "n_reference": int(one.n_reference[s, f]),
         "since": _since(one.since_ms[s, f, k]),
-        "unit_factor": _finite(one.unit_factor[s, f]),
-        "unit_offset": None if one.unit_offset is None else _finite(one.unit_offset[s, f]),
+        "unit_factor": finite(one.unit_factor[s, f]),
+        "unit_offset": None if one.unit_offset is None else finite(one.unit_offset[s, f]),
         "worst_bins": [
             {"bin": shift.label, "reference_share": shift.reference_share, "share": shift.share}
             for shift in evidence(one, s, f, one.statistics[k], WORST_BINS)
@@ -111,11 +111,11 @@ def _item(one: Verdicts, place: int) -> dict[str, Any]:
 def _share_item(one: Verdicts, s: int) -> dict[str, Any]:
     share = one.share
     return _head(one, s, None, SEGMENT_SHARE, Status(int(share.status[s]))) | {
-        "value": _finite(share_distance(one)[s]),
+        "value": finite(share_distance(one)[s]),
         "threshold": share.threshold,
-        "noise_floor": _finite(share.noise[s]),
-        "share": _finite(share.share[s]),
-        "reference_share": _finite(share.reference_share[s]),
+        "noise_floor": finite(share.noise[s]),
+        "share": finite(share.share[s]),
+        "reference_share": finite(share.reference_share[s]),
         "n_now": int(segment_rows(one)[s]),
         "since": _since(share.since_ms[s]),
     }
@@ -134,10 +134,6 @@ def _head(one: Verdicts, segment: int, signal: str | None, statistic: str, statu
         "status": status.label,
         "reference": one.reference.fingerprint if one.reference else None,
     }
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
 
 
 def _since(time_ms: int) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import msgspec
@@ -13,6 +12,7 @@ from monitor.expose.canary_findings import CLAIMS, SIDES, canary_verdict, worst_
 from monitor.expose.query import BadParameterError, Query, any_text, check_names, one_of, whole
 from monitor.expose.snapshot import Snapshot
 from monitor.expose.text import iso
+from monitor.number import finite
 
 MAX_SEGMENTS = 1_000
 
@@ -84,21 +84,17 @@ def _segment(found: Comparison, place: int) -> dict[str, Any]:
     return {
         "segment": found.segments[place],
         "verdict": CanaryVerdict(int(found.verdict[place])).label,
-        "difference": _finite(found.difference[place]),
-        "low": _finite(found.low[place]),
-        "high": _finite(found.high[place]),
+        "difference": finite(found.difference[place]),
+        "low": finite(found.low[place]),
+        "high": finite(found.high[place]),
         "confidence": {claim: float(getattr(found, claim)[place]) for claim in CLAIMS},
         **{
             side: {
-                "value": _finite(found.value[place, number]),
-                "as_served": _finite(found.plain[place, number]),
+                "value": finite(found.value[place, number]),
+                "as_served": finite(found.plain[place, number]),
                 "labelled_rows": int(found.labelled[place, number]),
                 "compared_rows": int(found.compared[place, number]),
             }
             for number, side in enumerate(SIDES)
         },
     }
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None

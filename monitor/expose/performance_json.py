@@ -17,6 +17,7 @@ from monitor.expose.query import Query, any_text, check_names, one_of, whole
 from monitor.expose.snapshot import Snapshot
 from monitor.expose.text import iso
 from monitor.label_verdicts import LabelVerdicts
+from monitor.number import finite
 from monitor.performance.backlog import ModeState
 from monitor.performance.delay import AGES_MS
 from monitor.performance.interval import Estimate
@@ -123,15 +124,15 @@ def _metric(one: Performance, place: int) -> dict[str, Any]:
         "class": one.classes[m] or None,
         "status": Status(int(one.metric_status[g, m])).label,
         "better": _DIRECTIONS[METRICS[one.metrics[m]].better],
-        "value": _finite(one.value[g, m]),
-        "low": _finite(one.low[g, m]),
-        "high": _finite(one.high[g, m]),
-        "reference": _finite(one.reference[g, m]),
+        "value": finite(one.value[g, m]),
+        "low": finite(one.low[g, m]),
+        "high": finite(one.high[g, m]),
+        "reference": finite(one.reference[g, m]),
         "n": int(one.n[g, m]),
         "segment_status": Status(int(one.status[g])).label,
         "labelled": int(one.labelled[g]),
         "predictions": int(one.predictions[g]) if one.view == "prediction_time" else None,
-        "coverage": _finite(one.coverage[g]) if one.view == "prediction_time" else None,
+        "coverage": finite(one.coverage[g]) if one.view == "prediction_time" else None,
     }
 
 
@@ -145,7 +146,7 @@ def _labels(model: str, one: LabelVerdicts, g: int, modes: Sequence[ModeState]) 
         "segment": segment,
         "predictions": int(performance.predictions[g]),
         "labelled": int(performance.labelled[g]),
-        "coverage": _finite(performance.coverage[g]),
+        "coverage": finite(performance.coverage[g]),
         "coverage_uneven": Status(int(like.coverage_status[g])).label,
         "delay_seconds": {f"{p:g}": _interval(delay, g, 1_000) for p, delay in delay_quantiles(one).items()},
         "delays": [
@@ -154,8 +155,8 @@ def _labels(model: str, one: LabelVerdicts, g: int, modes: Sequence[ModeState]) 
         ],
         **_coverage(one, g),
         "selection": {
-            "distance": _finite(like.distance[g]),
-            "noise_floor": _finite(like.noise[g]),
+            "distance": finite(like.distance[g]),
+            "noise_floor": finite(like.noise[g]),
             "status": Status(int(like.status[g])).label,
         },
         "wanted": _wanted(one, g),
@@ -198,8 +199,8 @@ def _coverage(one: LabelVerdicts, g: int) -> dict[str, Any]:
     ]
     return {
         "pending": int(coverage.pending[g]),
-        "expected": _finite(coverage.expected[g]),
-        "coverage_relative": _finite(coverage.relative[g]),
+        "expected": finite(coverage.expected[g]),
+        "coverage_relative": finite(coverage.relative[g]),
         "coverage_by_age": ages,
     }
 
@@ -217,7 +218,7 @@ def _wanted(one: LabelVerdicts, g: int) -> dict[str, Any] | None:
                 "class": of,
                 "precision": int(found.precision[g, c]),
                 "recall_rows": int(found.recall_rows[g, c]),
-                "recall": _finite(found.recall[g, c]),
+                "recall": finite(found.recall[g, c]),
             }
             for c, of in enumerate(found.classes)
         ],
@@ -227,8 +228,4 @@ def _wanted(one: LabelVerdicts, g: int) -> dict[str, Any] | None:
 
 def _interval(estimate: Estimate, place: int, unit: float = 1.0) -> Mapping[str, float | None]:
     ends = {"value": estimate.value, "low": estimate.low, "high": estimate.high}
-    return {name: _finite(end[place] / unit) for name, end in ends.items()}
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
+    return {name: finite(end[place] / unit) for name, end in ends.items()}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from monitor.expose.quality_series import named_annotators
 from monitor.expose.text import iso
 from monitor.label_verdicts import LabelVerdicts
+from monitor.number import finite
 from monitor.performance.interval import Estimate
 from monitor.segment import ALL
 
@@ -23,19 +23,19 @@ def estimate_values(one: LabelVerdicts, segment: str) -> dict[str, Any] | None:
         past = errors.segments.index(segment)
         before = {
             "windows": int(errors.windows[past]),
-            "mean_error": _finite(errors.mean_error[past]),
-            "mean_absolute_error": _finite(errors.mean_absolute_error[past]),
-            "covered": _finite(errors.coverage[past]),
+            "mean_error": finite(errors.mean_error[past]),
+            "mean_absolute_error": finite(errors.mean_absolute_error[past]),
+            "covered": finite(errors.coverage[past]),
         }
     return {
         "window_start": iso(window.start_ms),
         "window_end": iso(window.end_ms),
-        "accuracy": _finite(found.value[row]),
-        "low": _finite(found.low[row]),
-        "high": _finite(found.high[row]),
+        "accuracy": finite(found.value[row]),
+        "low": finite(found.low[row]),
+        "high": finite(found.high[row]),
         "predictions": int(found.n[row]),
         "labelled": int(found.labelled[row]),
-        "from_scores_alone": _finite(found.table_value[row]),
+        "from_scores_alone": finite(found.table_value[row]),
         "rectified": bool(found.rectified[row]),
         "before": before,
     }
@@ -64,9 +64,9 @@ def quality_values(one: LabelVerdicts, segment: str) -> dict[str, Any] | None:
             if quality.cohen.n[place] and j < len(one.annotators)
         ],
         "annotators": [{"annotator": name, **_estimate(agreement, place)} for name, place in named_annotators(one, agreement)],
-        "confidence": [_finite(share) for share in quality.confidence.tolist()],
+        "confidence": [finite(share) for share in quality.confidence.tolist()],
         "definition_shift": [
-            _estimate(quality.definition_shift, place) | {"noise_floor": _finite(quality.definition_noise[place])}
+            _estimate(quality.definition_shift, place) | {"noise_floor": finite(quality.definition_noise[place])}
             for place in range(len(quality.definition_noise))
             if quality.definition_shift.n[place]
         ],
@@ -77,8 +77,4 @@ def _estimate(found: Estimate, place: int | None = None) -> dict[str, Any]:
     def at(array: Any) -> Any:
         return array if place is None else array[place]
 
-    return {name: _finite(at(getattr(found, name))) for name in ("value", "low", "high")} | {"n": int(at(found.n))}
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
+    return {name: finite(at(getattr(found, name))) for name in ("value", "low", "high")} | {"n": int(at(found.n))}

@@ -12,6 +12,7 @@ from monitor.expose.query import Query, any_text, check_names, one_of, whole
 from monitor.expose.snapshot import Snapshot
 from monitor.expose.text import iso
 from monitor.labels import LabelsEvaluated
+from monitor.number import finite
 from monitor.performance.backlog import ModeState, ModeStatus
 from monitor.performance.failure_modes import Mode
 from monitor.review.item import Item, Kind, Reason
@@ -99,10 +100,10 @@ def _mode(model: str, state: ModeState, mode: Mode | None) -> dict[str, Any]:
             "impact": mode.impact,
             "rows": mode.rows,
             "labelled": mode.labelled,
-            "rate": _finite(mode.rate),
-            "low": _finite(mode.low),
-            "high": _finite(mode.high),
-            "reference_rate": _finite(mode.reference_rate),
+            "rate": finite(mode.rate),
+            "low": finite(mode.low),
+            "high": finite(mode.high),
+            "reference_rate": finite(mode.reference_rate),
             "trend": mode.trend.label,
         }
     return {
@@ -134,7 +135,3 @@ def _page(snapshot: Snapshot, name: str, found: list[Any], shown: Any, limit: in
         name: [shown(each) for each in page],
     }
     return msgspec.json.encode(answer) + b"\n"
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 import numpy as np
+from numpy.typing import NDArray
 
 from monitor.detect.alarm import Alarm, Stream
 from monitor.detect.watch import Watch
@@ -93,28 +94,26 @@ def watch_view(version: str, sequential: Sequential, before: WatchView | None = 
         standing=_standing(sides),
         past=tuple(sorted(chain.from_iterable(side.past for side in sides), key=lambda alarm: alarm.time_ms)),
         raised={(kind, level): count for side in sides for kind, levels in side.raised.items() for level, count in levels.items()},
-        evidence=tuple(_strongest(watch)),
+        evidence=() if limits is None else tuple(_strongest(watch, limits)),
     )
 
 
 def _standing(sides: tuple[Said, ...]) -> tuple[Stands, ...]:
     found = [_stands(each) for side in sides for each in side.standing.values()]
-    return tuple(sorted(found, key=lambda each: (each.alarm.level != "trigger", each.alarm.time_ms, _name(each.alarm.stream))))
+    return tuple(sorted(found, key=lambda each: (each.alarm.level != "trigger", each.alarm.time_ms, stream_name(each.alarm.stream))))
 
 
 def _stands(each: Standing) -> Stands:
     return Stands(each.alarm, each.alarm.time_ms if each.first_ms is None else each.first_ms, each.last_ms)
 
 
-def _name(stream: Stream) -> tuple[str, str, str]:
+def stream_name(stream: Stream) -> tuple[str, str, str]:
+    """What streams are sorted by."""
     return stream.segment, stream.signal, stream.kind
 
 
-def _strongest(watch: Watch) -> Iterator[tuple[Stream, float]]:
-    """The streams with the most evidence for what it takes; none before there is a threshold."""
-    limits = watch.thresholds()
-    if limits is None:
-        return
+def _strongest(watch: Watch, limits: NDArray[np.float64]) -> Iterator[tuple[Stream, float]]:
+    """The streams with the most evidence for what it takes: ``limits`` [S] thresholds."""
     parts = [(number, m / limits[:, None]) for number, m in watch.evidence()]
     flat = np.concatenate([part.ravel() for _, part in parts])
     starts = np.cumsum([0, *(part.size for _, part in parts)])

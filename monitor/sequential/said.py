@@ -10,13 +10,13 @@ made of what had been said by the windows' end, which depends on the log alone.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from monitor.decide.facts import Alarm as Fact
 from monitor.decide.facts import AlarmLevel
 from monitor.detect.alarm import Alarm, Stream
+from monitor.number import finite
 
 MAX_SAID = 500
 """Alarms of the past that are kept to be shown."""
@@ -125,18 +125,14 @@ def fact_of(standing: Standing) -> Fact:
         segment=alarm.stream.segment,
         level=_LEVELS[alarm.level],
         start_ms=alarm.start_ms,
-        effect=None if effect is None else _finite(effect.size),
+        effect=None if effect is None else finite(effect.size),
         n=None if effect is None else effect.rows,
         time_ms=standing.last_ms,
         kind=alarm.stream.kind,
         unit="" if effect is None else effect.unit,
-        low=None if effect is None else _finite(effect.low),
-        high=None if effect is None else _finite(effect.high),
+        low=None if effect is None else finite(effect.low),
+        high=None if effect is None else finite(effect.high),
         cell=None if effect is None else effect.cell,
         worst=tuple((change.cell, change.expected, change.share) for change in alarm.worst),
         also=tuple((stream.segment, stream.signal, stream.kind) for stream in alarm.also[:_MAX_ALSO]),
     )
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
