@@ -4,7 +4,7 @@ VENV   := .venv
 PYTHON := $(VENV)/bin/python
 ALERTING = command -v prometheus >/dev/null && { command -v prometheus-alertmanager || command -v alertmanager; } >/dev/null
 
-.PHONY: help demo demo-serve demo-loop demo-loop-serve test lint bench bench-large docs rules image-test clean
+.PHONY: help demo demo-serve demo-loop demo-loop-serve test soak lint bench bench-large docs rules image-test clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -26,7 +26,10 @@ demo-loop-serve: $(VENV)/.demo ## the same, and keep the status page and /metric
 test: $(VENV)/.test ## every check and test, on Apache Kafka, Prometheus and Alertmanager where they can be had
 	@bash tests/install-prometheus.sh
 	@$(MAKE) --no-print-directory lint
-	$(PYTHON) -m pytest
+	$(PYTHON) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+
+soak: $(VENV)/.test ## twenty minutes of traffic while monitor and broker are killed at random (DRIFTGAUGE_SOAK_MINUTES, DRIFTGAUGE_SOAK_SEED)
+	$(PYTHON) -m pytest -m soak -s tests/soak
 
 lint: $(VENV)/.test ## style, types
 	$(VENV)/bin/ruff check .

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -18,8 +19,10 @@ from tests.prometheus import alerting, alertmanager, amtool, promtool
 
 __all__ = ["admin", "alerting", "alertmanager", "amtool", "broker", "kafka", "promtool", "topic"]
 
-settings.register_profile("unhurried", deadline=None)  # a busy machine is no failure
-settings.load_profile("unhurried")
+# A busy machine is no failure, and the same commit gives the same result; `--hypothesis-profile fresh` draws examples anew.
+settings.register_profile("steady", deadline=None, derandomize=True)
+settings.register_profile("fresh", deadline=None)
+settings.load_profile("steady")
 
 _LEFT_OUT = pytest.StashKey[dict[str, str]]()
 _BROKER = pytest.StashKey[str]()
@@ -53,6 +56,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if dropped:
         config.hook.pytest_deselected(items=[items[place] for place in sorted(dropped)])
         items[:] = [item for place, item in enumerate(items) if place not in dropped]
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """In a process of several: hand over what is to be said at the end."""
+    if (handed := getattr(session.config, "workeroutput", None)) is not None:
+        handed["broker"] = session.config.stash.get(_BROKER, None)
+        handed["left_out"] = session.config.stash.get(_LEFT_OUT, {})
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """In the process that says it: take that over. Without pytest-xdist nobody calls this."""
+    said = getattr(node, "workeroutput", {})
+    if said.get("broker"):
+        node.config.stash[_BROKER] = said["broker"]
+    node.config.stash[_LEFT_OUT] = node.config.stash.get(_LEFT_OUT, {}) | said.get("left_out", {})
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
