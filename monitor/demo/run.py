@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from threading import Event
 
@@ -40,10 +40,7 @@ def run(workspace: Workspace, terminal: Terminal, *, prepare: Callable[[], Play]
     workspace.clear()
     play = prepared(workspace, terminal, prepare)
     with ExitStack() as running:
-        with terminal.step("broker") as step:
-            broker = running.enter_context(embedded_broker(workspace.broker))
-            interruptible(lambda _stop: create_topics(broker, PREDICTIONS, LABELS, DEAD_LETTERS))
-            step.outcome = f"Kafka-compatible, at {broker}"
+        broker = running.enter_context(running_broker(workspace, terminal))
         port = usual_port()
         # Alarms are on the pages, which are only there to be opened when it stays; without them a year takes a third less time.
         write_config(workspace, broker=broker, port=port, detection=stay is not None)
@@ -57,6 +54,17 @@ def run(workspace: Workspace, terminal: Terminal, *, prepare: Callable[[], Play]
         _report(watching, looks, len(play.production), terminal, stays=stay is not None)
         if stay is not None:
             stay(watching, terminal)
+
+
+@contextmanager
+def running_broker(workspace: Workspace, terminal: Terminal) -> Iterator[str]:
+    """The embedded broker with the demonstration's topics; yields its address, and ends it."""
+    with ExitStack() as running:
+        with terminal.step("broker") as step:
+            broker = running.enter_context(embedded_broker(workspace.broker))
+            interruptible(lambda _stop: create_topics(broker, PREDICTIONS, LABELS, DEAD_LETTERS))
+            step.outcome = f"Kafka-compatible, at {broker}"
+        yield broker
 
 
 def prepared(workspace: Workspace, terminal: Terminal, prepare: Callable[[], Play]) -> Play:

@@ -107,8 +107,8 @@ class Terminal:
         """A step with its time; its line is written when it ends, also when it fails."""
         step = Step(self, title, self.clock())
         step.shown_at = 0.0 if self.live else self.clock()
-        step.show("")
         try:
+            step.show("")
             yield step
         except BaseException:
             step.outcome = step.outcome or self.ink("red", "not finished")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import http.client
 import ipaddress
 import socket
 import ssl
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +42,17 @@ def fetch(
         return Answer(response.status, response.headers, response.read())
     finally:
         connection.close()
+
+
+def fetch_until_free(port: int, path: str = "/healthz", *, method: str = "GET", body: bytes | None = None) -> Answer:
+    """The first answer that is not a refusal for want of a slot: a connection has ended a little before its slot is free."""
+    for _ in range(WAIT_SECONDS * 20):
+        with contextlib.suppress(ConnectionError):  # refused with its request unread
+            answer = fetch(port, path, method=method, body=body)
+            if answer.status != 503:
+                return answer
+        time.sleep(0.05)
+    raise TimeoutError(f"refused for {WAIT_SECONDS} s")
 
 
 def raw(port: int, data: bytes) -> bytes:

@@ -11,7 +11,7 @@ from monitor.config.root import Listen
 from monitor.expose.answer import JSON, Request, Response
 from monitor.expose.server import Limits, Server
 from monitor.telemetry import Telemetry
-from tests.expose.client import WAIT_SECONDS, fetch, raw, read_all
+from tests.expose.client import WAIT_SECONDS, fetch, fetch_until_free, raw, read_all
 
 LIMIT = 100_000
 Start = Callable[..., Server]
@@ -87,4 +87,4 @@ def test_a_client_that_sends_its_body_too_slowly_is_dropped(start: Start) -> Non
     with socket.create_connection(("127.0.0.1", server.port), timeout=WAIT_SECONDS) as connection:
         connection.sendall(b"POST /in HTTP/1.1\r\nContent-Length: 10\r\n\r\nabc")
         assert read_all(connection) == b""
-    assert fetch(server.port, "/in", method="POST", body=b"next").body == b"next"
+    assert fetch_until_free(server.port, "/in", method="POST", body=b"next").body == b"next"

@@ -10,7 +10,7 @@ import pytest
 from monitor import events
 from monitor.expose.server import Limits
 from monitor.expose.wire import MAX_HEAD_BYTES
-from tests.expose.client import WAIT_SECONDS, fetch, raw, read_all
+from tests.expose.client import WAIT_SECONDS, fetch, fetch_until_free, raw, read_all
 from tests.expose.sample import running
 from tests.expose.serving import Log, Start
 from tests.expose.small import with_segments
@@ -34,7 +34,7 @@ def test_a_request_that_drips_is_cut_off_although_it_never_pauses_for_long(start
         assert read_all(slow) == b""  # closed, and nothing was answered
         stop.set()
         thread.join()
-    assert fetch_until_free(server.port) == 200
+    assert fetch_until_free(server.port).status == 200
 
 
 def test_a_client_that_reads_nothing_gives_its_slot_back(start: Start) -> None:
@@ -46,21 +46,7 @@ def test_a_client_that_reads_nothing_gives_its_slot_back(start: Start) -> None:
         deaf.connect(("127.0.0.1", server.port))
         deaf.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
         assert deaf.recv(1) == b"H"  # it is being answered
-        assert fetch_until_free(server.port) == 200
-
-
-def fetch_until_free(port: int) -> int:
-    """Status of the first answer that is not a refusal for want of a slot."""
-    wait = threading.Event()
-    for _ in range(WAIT_SECONDS * 20):
-        try:
-            status = fetch(port, "/healthz").status
-        except ConnectionError:  # refused with its request unread
-            status = 503
-        if status != 503:
-            return status
-        wait.wait(0.05)
-    return 503
+        assert fetch_until_free(server.port).status == 200
 
 
 def test_more_connections_than_allowed_are_refused_and_those_within_are_not_disturbed(start: Start) -> None:
@@ -74,7 +60,7 @@ def test_more_connections_than_allowed_are_refused_and_those_within_are_not_dist
         for connection in (first, second):
             connection.sendall(b"GET /healthz HTTP/1.1\r\n\r\n")
             assert read_all(connection).startswith(b"HTTP/1.1 200 ")
-    assert fetch_until_free(server.port) == 200
+    assert fetch_until_free(server.port).status == 200
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from monitor.config import load_config
 from monitor.demo import account, findings
 from monitor.demo.answers import Model, Verdict
-from monitor.demo.broker import embedded_broker, free_port
-from monitor.demo.events import LABELS, PREDICTIONS
+from monitor.demo.broker import free_port
 from monitor.demo.interruptible import interruptible
 from monitor.demo.loop import report
 from monitor.demo.loop.chronicle import Rollout, chronicle, handover
@@ -30,8 +29,8 @@ from monitor.demo.loop.traffic import Leg, Shadow, Traffic
 from monitor.demo.loop.trials import Trial, side_by_side, trial
 from monitor.demo.model import VERSION, labels, score
 from monitor.demo.prepare import Play, build_reference, learn, write_config
-from monitor.demo.produce import create_topics, produce, wait_until_read
-from monitor.demo.run import DEAD_LETTERS, Stay, prepared, usual_port, wait_until_judged
+from monitor.demo.produce import produce, wait_until_read
+from monitor.demo.run import Stay, prepared, running_broker, usual_port, wait_until_judged
 from monitor.demo.terminal import Step, Terminal, bar
 from monitor.demo.watching import Watching, running_monitor
 from monitor.segment import ALL
@@ -212,10 +211,7 @@ def run(folder: LoopFolder, terminal: Terminal, *, prepare: Callable[[], Play] =
     folder.clear()
     play = prepared(folder, terminal, prepare)
     with ExitStack() as running:
-        with terminal.step("broker") as step:
-            broker = running.enter_context(embedded_broker(folder.broker))
-            interruptible(lambda _stop: create_topics(broker, PREDICTIONS, LABELS, DEAD_LETTERS))
-            step.outcome = f"Kafka-compatible, at {broker}"
+        broker = running.enter_context(running_broker(folder, terminal))
         port, hook_port = usual_port(), free_port()
         write_config(folder, broker=broker, port=port)
         compare_versions(folder, CANARY)
