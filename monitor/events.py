@@ -34,6 +34,21 @@ class StopRequested(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ReloadRequested(Event):
+    """The process will save its state and start anew by its files as they are now."""
+
+    why: str  # signal, or references
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadRefused(Event):
+    """The files as they are now cannot be used; the process goes on by those that it has."""
+
+    level: ClassVar[int] = logging.ERROR
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class ProcessStopped(Event):
     """The process has ended its work."""
 

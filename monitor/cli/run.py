@@ -15,6 +15,7 @@ import monitor
 from monitor import events
 from monitor.app import Monitor
 from monitor.cli.progress import progress
+from monitor.cli.reload import Reload, start_anew
 from monitor.config import Config, load_config
 from monitor.drill.schedule import DrillSchedule
 from monitor.expose.self_metrics import SelfMetrics
@@ -29,6 +30,8 @@ examples:
   driftgauge run -c config.yaml --until-end     read what is there, judge it, save and stop
 
 SIGTERM and SIGINT stop it cleanly: the state is saved with its offsets, and a restart goes on from there.
+SIGHUP does both in one: it starts anew, as the same process, by the configuration and the references as they are now, if these can be
+used. It does so by itself when a pattern such as references/*.json.gz matches a file that is new.
 Log lines go to standard error; DRIFTGAUGE_LOG_FORMAT=json and DRIFTGAUGE_LOG_LEVEL=debug change them.
 """
 
@@ -57,6 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     telemetry.emit(events.ProcessStarted(monitor.__version__, tuple(model.name for model in config.models)))
     stop = threading.Event()
     asked = _on_signals(stop, telemetry)
+    reload = Reload(arguments.config, config, stop, telemetry) if not arguments.until_end else None
     drills = _drills(config, arguments.config, telemetry) if not arguments.until_end else None
     job = Monitor(config, references, self_metrics, telemetry, _wall_ms, drilled=drills.turned if drills else _as_it_is)
     server = HttpServer(config.http, job.published, telemetry)
@@ -73,6 +77,8 @@ def run(arguments: argparse.Namespace) -> int:
         if drills is not None:
             drills.close()
         telemetry.emit(events.ProcessStopped((time.monotonic() - asked[0]) if asked else 0.0, saved))
+    if saved and reload is not None and reload.due and not asked:
+        start_anew()
     return 0 if saved else 5
 
 

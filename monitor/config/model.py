@@ -240,7 +240,11 @@ class ModelConfig(Section):
     labels: Labels | None = Field(None, description="The label topic; absent: nothing is known of the truth, and nothing judged by it.")
     features: tuple[Feature, ...] = Field(min_length=1, description="Inputs of the model.")
     segments: Segments = Field(default_factory=Segments, description="Slices watched apart.")
-    references: tuple[Path, ...] = Field((), description="Reference files, one per model version; relative to this file.")
+    references: tuple[Path, ...] = Field(
+        (),
+        description="Reference files, one per model version; relative to this file. `references/*.json.gz` stands for all that are"
+        " there, and one that is put there later is taken while `driftgauge run` runs.",
+    )
     windows: Windows = Field(default_factory=Windows, description="Panes and windows.")
     evaluation: Evaluation = Field(default_factory=Evaluation, description="Comparison with the reference.")
     detection: Detection = Field(default_factory=Detection, description="Sequential detection of drift.")

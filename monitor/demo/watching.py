@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from monitor.demo.answers import Api, Status
+from monitor.demo.answers import Api, Model, Status
 from monitor.demo.broker import stop
 from monitor.demo.prepare import Workspace
 
@@ -40,8 +40,8 @@ class Watching:
         if self.process.poll() is not None:
             raise RuntimeError(f"the monitor ended with status {self.process.returncode}; the end of {self.workspace.log}:\n{self._tail()}")
 
-    def wait_until_ready(self) -> None:
-        """Return once it has its partitions. Raises ``RuntimeError`` or ``TimeoutError`` with the end of its log."""
+    def wait_until_ready(self, version: str = "") -> None:
+        """Return once it has its partitions, and the reference of the version. Raises ``RuntimeError`` or ``TimeoutError`` with its log."""
         deadline = time.monotonic() + READY_SECONDS
         while time.monotonic() < deadline:
             self.must_run()
@@ -49,7 +49,7 @@ class Watching:
                 status = self.api.status()
             except ConnectionError:  # its server is not up yet
                 status = None
-            if status is not None and status.ready and all(model.complete for model in status.models):
+            if status is not None and status.ready and all(model.complete and _knows(model, version) for model in status.models):
                 return
             time.sleep(_WAIT_SECONDS)
         raise TimeoutError(
@@ -58,6 +58,10 @@ class Watching:
 
     def _tail(self) -> str:
         return self.workspace.log.read_text(encoding="utf-8", errors="replace")[-_LOG_TAIL:]
+
+
+def _knows(model: Model, version: str) -> bool:
+    return not version or any(each.version == version and each.reference for each in model.versions)
 
 
 @contextmanager

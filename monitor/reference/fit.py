@@ -8,8 +8,12 @@ from pathlib import Path
 from monitor.config import Config, ModelConfig
 from monitor.errors import ConfigError, Mistake, ReferenceFileError
 from monitor.profile.bare import bare_layout
+from monitor.reference.files import is_pattern, reference_files
 from monitor.reference.format import read_reference
 from monitor.reference.reference import Reference
+
+MAX_REFERENCES = 200
+"""Of a model: each is held in memory, and a folder of them may only grow."""
 
 
 def load_references(config: Config) -> dict[str, list[Reference]]:
@@ -18,8 +22,13 @@ def load_references(config: Config) -> dict[str, list[Reference]]:
     mistakes: list[Mistake] = []
     for i, model in enumerate(config.models):
         found[model.name] = []
-        for j, path in enumerate(model.references):
-            where = f"models[{i}].references[{j}]"
+        files = {file: j for j, path in reversed([*enumerate(model.references)]) for file in reference_files(path)}
+        if len(files) > MAX_REFERENCES:
+            what = f"expected at most {MAX_REFERENCES} files, got {len(files)}; take away those of versions that no longer answer"
+            mistakes.append(Mistake(f"models[{i}].references", what))
+            continue
+        for path, j in sorted(files.items(), key=lambda each: (each[1], each[0])):
+            where = f"models[{i}].references[{j}]" + (f" ({path.name})" if is_pattern(model.references[j]) else "")
             try:
                 reference = read_reference(path)
             except ReferenceFileError as error:

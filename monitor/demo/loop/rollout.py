@@ -86,10 +86,10 @@ def retrain(before: Before, folder: LoopFolder, alerting: Alerting, terminal: Te
     return Rollout(trigger, before.drifted, before.metrics, alert, told, run, published, time.monotonic() - begun)
 
 
-def use_references(folder: LoopFolder, versions: list[str]) -> None:
-    """Name the references of these versions, beside the first one's, in the monitor's configuration. It chooses by the events' version."""
-    later = [str(reference_of(folder.versions, version).relative_to(folder.folder)) for version in versions]
-    _configure(folder, "references", [folder.reference.name, *later])
+def use_references(folder: LoopFolder) -> None:
+    """Let the monitor take the first version's reference, and each that the pipeline publishes. It chooses by the events' version."""
+    published = reference_of(folder.versions, "*").relative_to(folder.folder)
+    _configure(folder, "references", [folder.reference.name, str(published)])
 
 
 def compare_versions(folder: LoopFolder, settings: Mapping[str, object]) -> None:

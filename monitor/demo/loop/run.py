@@ -214,6 +214,7 @@ def run(folder: LoopFolder, terminal: Terminal, *, prepare: Callable[[], Play] =
         broker = running.enter_context(running_broker(folder, terminal))
         port, hook_port = usual_port(), free_port()
         write_config(folder, broker=broker, port=port)
+        use_references(folder)
         compare_versions(folder, CANARY)
         with terminal.step("reference") as step:
             step.outcome = build_reference(folder)
@@ -228,21 +229,20 @@ def run(folder: LoopFolder, terminal: Terminal, *, prepare: Callable[[], Play] =
 
 
 def _watch(loop: Loop, port: int, stay: Stay | None) -> None:
-    """Turn the loop, a life of the monitor for each version: it reads the references when it starts."""
-    done = False
-    while not done:
-        use_references(loop.folder, [each.published.version for each in loop.rollouts])
-        with ExitStack() as life:
+    """Turn the loop, a turn for each version."""
+    with ExitStack() as life:
+        with loop.terminal.step("monitor") as step:
+            loop.watching = life.enter_context(running_monitor(loop.folder, port))
+            step.outcome = f"{loop.watching.api.address}/ with a reference of version {VERSION}"
+        loop.turn()
+        while not loop.traffic.finished:
             with loop.terminal.step("monitor") as step:
-                loop.watching = life.enter_context(running_monitor(loop.folder, port))
-                known = ", ".join(VERSION if each.version == VERSION else each.version for each in loop.model.versions if each.reference)
-                step.outcome = f"{loop.watching.api.address}/ with a reference of version {known or VERSION}"
+                loop.watching.wait_until_ready(loop.version)
+                step.outcome = f"has found the reference of version {loop.version} by itself"
             loop.turn()
-            done = loop.traffic.finished
-            if done:
-                _report(loop, stays=stay is not None)
-                if stay is not None:
-                    stay(loop.watching, loop.terminal)
+        _report(loop, stays=stay is not None)
+        if stay is not None:
+            stay(loop.watching, loop.terminal)
 
 
 def _report(loop: Loop, *, stays: bool) -> None:
