@@ -11,10 +11,11 @@ from msgspec.structs import replace
 
 from monitor.config.retraining import Retraining, Where
 from monitor.decide.docket import Part, Side
-from monitor.decide.facts import NEVER, Alarm, Facts, LabelledRows, Measured, Scalar
+from monitor.decide.facts import NEVER, Alarm, Facts, FailureMode, LabelledRows, Measured
 from monitor.evaluate.verdict import Status, Verdicts
 from monitor.label_verdicts import LabelVerdicts
 from monitor.labels import LabelsEvaluated
+from monitor.number import finite
 from monitor.performance.backlog import ModeState
 from monitor.performance.failure_modes import FailureModes
 from monitor.performance.verdict import Performance
@@ -145,14 +146,15 @@ def label_measures(one: LabelVerdicts) -> dict[str, float]:
     return {name: float(value) for name, value in found.items() if np.isfinite(value)}
 
 
-def _modes(modes: FailureModes, backlog: Mapping[str, ModeState]) -> Iterator[tuple[Scalar, ...]]:
-    """Id, segment, predicted class, kind, rate, reference's rate, rows, cost beyond the reference, trend, status and owner."""
+def _modes(modes: FailureModes, backlog: Mapping[str, ModeState]) -> Iterator[FailureMode]:
     for mode in modes.ranked(MAX_MODES):
         state = backlog.get(mode.id)
-        numbers = (mode.rate, mode.reference_rate)
-        rate, reference_rate = (number if math.isfinite(number) else None for number in numbers)
-        known = (None, None) if state is None else (state.status.value, state.owner)
-        yield mode.id, *map(plain, mode.key), rate, reference_rate, mode.rows, mode.impact, mode.trend.label, *known
+        segment, predicted, kind = map(plain, mode.key)
+        status, owner = (None, None) if state is None else (state.status.value, state.owner)
+        yield FailureMode(
+            mode.id, segment, predicted, kind, finite(mode.rate), finite(mode.reference_rate), mode.rows, mode.impact, mode.trend.label,
+            status, owner,
+        )  # fmt: skip
 
 
 def plain(text: str) -> str:

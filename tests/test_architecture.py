@@ -14,7 +14,7 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
 # Left to right, the way of a message. A stage may import itself, what stands left of it, and the vocabulary.
 VOCABULARY = (
     "errors", "config", "events", "label_events",
-    "decision_events", "batch", "number", "segment", "window", "profile.layout", "profile.table", "profile.bare",
+    "decision_events", "process_events", "batch", "number", "segment", "window", "profile.layout", "profile.table", "profile.bare",
 )  # fmt: skip
 STAGES = (
     ("source",), ("decode",), ("clock", "duplicates", "profile"), ("outcome",), ("reference",), ("join",),

@@ -13,7 +13,7 @@ from typing import Any, get_type_hints
 
 import pytest
 
-from monitor import events, label_events
+from monitor import events, label_events, process_events
 from monitor.config.types import Secret
 from monitor.errors import SourceError
 from monitor.telemetry import MAX_TEXT, Telemetry, configure_logging, reason_of
@@ -120,7 +120,7 @@ def test_format_and_level_come_from_the_environment(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("DRIFTGAUGE_LOG_LEVEL", "warning")
     stream = io.StringIO()
     configure_logging(stream=stream)
-    Telemetry().emit(events.ProcessStarted("1", ("m",)))
+    Telemetry().emit(process_events.ProcessStarted("1", ("m",)))
     Telemetry().emit(events.SourceReconnected("OSError"))
     assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["SourceReconnected"]
 

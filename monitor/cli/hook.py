@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from monitor import events
+from monitor import process_events
 from monitor.cli.check import unreadable_secrets
 from monitor.errors import ConfigError, Mistake, StateError
 from monitor.hook.alert import MalformedError, parse
@@ -90,7 +90,7 @@ def _serve(config: HookConfig) -> int:
     signal.signal(signal.SIGINT, request)
     hook = Hook(config, telemetry)
     stop.wait()
-    telemetry.emit(events.StopRequested(signal.Signals(number[0]).name))
+    telemetry.emit(process_events.StopRequested(signal.Signals(number[0]).name))
     hook.stop()
     return 0
 

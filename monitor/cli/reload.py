@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from monitor import events
+from monitor import process_events
 from monitor.config import Config, load_config
 from monitor.errors import DriftgaugeError
 from monitor.reference.files import seen_by_patterns
@@ -53,10 +53,10 @@ class Reload:
         try:
             load_references(load_config(self._path))
         except DriftgaugeError as error:
-            self._telemetry.emit(events.ReloadRefused(reason_of(error)))
+            self._telemetry.emit(process_events.ReloadRefused(reason_of(error)))
             return
         if not self._stop.is_set():
-            self._telemetry.emit(events.ReloadRequested(why))
+            self._telemetry.emit(process_events.ReloadRequested(why))
             self.due = True
             self._stop.set()
 

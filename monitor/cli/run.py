@@ -12,7 +12,7 @@ from types import FrameType
 from typing import Any
 
 import monitor
-from monitor import events
+from monitor import process_events
 from monitor.app import Monitor
 from monitor.cli.progress import progress
 from monitor.cli.reload import Reload, start_anew
@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     references = load_references(config)
     self_metrics = SelfMetrics()
     telemetry = Telemetry(listeners=(self_metrics.observe,))
-    telemetry.emit(events.ProcessStarted(monitor.__version__, tuple(model.name for model in config.models)))
+    telemetry.emit(process_events.ProcessStarted(monitor.__version__, tuple(model.name for model in config.models)))
     stop = threading.Event()
     asked = _on_signals(stop, telemetry)
     reload = Reload(arguments.config, config, stop, telemetry) if not arguments.until_end else None
@@ -76,7 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
         server.stop()
         if drills is not None:
             drills.close()
-        telemetry.emit(events.ProcessStopped((time.monotonic() - asked[0]) if asked else 0.0, saved))
+        telemetry.emit(process_events.ProcessStopped((time.monotonic() - asked[0]) if asked else 0.0, saved))
     if saved and reload is not None and reload.due and not asked:
         start_anew()
     return 0 if saved else 5
@@ -111,7 +111,7 @@ def _on_signals(stop: threading.Event, telemetry: Telemetry) -> list[float]:
             raise KeyboardInterrupt
         asked.append(time.monotonic())
         stop.set()
-        telemetry.emit(events.StopRequested(signal.Signals(number).name))
+        telemetry.emit(process_events.StopRequested(signal.Signals(number).name))
 
     signal.signal(signal.SIGTERM, request)
     signal.signal(signal.SIGINT, request)

@@ -8,14 +8,13 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from monitor.config.retraining import Retraining
-from monitor.decide.facts import Alarm, Facts, Measured, Scalar, labelled_since
+from monitor.decide.facts import Alarm, Facts, FailureMode, Measured, labelled_since
 from monitor.decide.reading import Reading, Reason, Unknown
 from monitor.decide.watch import Watch
 from monitor.segment import ALL
 
 MAX_MOVED = 50
 MAX_MODES = 10
-MAX_FIELDS = 20
 MAX_TEXT = 200
 
 
@@ -65,7 +64,7 @@ class Evidence(Struct, frozen=True):
     reference: str | None
     dataset: str | None
     label_quality: dict[str, float]
-    failure_modes: tuple[tuple[Scalar, ...], ...]
+    failure_modes: tuple[FailureMode, ...]  # what costs most first
     unknown: tuple[Unknown, ...]  # conditions that could not be judged
     triggers_in_period: int  # this one included
 
@@ -87,7 +86,7 @@ def evidence(
         reference=facts.reference,
         dataset=facts.dataset,
         label_quality={_cut(k): float(v) for k, v in sorted((facts.label_quality or {}).items())[:MAX_MOVED] if math.isfinite(v)},
-        failure_modes=tuple(tuple(map(_bounded, mode[:MAX_FIELDS])) for mode in (facts.failure_modes or ())[:MAX_MODES]),
+        failure_modes=tuple(map(_mode, (facts.failure_modes or ())[:MAX_MODES])),
         unknown=tuple(unknown[:MAX_MOVED]),
         triggers_in_period=triggers_in_period,
     )
@@ -119,10 +118,11 @@ def _cost(found: Sequence[Measured] | None) -> Cost | None:
     return None
 
 
-def _bounded(value: Scalar) -> Scalar:
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return _cut(value) if isinstance(value, str) else value
+def _mode(mode: FailureMode) -> FailureMode:
+    return FailureMode(
+        _cut(mode.id), _cut(mode.segment), _cut(mode.predicted), _cut(mode.kind), mode.rate, mode.reference_rate, mode.rows, mode.impact,
+        _cut(mode.trend), None if mode.status is None else _cut(mode.status), None if mode.owner is None else _cut(mode.owner),
+    )  # fmt: skip
 
 
 def _cut(text: str) -> str:

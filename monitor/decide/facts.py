@@ -14,8 +14,6 @@ from enum import IntEnum
 
 from msgspec import Struct
 
-Scalar = str | int | float | bool | None
-
 
 class Measured(Struct, frozen=True):
     """A number about a segment, with its confidence interval and the rows it rests on."""
@@ -56,6 +54,22 @@ class Alarm(Struct, frozen=True):
     also: tuple[tuple[str, str, str], ...] = ()  # streams that moved with it: segment, signal, kind
 
 
+class FailureMode(Struct, frozen=True):
+    """A kind of error in a segment that costs more than it did in the reference."""
+
+    id: str
+    segment: str
+    predicted: str  # class; empty for a regression
+    kind: str
+    rate: float | None  # of the rows that could be wrong so
+    reference_rate: float | None
+    rows: int
+    impact: float  # cost beyond the reference, in the units of the costs
+    trend: str
+    status: str | None = None
+    owner: str | None = None
+
+
 class LabelledRows(Struct, frozen=True):
     """Rows predicted within [start_ms, end_ms) that have a label by now."""
 
@@ -90,7 +104,7 @@ class Facts(Struct, frozen=True):
     concept_alarms: tuple[Alarm, ...] | None = None  # on errors and labels
     label_quality: Mapping[str, float] | None = None  # measures by name
     labelled: tuple[LabelledRows, ...] | None = None  # in order, not overlapping
-    failure_modes: tuple[tuple[Scalar, ...], ...] | None = None  # the worst first; passed on as they are
+    failure_modes: tuple[FailureMode, ...] | None = None  # what costs most first
     # Of the process.
     partial: bool = False  # this process does not see all partitions
     rebuilding: bool = False  # lost state has not caught up

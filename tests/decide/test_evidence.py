@@ -6,8 +6,8 @@ import math
 
 import msgspec
 
-from monitor.decide.evidence import MAX_FIELDS, MAX_MODES, MAX_MOVED, MAX_TEXT
-from monitor.decide.facts import Facts, Measured
+from monitor.decide.evidence import MAX_MODES, MAX_MOVED, MAX_TEXT
+from monitor.decide.facts import Facts, FailureMode, Measured
 from monitor.decide.reading import Reason
 from tests.decide.make import DAY, HOUR, MONDAY, alarm, facts, labels, measured, play, policy, required
 
@@ -28,7 +28,7 @@ def test_it_says_what_where_since_when_how_large_and_what_to_train_on():
         "reference": "ab" * 32,
         "dataset": "2023-10",
         "label_quality": {"conflict_ratio": 0.02, "noise_ratio": math.nan},
-        "failure_modes": (("f1", "country=FR and hour < 6", 0.31, 120),),
+        "failure_modes": (FailureMode("f1", "country=FR", "1", "false_positive", 0.31, 0.2, 120, 13.2, "rising", "open", None),),
     }
     given = []
     for hour in range(2):
@@ -48,7 +48,7 @@ def test_it_says_what_where_since_when_how_large_and_what_to_train_on():
     assert found.fresh_labels == 4_900, "49 hours of them; what was predicted later is not counted yet"
     assert (found.reference, found.dataset) == ("ab" * 32, "2023-10")
     assert found.label_quality == {"conflict_ratio": 0.02}
-    assert found.failure_modes == (("f1", "country=FR and hour < 6", 0.31, 120),)
+    assert found.failure_modes == more["failure_modes"]
     assert found.triggers_in_period == 1
 
 
@@ -92,12 +92,11 @@ def test_it_is_bounded_whatever_the_facts_hold():
         shares=dict.fromkeys(segments, 0.001) | {long: 0.5},
         performance=tuple(Measured("recall", segment, 0.5, 0.4, 0.6, 10) for segment in segments),
         label_quality={f"{'m' * 1_000}{n}": 0.1 for n in range(1_000)},
-        failure_modes=tuple((long, math.inf, *range(100)) for _ in range(1_000)),
+        failure_modes=(FailureMode(*[long] * 4, None, None, 1, 1.0, *[long] * 3),) * 1_000,
     )
     found = bundle([given], settings)
     assert (len(found.moved), found.moved_left_out) == (MAX_MOVED, len(segments) - MAX_MOVED)
     assert found.moved[0].segment == long[: MAX_TEXT - 1] + "…", "the largest share first"
     assert len(found.failure_modes) == MAX_MODES
-    assert len(found.failure_modes[0]) == MAX_FIELDS
-    assert found.failure_modes[0][1] is None
+    assert {len(text) for text in msgspec.structs.astuple(found.failure_modes[0]) if isinstance(text, str)} == {MAX_TEXT}
     assert len(msgspec.json.encode(found)) < 64_000

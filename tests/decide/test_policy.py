@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from monitor.decide.facts import AlarmLevel, Facts
+from monitor.decide.facts import AlarmLevel, Facts, FailureMode
 from monitor.decide.gate import Gate
 from monitor.decide.policy import step
 from monitor.decide.reading import Reason
@@ -414,7 +414,11 @@ def test_very_many_segments_keep_the_watches_that_hold_longest():
 
 def test_a_state_is_the_same_after_a_round_trip_and_nothing_else_is_taken_for_one():
     settings = policy(label_quality=[{"measure": "noise_ratio", "at_most": 0.5}], data_drift={"min_share": 0.1})
-    more = {"label_quality": {"noise_ratio": 0.1}, "failure_modes": (("f1", 3, 0.5, None, True),), "data_alarms": (alarm(),)}
+    more = {
+        "label_quality": {"noise_ratio": 0.1},
+        "failure_modes": (FailureMode("f1", "a", "1", "false_positive", 0.5, None, 3, 1.5, "steady"),),
+        "data_alarms": (alarm(),),
+    }
     given = [control("hold"), control("release"), control("accept", signal="z")]
     given += [control("assign", failure_mode="f1", owner="bob"), *timeline("ooo", **more), facts(MONDAY, "o", version="2", partial=True)]
     state, _ = play(given, settings)

@@ -15,7 +15,7 @@ import numpy as np
 from monitor.batch import RejectReason
 from monitor.config.model import Evaluation
 from monitor.decide.control import Control
-from monitor.decide.facts import Facts
+from monitor.decide.facts import Facts, FailureMode
 from monitor.decide.reading import Reason
 from monitor.evaluate.evaluate import evaluate
 from monitor.evaluate.verdict import Status, Verdicts, Window
@@ -137,7 +137,7 @@ def decided() -> RetrainingView:
             cost=(measured(1.4, "cost", n=9_000),) if day < 3 else None, data_alarms=None if day > 1 else (),
             labelled=labels(*[850] * 40, start_ms=NOW_MS - 40 * DAY_MS, every_ms=DAY_MS), label_quality={"conflict_ratio": 0.012},
             reference=reference().fingerprint, dataset=reference().dataset_version,
-            failure_modes=(("f1", "origin=JFK and wind_speed missing", 0.31, 411),),
+            failure_modes=(FailureMode("f1", "origin=JFK", "0", "false_negative", 0.31, 0.22, 411, 148.0, "rising", "open"),),
         ))  # fmt: skip
     first = play(log[:2], settings)[1][-1].trigger
     acked = control("ack", model="flights", trigger_id=first.id, why="retraining job 41", time_ms=NOW_MS - 6 * DAY_MS)

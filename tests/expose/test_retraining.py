@@ -12,7 +12,7 @@ import pytest
 
 from monitor.config.root import Http
 from monitor.decide.control import Control
-from monitor.decide.facts import Facts, Measured
+from monitor.decide.facts import Facts, FailureMode, Measured
 from monitor.decide.gate import Gate
 from monitor.decide.reading import Reason
 from monitor.decide.state import Phase, PolicyState
@@ -236,7 +236,7 @@ def test_hostile_names_stay_text(text: str) -> None:
             "data_alarms": (alarm(segment=text),),
             "reference": text,
             "dataset": text,
-            "failure_modes": ((text,),),
+            "failure_modes": (FailureMode(text, text, text, text, None, None, 1, 1.0, text, text, text),),
         }
         given.append(facts(MONDAY + hour * HOUR, version=text, performance=poor, partial=hour < 2, **more))
     held, _ = play(given, settings)
