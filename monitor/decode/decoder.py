@@ -106,7 +106,7 @@ class EventColumns:
         if not decoded.rows:
             return
         rows, places = decoded.rows, _array(decoded.places)
-        ids, texts, no_ids = self._ids(rows, records, places)
+        ids, texts, no_ids = self._ids(rows, records, places, proven=known is not None and self.shape.proves_id)
         times, no_times = self._times(rows, records, places)
         refused = no_times | no_ids
         if refused:
@@ -131,8 +131,12 @@ class EventColumns:
             faults = signal.read(rows, records, places, growing.values[added])
             growing.faults += [(added.start + row, signal.column.use.column, fault) for row, fault in faults]
 
-    def _ids(self, rows: Rows, records: Records, places: Int64) -> tuple[NDArray[np.uint64] | None, Sequence[str], dict[int, Refusal]]:
-        """[n, 2] hashes of ids and [n] their texts, where they are wanted, and the rows that have none."""
+    def _ids(
+        self, rows: Rows, records: Records, places: Int64, *, proven: bool
+    ) -> tuple[NDArray[np.uint64] | None, Sequence[str], dict[int, Refusal]]:
+        """[n, 2] hashes of ids and [n] their texts, where they are wanted, and the rows that have none. ``proven``: each has one."""
+        if proven and not self._with_ids:
+            return None, (), {}
         column = self._id.read(rows, records, places)
         return hash_ids(column, self._section.id) if self._with_ids else (None, (), check_ids(column, self._section.id))
 

@@ -58,6 +58,11 @@ class Leaf:
         return all(use.role is Role.NUMBER for use in self.uses)
 
     @property
+    def is_id(self) -> bool:
+        """Whether it is only read as the id."""
+        return all(use.role is Role.ID for use in self.uses)
+
+    @property
     def accepts(self) -> frozenset[type]:
         """Types that every use can look at; a value of another type is ``UNUSABLE`` for all: only ids and times are so narrow."""
         return frozenset.intersection(*(use.accepts for use in self.uses))

@@ -53,7 +53,8 @@ class KnownOnly:
             self.others_expected -= 1
             return None
         try:
-            if max(map(len, values)) <= self.max_bytes:  # type: ignore[arg-type]
+            # Where all of them together are no longer than one may be, each is not: a sum is quicker than a maximum.
+            if sum(map(len, values)) <= self.max_bytes or max(map(len, values)) <= self.max_bytes:  # type: ignore[arg-type]
                 return list(map(self.decode, values))  # type: ignore[arg-type]
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TypeError):
             pass  # a tombstone has no length

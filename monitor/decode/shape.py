@@ -11,16 +11,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import reduce
 from operator import or_
-from typing import Any, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 import msgspec
 
 from monitor.decode.code import code_type
+from monitor.decode.identity import MAX_ID_LENGTH
 from monitor.decode.mapping import Leaf, Node, Use
 from monitor.profile.layout import Vocabulary
 
 MAX_TYPED_INDEX = 255
 """A struct for an array has a field for every element up to the last that is read."""
+
+_PLAIN_ID = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_LENGTH)] | Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+"""Values that are ids as they stand. Others, such as 1.0, may be ids too, but have to be looked at."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +53,13 @@ class Shape:
     fields: tuple[Field, ...]
     typed: bool  # whether a typed decode can fill it: no key has two types
     closed: type[msgspec.Struct] | None = None  # the same struct, for objects without any other key; None where there are arrays
+
+    @property
+    def proves_id(self) -> bool:
+        """Whether ``closed`` lets no object pass but with a valid id: then nobody need look at it again."""
+        return self.closed is not None and any(
+            field.shape.proves_id if field.shape is not None else field.leaf is not None and field.leaf.is_id for field in self.fields
+        )
 
     @property
     def depth(self) -> int:
@@ -103,11 +114,16 @@ def _closed(fields: list[Field], rename: dict[str, str]) -> type[msgspec.Struct]
     inner = []
     for field in fields:
         if field.shape is not None:
-            if field.shape.closed is None:
+            closed = field.shape.closed
+            if closed is None:
                 return None
-            field = replace(field, type=field.shape.closed, default=field.shape.closed())  # noqa: PLW2901
+            # An object that is not there has no id in it either.
+            field = replace(field, type=closed, default=msgspec.NODEFAULT if field.shape.proves_id else closed())  # noqa: PLW2901
+        elif field.leaf is not None and field.leaf.is_id:
+            field = replace(field, type=_PLAIN_ID, default=msgspec.NODEFAULT)  # noqa: PLW2901
         inner.append(field)
-    return _struct(inner, rename=rename, forbid_unknown_fields=True)
+    # By keyword, or what has no default could not stand behind what has one.
+    return _struct(inner, rename=rename, forbid_unknown_fields=True, kw_only=True)
 
 
 def _array_shape(fields: list[Field], typed: bool) -> Shape:

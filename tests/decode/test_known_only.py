@@ -11,10 +11,18 @@ from hypothesis import strategies as st
 
 from monitor.config.model import ModelConfig
 from monitor.decode import Decoder
+from monitor.decode.identity import MAX_ID_LENGTH
 from tests.decode import event, model, raw, reasons
 from tests.decode.test_agreement import FLOATS, INTEGERS, SCALARS, STRINGS, VALUES, VOCABULARY, assert_conserved, columns
 
 DEEP = b'{"id":"a","ts":1,"x":2.0,"junk":' + b'{"a":' * 40 + b"1" + b"}" * 40 + b"}"
+
+
+NO_PLAIN_IDS = (
+    b"{}", b'{"id":null}', b'{"id":""}', b'{"id":true}', b'{"id":1.0}', b'{"id":1.5}', b'{"id":9223372036854775808}',
+    b'{"id":"' + b"a" * (MAX_ID_LENGTH + 1) + b'"}',
+)  # fmt: skip
+"""Events without an id, and those whose id has to be looked at."""
 
 
 @cache
@@ -78,16 +86,38 @@ def test_rows_and_refusals_are_the_same(messages):
 def test_a_chunk_of_known_events_is_taken_and_one_with_more_is_not():
     """Guards the comparison above, which would hold for nothing if no chunk were ever taken."""
     known = Decoder(model(), {}).events.known_only
-    good = [b'{"id":"a","ts":1,"x":2.0}', b'{"id":"b"}', b"{}"]
+    too_long = b'{"id":"c"' + b" " * known.max_bytes + b"}"
+    good = [b'{"id":"a","ts":1,"x":2.0}', b'{"id":"b"}', b'{"id":3}']
     rows = known.rows(good)
     assert rows is not None
     assert all(isinstance(row, msgspec.Struct) for row in rows)
-    for other in (b'{"id":"a","more":1}', b"{", b"[]", b"\xff", None, b'{"x":"text"}', b'{"id":"' + b"a" * known.max_bytes + b'"}'):
+    for other in (b'{"id":"a","more":1}', b"{", b"[]", b"\xff", None, b'{"id":"c","x":"text"}', *NO_PLAIN_IDS, too_long):
         known.others_expected = 0
         assert known.rows([*good, other]) is None
         assert known.rows(good) is None, "what follows is not tried for a while"
     known.others_expected = 0
     assert known.rows(good) is not None
+    assert known.rows([b'{"id":"a"}' + b" " * (known.max_bytes // 2)] * 3) is not None, "together they may be longer than one"
+
+
+@pytest.mark.parametrize("path", ["id", "a.b.id"])
+@pytest.mark.parametrize("with_ids", [True, False])
+def test_ids_that_the_types_prove_are_those_that_a_look_at_them_finds(path, with_ids):
+    """Also where the object that should hold the id is not there."""
+
+    def written(value: str) -> bytes:
+        return b'{"ts":1,"a":{"b":{"id":%b}}}' % value.encode() if path != "id" else b'{"ts":1,"id":%b}' % value.encode()
+
+    plain = ['"a"', "3", "-0", "-9223372036854775808", '"' + "é" * MAX_ID_LENGTH + '"']
+    others = ["null", '""', '"' + "é" * (MAX_ID_LENGTH + 1) + '"', "1.0", "1.5", "1e3", "true", "9223372036854775808", "[]", "{}"]
+    made = [Decoder(model(id=path), {}, with_ids=with_ids) for _ in range(2)]
+    made[1].events.known_only.decode = None
+    assert made[0].events.known_only.rows([written(value) for value in plain]) is not None
+    for message in [*map(written, [*plain, *others]), b'{"ts":1}', b'{"ts":1,"a":{}}', b'{"ts":1,"a":null}', b'{"ts":1,"a":{"b":{}}}']:
+        made[0].events.known_only.others_expected = 0
+        (batch, rejections), (expected, expected_rejections) = (each.decode([raw([message])]) for each in made)
+        assert rejections == expected_rejections, message
+        assert columns(batch) == columns(expected), message
 
 
 def test_a_deep_message_is_refused_after_any_number_of_known_ones():
