@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -20,6 +20,8 @@ from monitor.outcome.annotations import agreement_counts
 from monitor.outcome.cohorts import cohort_lags
 from monitor.outcome.counts import OutcomeCounts, outcome_counts
 from monitor.outcome.layout import OutcomeLayout
+from monitor.outcome.restated import by_segment
+from monitor.outcome.sparse import add
 from monitor.performance.agreement import LabelQuality, label_quality
 from monitor.performance.collect import Shortage, Wanted, shortages, wanted
 from monitor.performance.cost import cost_table
@@ -28,7 +30,7 @@ from monitor.performance.failure_modes import FailureModes, failure_modes
 from monitor.performance.regression import value_places
 from monitor.performance.representativeness import Representativeness, representativeness
 from monitor.performance.validation import Validation, validation
-from monitor.performance.verdict import Performance, PerformanceSettings, nothing_judged, performance
+from monitor.performance.verdict import Performance, PerformanceSettings, Restatement, nothing_judged, performance
 from monitor.reference.reference import Reference
 from monitor.state import ModelState
 from monitor.window import Window
@@ -37,6 +39,16 @@ _Z = normal_quantile(0.975)
 _NOISE_QUANTILE = 0.999
 
 Places = NDArray[np.intp]
+
+
+@dataclass(frozen=True, eq=False)
+class RestatedPane:
+    """A pane of predictions of which revised labels changed what had been reported."""
+
+    start_ms: int
+    end_ms: int
+    revision: NDArray[np.int64]  # [G] labels taken back for others
+    last_ms: NDArray[np.int64]  # [G] label time of the newest of these; 0: none
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +74,7 @@ class LabelVerdicts:
     estimate: Estimates | None = None  # accuracy of the newest predictions; None without a reference's labels
     estimate_window: Window | None = None
     estimate_errors: ErrorTrack | None = None  # of earlier estimates, once their labels came
+    restated_panes: tuple[RestatedPane, ...] = ()  # panes of predictions, oldest first
 
 
 def label_verdicts(
@@ -95,14 +108,18 @@ def label_verdicts(
     history = model.estimates.setdefault(version, EstimateHistory())
     if of_classes and estimates_due:
         _estimate(model, counted, version, history, segments, places, end_ms)
+    restated = {view: Restatement(*by_segment(panes.total(), len(segments), _rows_of(places))) for view, panes in counted.restated.items()}
     by_prediction = of(prediction, view="prediction_time")
-    audits = audit.labelled.any()
+    if shown and restated["prediction"].revision.any():
+        first = outcome_counts(counted.layout, add([counted.by_prediction.total(), -counted.revised.total()]), segments, places)
+        restated["prediction"] = replace(restated["prediction"], first_value=of(first, view="prediction_time").value)
+    audited = of(audit, view="audit") if audit.labelled.any() else nothing_judged(by_prediction, "audit", audit)
     return LabelVerdicts(
         version=version,
         window=window,
-        by_prediction=by_prediction,
-        by_label=of(label, view="label_time"),
-        audited=of(audit, view="audit") if audits else nothing_judged(by_prediction, "audit", audit),
+        by_prediction=replace(by_prediction, restatement=restated["prediction"]),
+        by_label=replace(of(label, view="label_time"), restatement=restated["label"]),
+        audited=replace(audited, restatement=restated["audit"]),
         reviewed=reviewed,
         coverage=_coverage(counted, config, places, len(segments), end_ms) if shown else None,
         representativeness=representativeness(
@@ -112,6 +129,7 @@ def label_verdicts(
         shortages=() if known is None or not shown else tuple(shortages(label, known.counts, _Z)),
         quality=_quality(labels, counted, segments, places),
         annotators=("", *labels.annotators.values()),
+        restated_panes=_restated_panes(counted, config, len(segments), places) if shown else (),
         modes=failure_modes(
             prediction,
             outcome_counts(counted.layout, counted.by_prediction.before(), segments, places),
@@ -176,6 +194,9 @@ def _segments(
         combination, cell = np.divmod(total.codes, counted.layout.cells)
         are_rows = cell < counted.layout.first_sum
         np.add.at(rows, combination[are_rows], total.counts[are_rows])
+    for restated in counted.restated.values():
+        met = restated.total().combination
+        rows[met] = np.maximum(rows[met], 1)  # a row that was taken back may have been the last
     placed = frozenset[str]() if reference is None else frozenset(reference.table.segments)
     segments = model.config.segments
     return labels.combinations.segments(((), *segments.groupings), rows, placed, segments.max_segments)
@@ -196,6 +217,15 @@ def _coverage(counted: VersionOutcomes, config: LabelsConfig, places: Places, se
         for number, counts in sorted(counted.cohorts.counts.settle().items())
     ]
     return coverage(panes, end_ms, config.horizon_ms, _Z, config.window_ms)
+
+
+def _restated_panes(counted: VersionOutcomes, config: LabelsConfig, segments: int, places: Places) -> tuple[RestatedPane, ...]:
+    panes = counted.restated["prediction"]
+    return tuple(
+        RestatedPane(number * config.pane_ms, (number + 1) * config.pane_ms, *by_segment(pane, segments, _rows_of(places)))
+        for number, pane in sorted(panes.panes.items())
+        if number < panes.end_pane
+    )
 
 
 def _rows_of(places: Places) -> Sequence[Places]:

@@ -21,6 +21,7 @@ from monitor.join.names import Names
 from monitor.join.state import LABEL_COLUMNS, LabelEntry, LabelState
 from monitor.outcome.annotations import AgreementLayout
 from monitor.outcome.layout import OutcomeLayout
+from monitor.outcome.restated import pack_restated, unpack_restated
 from monitor.outcome.sparse import unpack_sparse
 
 _SETTLED = 16  # commits without a change, then a pane is likely to stay as it is
@@ -84,6 +85,7 @@ def save_labels(model: str, labels: LabelState, written: set[str]) -> SavedLabel
                 panes.append([view, number, name])
         ends = {view: [of_view.end_pane, of_view.too_old] for view, of_view in counted.saved.items()}
         saved.values["outcomes"][version] = {"panes": panes, "ends": ends}
+        saved.now[f"{prefix}/restated/{version}"] = pack_restated(counted.restated)
     for kind, runs in (("pending", labels.pending), ("records", labels.records)):
         flushed = runs.flush()
         saved.values[kind] = flushed.values
@@ -131,6 +133,8 @@ def load_labels(labels: LabelState, model: str, values: Mapping[str, Any], blobs
             counted.saved[view].end_pane, counted.saved[view].too_old = end_pane, too_old
         for view, number, name in part["panes"]:
             counted.saved[view].panes[number] = unpack_sparse(blobs[name])
+        if restated := blobs.get(f"{prefix}/restated/{version}"):  # a state of before had none
+            unpack_restated(restated, counted.restated)
     labels.pending.restore(values["pending"], blobs)
     labels.records.restore(values["records"], blobs)
 

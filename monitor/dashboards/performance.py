@@ -90,6 +90,12 @@ def performance() -> Dashboard:
                 ],
                 "short",
             ),
+            lines(
+                "Restated",
+                "Revision of the window: labels that others took the place of after they had been reported.",
+                [over_time(f"max by (version, segment) ({pick('driftgauge_performance_revision', _SEGMENT)})", "{{version}} {{segment}}")],
+                "short",
+            ),
             *before_labels(),
             *canary(),
             row("Now"),

@@ -138,6 +138,7 @@ CATALOGUE: tuple[Metric, ...] = (
     _outcome("performance_window_end_timestamp_seconds", _S, _VERSION, "End of the judged window, in label time."),
     _outcome("performance_status", "segments", (*_VIEW, "status"), "Segments by conclusion; `drifted`: worse than in the reference."),
     _outcome("performance_labelled_rows", "rows", _OUTCOME, "Labelled predictions in the window."),
+    _outcome("performance_revision", "labels", _OUTCOME, "Labels in the window that others took the place of after they were reported."),
     _outcome("performance_worse", "boolean", _OUTCOME, "1 while a metric is worse than in the reference, 0 while none is, else absent."),
     _outcome("performance", "", _METRIC, "Value of the metric. Absent where undefined."),
     _outcome("performance_low", "", _METRIC, "Lower end of the 95 % interval."),

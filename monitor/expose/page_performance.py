@@ -24,6 +24,7 @@ from monitor.segment import ALL
 MAX_METRICS = 14
 MAX_SEGMENTS = 10
 MAX_MODES = 8
+MAX_PANES = 6
 
 NAMES = {
     "accuracy": "Accuracy", "balanced_accuracy": "Balanced accuracy", "precision": "Precision", "recall": "Recall", "f1": "F1",
@@ -78,6 +79,7 @@ def _version(model: ModelView, one: LabelVerdicts, several: bool) -> Html:
     return join(
         lead,
         estimate(one),
+        _restated(one, place),
         metrics_table(view, one.by_label, place),
         el("div", _segments(model, view), _modes(model, one), class_="stack"),
     )
@@ -92,7 +94,7 @@ def performance_of(snapshot: Snapshot, model: ModelView, segment: str) -> Html |
         g = one.by_prediction.segments.index(segment)
         labelled, predictions = int(one.by_prediction.labelled[g]), int(one.by_prediction.predictions[g])
         title = el("h2", "Performance", el("small", f"version {one.version}, {count(labelled)} of {count(predictions)} labelled"))
-        parts_.append(join(title, metrics_table(one.by_prediction, one.by_label, g)))
+        parts_.append(join(title, _restated(one, g), metrics_table(one.by_prediction, one.by_label, g)))
     return join(parts_) if parts_ else None
 
 
@@ -125,7 +127,13 @@ def metrics_table(view: Performance, by_label: Performance, g: int) -> Html:
         value, low, high, reference = (float(part[g, m]) for part in (view.value, view.low, view.high, view.reference))
         rows.append((
             el("span", metric_name(name, of), title=METRICS[name].meaning),
-            el("span", el("b", number(value)), el("div", f"{number(low)} to {number(high)}", class_="small soft"), class_="nowrap"),
+            el(
+                "span",
+                el("b", number(value)),
+                el("div", f"{number(low)} to {number(high)}", class_="small soft"),
+                _first_value(view, g, m),
+                class_="nowrap",
+            ),
             interval_bar(value, low, high, reference, worse=bool(worse[m])),
             number(reference),
             count(int(view.n[g, m])),
@@ -135,6 +143,34 @@ def metrics_table(view: Performance, by_label: Performance, g: int) -> Html:
     head = ("Metric", "Now", "Against validation", "Validation", "Rows", "By label time", "")
     caption = "By time of the prediction, 95 % intervals. Bars have each their own scale; the line across is the validation's value."
     return table(head, rows, numeric=(1, 3, 4, 5), caption=caption)
+
+
+def _first_value(view: Performance, g: int, m: int) -> Html | None:
+    """What the metric would be had every label kept its first value, where that is another number."""
+    found = view.restatement
+    if found is None or found.first_value is None or not found.revision[g]:
+        return None
+    first = number(float(found.first_value[g, m]))
+    return el("div", f"{first} before revisions", class_="small soft") if first != number(float(view.value[g, m])) else None
+
+
+def _restated(one: LabelVerdicts, g: int) -> Html | None:
+    """How often revised labels changed what had been reported of a segment, and of which predictions; None where none did."""
+    found = one.by_prediction.restatement
+    if found is None or not found.revision[g]:
+        return None
+    lead = f"Revision {count(int(found.revision[g]))}: so many labels of the window were replaced after they had been reported, "
+    panes = [pane for pane in one.restated_panes if pane.revision[g]]
+    rows = [
+        (f"{clock(pane.start_ms)} to {clock(pane.end_ms)}", count(int(pane.revision[g])), clock(int(pane.last_ms[g])))
+        for pane in reversed(panes[-MAX_PANES:])
+    ]
+    more = f"{count(len(panes) - len(rows))} older ones were restated too." if len(panes) > len(rows) else None
+    return el(
+        "details",
+        el("summary", f"{lead}the last one {clock(int(found.last_ms[g]))}."),
+        table(("Predictions of", "Revision", "Last restated"), rows, numeric=(1,), caption=more),
+    )
 
 
 def _segments(model: ModelView, view: Performance) -> Html:

@@ -133,6 +133,20 @@ def _metric(one: Performance, place: int) -> dict[str, Any]:
         "labelled": int(one.labelled[g]),
         "predictions": int(one.predictions[g]) if one.view == "prediction_time" else None,
         "coverage": finite(one.coverage[g]) if one.view == "prediction_time" else None,
+        **_restatement(one, g, m),
+    }
+
+
+def _restatement(one: Performance, g: int, m: int) -> dict[str, Any]:
+    """How often and when last revised labels changed what was reported, and what it would be with each label's first value."""
+    found = one.restatement
+    if found is None:
+        return {"revision": None, "restated": None, "first_value": None}
+    last_ms, first = int(found.last_ms[g]), found.first_value
+    return {
+        "revision": int(found.revision[g]),
+        "restated": iso(last_ms) if last_ms else None,
+        "first_value": finite(first[g, m]) if first is not None and last_ms else None,
     }
 
 
@@ -147,6 +161,11 @@ def _labels(model: str, one: LabelVerdicts, g: int, modes: Sequence[ModeState]) 
         "predictions": int(performance.predictions[g]),
         "labelled": int(performance.labelled[g]),
         "coverage": finite(performance.coverage[g]),
+        "restated_panes": [
+            {"start": iso(pane.start_ms), "end": iso(pane.end_ms), "revision": int(pane.revision[g]), "restated": iso(int(pane.last_ms[g]))}
+            for pane in one.restated_panes
+            if pane.revision[g]
+        ],
         "coverage_uneven": Status(int(like.coverage_status[g])).label,
         "delay_seconds": {f"{p:g}": _interval(delay, g, 1_000) for p, delay in delay_quantiles(one).items()},
         "delays": [

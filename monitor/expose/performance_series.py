@@ -61,6 +61,8 @@ def _of_view(page: _Page, one: Performance) -> Iterator[Block]:
     yield page.block("driftgauge_performance_status", tails, counts, np.full(len(Status), ALWAYS), EMPTY)
     yield page.block("driftgauge_performance_labelled_rows", CLOSE, one.labelled, own)
     yield page.block("driftgauge_performance_worse", CLOSE, _yes_or_no(one.status), own)
+    if one.restatement is not None:
+        yield page.block("driftgauge_performance_revision", CLOSE, one.restatement.revision, own)
     is_rate = np.isin(one.metrics, RATES)
     pairs = list(zip(one.metrics, one.classes, strict=True))
     tails = texts([f",{label_text(('metric', 'class'), pair)}}} " for pair, rate in zip(pairs, is_rate, strict=True) if not rate])

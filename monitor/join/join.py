@@ -26,7 +26,7 @@ from monitor.join.items import items_of
 from monitor.join.match import Matched, Predictions, Touched, match
 from monitor.join.record import Records, Source
 from monitor.join.rows import label_rows
-from monitor.join.state import LabelEntry, LabelState
+from monitor.join.state import LabelEntry, LabelState, VersionOutcomes
 from monitor.outcome.annotations import AgreementLayout, annotation_codes
 from monitor.outcome.cells import Outcomes, outcome_codes, prediction_codes
 
@@ -181,7 +181,7 @@ def _apply(state: LabelState, labels: LabelRows, start_ms: int) -> Applied:
         (LabelEntry.ORPHAN, matched.orphan),
     ):
         state.ledger[entry] += count
-    _count(state, matched)
+    _count(state, matched, start_ms)
     if state.agreement is not None:
         _annotate(state, state.agreement, matched.touched)
     texts = np.full(len(ids), "", object)
@@ -205,31 +205,41 @@ def _annotate(state: LabelState, layout: AgreementLayout, touched: Touched) -> N
             counted.annotations.add(pane, codes, np.full(len(codes), sign, np.int64))
 
 
-def _count(state: LabelState, matched: Matched) -> None:
+def _count(state: LabelState, matched: Matched, now_ms: int) -> None:
     state.revisions += matched.revisions
     state.labelled_rows += len(matched.first_labelled_ms)
     buckets, counts = np.unique(matched.first_labelled_ms // state.pending.bucket_ms, return_counts=True)
     for bucket, count in zip(buckets.tolist(), counts.tolist(), strict=True):
         state.labelled[bucket] = state.labelled.get(bucket, 0) + count
-    for outcomes, source, sign in (
-        (matched.retracted, matched.retracted_source, -1),
-        (matched.restated, matched.restated_source, 1),
+    for outcomes, source, revised, sign in (
+        (matched.retracted, matched.retracted_source, matched.retracted_revised, -1),
+        (matched.restated, matched.restated_source, matched.restated_revised, 1),
     ):
         for number in np.unique(outcomes.rows["version"]).tolist():
             of_version = outcomes.rows["version"] == number
             for kind in Source:
                 chosen = np.flatnonzero(of_version & (source == kind))
                 if len(chosen):
-                    _add(state, state.version_names[number], kind, _some(outcomes, chosen), sign)
+                    counted = state.outcomes_of(state.version_names[number])
+                    _add(counted, kind, _some(outcomes, chosen), sign, revised[chosen], now_ms, state.config.pane_ms)
 
 
-def _add(state: LabelState, version: str, source: Source, outcomes: Outcomes, sign: int) -> None:
-    counted, pane_ms = state.outcomes_of(version), state.config.pane_ms
+def _add(
+    counted: VersionOutcomes, source: Source, outcomes: Outcomes, sign: int, revised: NDArray[np.bool_], now_ms: int, pane_ms: int
+) -> None:
+    """Count outcomes of one source; ``revised``: those that are taken back for another label, or take the place of one."""
     codes, weights, row = outcome_codes(counted.layout, outcomes)
-    by_label = {Source.ORGANIC: counted.by_label, Source.AUDIT: counted.audited, Source.REVIEW: counted.reviewed}[source]
-    by_label.add((outcomes.label_ms // pane_ms)[row], codes, sign * weights)
-    if source is Source.ORGANIC:
-        counted.by_prediction.add((outcomes.prediction_ms // pane_ms)[row], codes, sign * weights)
+    combination = outcomes.rows["combination"].astype(np.int64)
+    views = {Source.ORGANIC: ("label", "prediction"), Source.AUDIT: ("audit",), Source.REVIEW: ("review",)}[source]
+    for view in views:
+        pane = (outcomes.prediction_ms if view == "prediction" else outcomes.label_ms) // pane_ms
+        counted.views[view].add(pane[row], codes, sign * weights)
+        reported = revised & (pane < now_ms // pane_ms)  # evaluations look at panes that have ended
+        if sign < 0 and view in counted.restated:
+            counted.restated[view].add(pane[reported], combination[reported], now_ms)
+        if view == "prediction":
+            of_revised = reported[row]
+            counted.revised.add(pane[row][of_revised], codes[of_revised], sign * weights[of_revised])
 
 
 def _some(outcomes: Outcomes, chosen: NDArray[np.intp]) -> Outcomes:

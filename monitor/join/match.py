@@ -59,6 +59,8 @@ class Matched:
     restated_source: NDArray[np.uint8]
     first_labelled_ms: Int64  # times of the predictions that have a label for the first time
     revisions: int  # predictions whose label was restated
+    retracted_revised: NDArray[np.bool_]  # of these, that another value, figure or source took the place of: a time is none
+    restated_revised: NDArray[np.bool_]
     touched: Touched  # predictions that got a label they did not have in this form
 
 
@@ -94,6 +96,8 @@ def match(
     gone = before.where(np.isin(before.subject, changed))
     come = after.where(np.isin(after.subject, changed))
     first = np.setdiff1d(come.subject, gone.subject)
+    successor = come.where(np.searchsorted(come.subject, gone.subject))  # labels are added, never taken away: there is one
+    revised = ~_same(gone, successor)
     return Matched(
         store=accepted[fresh],
         kinds=kinds(old, added),
@@ -105,6 +109,8 @@ def match(
         restated_source=come.rows["source"],
         first_labelled_ms=predictions.time_ms[first],
         revisions=len(gone),
+        retracted_revised=revised,
+        restated_revised=np.isin(come.subject, gone.subject[revised]),
         touched=_touched(predictions, all_before, all_after, before, after),
     )
 
@@ -146,11 +152,15 @@ def _changed(before: Records, after: Records) -> NDArray[np.intp]:
     """Predictions whose label is another one now."""
     common, b, a = np.intersect1d(before.subject, after.subject, assume_unique=True, return_indices=True)
     one, two = before.where(b), after.where(a)
-    same = one.time_ms == two.time_ms
-    for name in ("value", "source"):
-        same &= one.rows[name] == two.rows[name]
-    same &= (one.rows["kpi"] == two.rows["kpi"]) | (np.isnan(one.rows["kpi"]) & np.isnan(two.rows["kpi"]))
+    same = (one.time_ms == two.time_ms) & _same(one, two)
     return np.concatenate([common[~same], np.setxor1d(before.subject, after.subject, assume_unique=True)])
+
+
+def _same(one: Records, two: Records) -> NDArray[np.bool_]:
+    """[n] whether two labels of a prediction say the same, whenever they say it."""
+    a, b = one.rows, two.rows
+    kpi = (a["kpi"] == b["kpi"]) | (np.isnan(a["kpi"]) & np.isnan(b["kpi"]))
+    return np.asarray((a["value"] == b["value"]) & (a["source"] == b["source"]) & kpi)
 
 
 def _outcomes(predictions: Predictions, labels: Records) -> Outcomes:

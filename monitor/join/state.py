@@ -19,6 +19,7 @@ from monitor.outcome.cohorts import Cohorts
 from monitor.outcome.combination import Combinations
 from monitor.outcome.layout import OutcomeLayout
 from monitor.outcome.panes import OutcomePanes
+from monitor.outcome.restated import RestatedPanes
 from monitor.segment import OTHER
 
 if TYPE_CHECKING:
@@ -53,14 +54,17 @@ class VersionOutcomes:
     reviewed: OutcomePanes
     annotations: OutcomePanes  # agreement of annotators, by pane of the prediction
     cohorts: Cohorts  # predictions that have left ``by_prediction``
+    revised: OutcomePanes  # what revised labels changed of ``by_prediction`` after it was reported
+    restated: dict[str, RestatedPanes]  # how often that happened, by name of the outcomes
 
     @staticmethod
     def empty(layout: OutcomeLayout, config: Labels) -> VersionOutcomes:
         """Before the first row. Of predictions the window before is kept too, to tell a trend."""
         window, cohorts = config.window_ms // config.pane_ms, Cohorts.empty(layout, config.pane_ms, config.horizon_ms)
         by_prediction = OutcomePanes(window, 2 * window, leave=cohorts.add)
-        by_label, audited, reviewed, annotations = (OutcomePanes(window, window) for _ in range(4))
-        return VersionOutcomes(layout, by_prediction, by_label, audited, reviewed, annotations, cohorts)
+        by_label, audited, reviewed, annotations, revised = (OutcomePanes(window, window) for _ in range(5))
+        restated = {view: RestatedPanes(window) for view in ("prediction", "label", "audit")}
+        return VersionOutcomes(layout, by_prediction, by_label, audited, reviewed, annotations, cohorts, revised, restated)
 
     @property
     def views(self) -> dict[str, OutcomePanes]:
@@ -70,7 +74,7 @@ class VersionOutcomes:
     @property
     def panes(self) -> dict[str, OutcomePanes]:
         """Everything that is counted by panes, by name."""
-        return {**self.views, "annotations": self.annotations}
+        return {**self.views, "annotations": self.annotations, "revised": self.revised}
 
     @property
     def saved(self) -> dict[str, OutcomePanes]:
@@ -82,6 +86,8 @@ class VersionOutcomes:
         for panes in self.panes.values():
             panes.move_to(end_pane)
         self.cohorts.move_to(end_pane)
+        for restated in self.restated.values():
+            restated.move_to(end_pane)
 
 
 @dataclass(eq=False)

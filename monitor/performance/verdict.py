@@ -39,6 +39,15 @@ class PerformanceSettings:
 
 
 @dataclass(frozen=True, eq=False)
+class Restatement:
+    """What revised labels changed of the panes of a window after they had been reported."""
+
+    revision: Int64  # [G] labels taken back for others; 0: never restated
+    last_ms: Int64  # [G] label time of the newest of these; 0: never
+    first_value: Float64 | None = None  # [G, M] had every label kept its first value; None: not told
+
+
+@dataclass(frozen=True, eq=False)
 class Performance:
     """All metrics of one window of one model version. G segments, M columns: a metric, of one class where it is per class."""
 
@@ -59,6 +68,7 @@ class Performance:
     labelled: Int64  # [G]
     predictions: Int64  # [G] all predictions of the window; by label time 0
     counts: OutcomeCounts  # the evidence
+    restatement: Restatement | None = None  # None: nothing is known of it
 
     @property
     def coverage(self) -> Float64:

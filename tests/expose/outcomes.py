@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import functools
 import itertools
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.evaluate.noise import normal_quantile
-from monitor.label_verdicts import LabelVerdicts
+from monitor.label_verdicts import LabelVerdicts, RestatedPane
 from monitor.labels import LabelsEvaluated
 from monitor.outcome.cells import Outcomes, outcome_codes, prediction_codes, row_dtype
 from monitor.outcome.combination import Combinations
@@ -27,7 +28,7 @@ from monitor.performance.delay import coverage, pane_lags
 from monitor.performance.failure_modes import failure_modes
 from monitor.performance.representativeness import representativeness
 from monitor.performance.validation import Validation
-from monitor.performance.verdict import PerformanceSettings, View, performance
+from monitor.performance.verdict import PerformanceSettings, Restatement, View, performance
 from monitor.profile.layout import SignalBins
 from monitor.window import Window
 from tests.expose import qualities
@@ -41,6 +42,7 @@ BINARY = OutcomeLayout("binary", ("0", "1"), SignalBins("score", "numeric", tupl
 REGRESSION = OutcomeLayout("regression", (), SignalBins("score", "numeric", tuple(float(x) for x in range(-20, 60, 5))), scale=15.0)
 GROUPINGS: tuple[tuple[str, ...], ...] = ((), ("origin",), ("carrier",), ("origin", "carrier"))
 Z = normal_quantile(0.975)
+RESTATED_MS = NOW_MS - DAY_MS // 2
 COSTS = ((0.0, 1.0), (4.0, 0.0))
 
 
@@ -102,7 +104,9 @@ def evaluated(
     settings = PerformanceSettings(costs=COSTS if layout.task == "binary" else ())
 
     def judged(name: str, view: View):  # type: ignore[no-untyped-def]
-        return performance(counts[name], settings, model=model, version=version, view=view, window=window, validation=before)
+        found = performance(counts[name], settings, model=model, version=version, view=view, window=window, validation=before)
+        first = found.value + 0.01 if view == "prediction_time" else None
+        return replace(found, restatement=Restatement(found.labelled // 50, np.where(found.labelled >= 50, RESTATED_MS, 0), first))
 
     lags = [
         pane_lags(layout, (day + 1) * DAY_MS, of_pane, list(places), len(segments)) for day, of_pane in panes["prediction"].settle().items()
@@ -116,10 +120,17 @@ def evaluated(
         wanted(counts["prediction"], 0.05, Z) if classes else None,
         () if before is None else tuple(shortages(counts["label"], before.counts, Z)), qualities.quality(segments, places),
         failure_modes(counts["prediction"], None, before and before.counts, cost_table(COSTS) if classes else None, Z),
-        qualities.ANNOTATORS, estimate, Window("estimate", NOW_MS - DAY_MS, NOW_MS), errors,
+        qualities.ANNOTATORS, estimate, Window("estimate", NOW_MS - DAY_MS, NOW_MS), errors, panes_restated(counts["prediction"].labelled),
     )  # fmt: skip
     modes = backlog.advance({}, one.modes, version, NOW_MS, min_labelled=200, limit=200)
     return LabelsEvaluated(model, NOW_MS, (one,), tuple(modes.values()))
+
+
+def panes_restated(labelled: NDArray[np.int64]) -> tuple[RestatedPane, ...]:
+    """A revised label in fifty, all of them in one of two panes."""
+    last_ms = np.where(labelled >= 50, RESTATED_MS, 0)
+    starts = [NOW_MS - days * DAY_MS for days in (9, 2)]
+    return tuple(RestatedPane(start, start + DAY_MS, labelled // 50 * part, last_ms) for part, start in enumerate(starts))
 
 
 def _validated(layout: OutcomeLayout, segments: tuple[str, ...], places: NDArray[np.intp]) -> OutcomeCounts:

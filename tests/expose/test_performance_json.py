@@ -43,6 +43,7 @@ def test_a_metric_comes_with_all_its_evidence() -> None:
         "value": view.value[g, m], "low": view.low[g, m], "high": view.high[g, m], "reference": view.reference[g, m], "n": view.n[g, m],
         "segment_status": "drifted", "labelled": view.labelled[g], "predictions": view.predictions[g],
         "coverage": view.labelled[g] / view.predictions[g],
+        "revision": view.restatement.revision[g], "restated": "2013-04-01T12:00:00.000Z", "first_value": view.restatement.first_value[g, m],
     }  # fmt: skip
     assert item[0]["value"] < item[0]["low"] + 0.1 < item[0]["reference"]
 

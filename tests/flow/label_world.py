@@ -151,6 +151,14 @@ def facts(state: ModelState) -> dict[str, Any]:
                 combination, cell = np.divmod(counts.codes, counted.layout.cells)
                 cells = zip((names[c] for c in combination.tolist()), cell.tolist(), counts.counts.tolist(), strict=True)
                 everything[f"{version} {view} {number}"] = sorted(cells)
+        for view, restated in counted.restated.items():
+            for number, pane in sorted(restated.panes.items()):
+                rows = zip((names[c] for c in pane.combination.tolist()), pane.revision.tolist(), pane.last_ms.tolist(), strict=True)
+                everything[f"{version} restated {view} {number}"] = sorted(rows)
+        for number, counts in sorted(counted.revised.settle().items()):
+            combination, cell = np.divmod(counts.codes, counted.layout.cells)
+            cells = zip((names[c] for c in combination.tolist()), cell.tolist(), counts.counts.tolist(), strict=True)
+            everything[f"{version} revised {number}"] = sorted(cells)
         for number, counts in sorted(counted.cohorts.counts.settle().items()):
             combination, cell = np.divmod(counts.codes, CELLS)
             rows = zip((names[c] for c in combination.tolist()), cell.tolist(), counts.counts.tolist(), strict=True)
@@ -168,6 +176,11 @@ def judged(evaluated: Sequence[LabelsEvaluated]) -> dict[int, list[Any]]:
             for view in (one.by_prediction, one.by_label, one.audited):
                 arrays = (view.value, view.low, view.high, view.n, view.reference, view.metric_status, view.status, view.predictions)
                 found.append((each.event_ms, one.version, view.view, view.window, view.segments, [array.tobytes() for array in arrays]))
+                restatement = view.restatement
+                assert restatement is not None
+                first = restatement.first_value
+                found.append((restatement.revision.tobytes(), restatement.last_ms.tobytes(), None if first is None else first.tobytes()))
+            found.append([(pane.start_ms, pane.revision.tobytes(), pane.last_ms.tobytes()) for pane in one.restated_panes])
             found.append(one.reviewed.confusion.tobytes())
             quality, cover = one.quality, one.coverage
             assert quality is not None
