@@ -11,6 +11,7 @@ from monitor.demo.findings import by_signal, date, leading
 from monitor.demo.label_answers import Metric
 from monitor.demo.loop.published import Published
 from monitor.demo.loop.questions import Alert, Moved, Received, Run, Trigger
+from monitor.demo.loop.suspicions import Suspicions, line
 from monitor.demo.terminal import Ink
 from monitor.expose.page_findings import STATISTIC_NAMES
 from monitor.expose.text import number
@@ -26,6 +27,7 @@ class Rollout:
 
     trigger: Trigger
     drifted: tuple[Verdict, ...]  # over all traffic, of the version that it replaces
+    suspected: Suspicions  # by the detectors of the version that it replaces
     before: tuple[Metric, ...]  # the monitor's own, of the version that it replaces
     alert: Alert
     receivers: tuple[str, ...]
@@ -92,6 +94,7 @@ def chronicle(rollouts: Sequence[tuple[Rollout, Handover]], hook: Received, ink:
         entries = {
             "monitor": f"trigger {trigger.id} on {date(trigger.decided)}: {ink('yellow', reasons(trigger))}",
             "drifted": drifts(rollout.drifted),
+            "detectors": line(rollout.suspected),
             "Prometheus": f"{rollout.alert.labels['alertname']} fires, active since {_clock(rollout.alert.active_at)}",
             "Alertmanager": f"tells {' and '.join(rollout.receivers)}",
             "hook": f"fetches the evidence; the pipeline is {starts(rollout.run)}",

@@ -17,6 +17,7 @@ from monitor.demo.loop.folder import LoopFolder
 from monitor.demo.loop.published import published_for, reference_of
 from monitor.demo.loop.questions import Alert, Run, Trigger, firing, receivers, run_of
 from monitor.demo.loop.servers import Server
+from monitor.demo.loop.suspicions import Suspicions
 from monitor.demo.terminal import Step, Terminal
 
 ALERT_SECONDS = 60.0
@@ -48,6 +49,7 @@ class Before:
 
     trigger: Trigger
     drifted: tuple[Verdict, ...]
+    suspected: Suspicions
     metrics: tuple[Metric, ...]
 
 
@@ -83,7 +85,7 @@ def retrain(before: Before, folder: LoopFolder, alerting: Alerting, terminal: Te
             f"version {published.version} learned from {published.rows:,} flights of {date(trigger.training_data.start)} to"
             f" {date(trigger.training_data.end)}: AUC {published.auc:.3f} on these"
         )
-    return Rollout(trigger, before.drifted, before.metrics, alert, told, run, published, time.monotonic() - begun)
+    return Rollout(trigger, before.drifted, before.suspected, before.metrics, alert, told, run, published, time.monotonic() - begun)
 
 
 def use_references(folder: LoopFolder) -> None:

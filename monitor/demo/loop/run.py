@@ -25,6 +25,7 @@ from monitor.demo.loop.questions import Trigger, received, triggers
 from monitor.demo.loop.report import Measurement, Served
 from monitor.demo.loop.rollout import Alerting, Before, compare_versions, retrain, use_references
 from monitor.demo.loop.servers import program, running_alertmanager, running_hook, running_prometheus
+from monitor.demo.loop.suspicions import suspicions
 from monitor.demo.loop.traffic import Leg, Shadow, Traffic
 from monitor.demo.loop.trials import Trial, side_by_side, trial
 from monitor.demo.model import VERSION, labels, score
@@ -88,7 +89,9 @@ class Loop:
             trigger = self._serve(step)
         self.measurements.append(self._measure(trigger))
         if trigger is not None and not self.traffic.finished:
-            before = Before(trigger, self._drifted(), tuple(self.measurements[-1].metrics))
+            assert self.watching is not None
+            suspected = suspicions(self.watching.api.address, self.version)
+            before = Before(trigger, self._drifted(), suspected, tuple(self.measurements[-1].metrics))
             self.rollouts.append(retrain(before, self.folder, self.alerting, self.terminal))
 
     def _serve(self, step: Step) -> Trigger | None:

@@ -10,6 +10,7 @@ import pytest
 from monitor.demo.loop.chronicle import Handover, Rollout, chronicle, drifts, handover, reasons
 from monitor.demo.loop.published import Published
 from monitor.demo.loop.questions import Alert, Moved, Received, Run, Trigger
+from monitor.demo.loop.suspicions import Alarm, Effect, Suspicions, Watched
 from monitor.demo.terminal import Ink
 from tests.demo.answers import verdict
 
@@ -32,10 +33,21 @@ def trigger(**changes: Any) -> Trigger:
     return msgspec.json.decode(msgspec.json.encode(fields | changes), type=Trigger)
 
 
+SUSPECTED = Suspicions(
+    (Watched(900, 31),),
+    (
+        Alarm("ALL", "temperature_f", "values", "2013-03-02T00:10:00.000Z", Effect("sd", 0.85)),
+        Alarm("origin=EWR", "temperature_f", "values", "2013-03-01T00:10:00.000Z", Effect("sd", 0.9)),
+        Alarm("ALL", "error", "error", "2013-04-05T00:00:00.000Z", Effect("share", 0.031)),
+    ),
+)
+
+
 def rollout(attempts: int = 1) -> Rollout:
     return Rollout(
         trigger(),
         (verdict(), verdict(signal="score", value=0.3)),
+        SUSPECTED,
         (),
         Alert({"alertname": "DriftgaugeRetrainRequired", "action": "retrain"}, "firing", "2026-01-05T12:38:03.5Z"),
         ("retraining", "tickets"),
@@ -53,6 +65,8 @@ def test_each_part_of_the_chain_is_named_with_what_it_said():
         "  version 1 → 2",
         "    monitor       trigger cc6aaac1 on 2013-04-09: late flights found 0.313 beyond 0.33 since 2013-04-08",
         "    drifted       temperature_f since 2013-05-01 (PSI 1.25); score since 2013-05-01 (PSI 0.300)",
+        "    detectors     31 of 900 streams have triggered; of all traffic wrong answers since 2013-04-05 (+3.1 pp);"
+        " temperature_f since 2013-03-02 (+0.85 sd)",
         "    Prometheus    DriftgaugeRetrainRequired fires, active since 12:38:03 UTC",
         "    Alertmanager  tells retraining and tickets",
         "    hook          fetches the evidence; the pipeline is started once, as retrain-flight-delay-0883",

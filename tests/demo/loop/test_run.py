@@ -67,6 +67,8 @@ def test_a_model_of_the_winter_is_replaced_in_july_and_everything_is_said(tmp_pa
     until_ms = datetime.fromisoformat(rollout.trigger.decided).timestamp() * 1000 + SHADOW_DAYS * 86_400_000
     assert loop.traffic.answered_aside == int((july.production.time_ms[second.first :] < until_ms).sum())
     assert rollout.run.attempts == 1
+    assert rollout.suspected.detection[0].streams >= rollout.suspected.detection[0].triggered > 0
+    assert rollout.suspected.alarms
     assert {"retraining", "tickets"} == set(rollout.receivers)
     assert rollout.alert.labels["action"] == "retrain"
     assert [path.name for path in (folder.hook / "runs").iterdir()] == [rollout.run.run_id]
