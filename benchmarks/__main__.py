@@ -86,6 +86,7 @@ def table(results: dict[str, Any]) -> str:
             (f"{client}: events per CPU second, to counts", f"{figures['events_per_cpu_second']:,}", wanted[1]),
             (f"{client}: ratio to poll + typed decode", f"{figures['ratio']:.2f}", wanted[0]),
             (f"{client}: events per CPU second, with duplicates", f"{figures['events_per_cpu_second_dedup']:,}", wanted[2]),
+            (f"{client}: events per CPU second, with detection", f"{figures['events_per_cpu_second_detection']:,}", ""),
         ]
     rows += [
         (f"librdkafka: events per CPU second, {segments} segments", f"{rate:,}", "the same")

@@ -7,14 +7,20 @@ from typing import Any
 
 import numpy as np
 
+from monitor.batch import RawBatch
 from monitor.config import Config, parse_config
 from monitor.profile.layout import Layout, SignalBins
 from monitor.profile.table import CountTable
+from monitor.reference.build import Options, build_reference
+from monitor.reference.read import Rows
 from monitor.reference.reference import Reference
 
 NUMERIC, CATEGORICAL = 15, 5
 PARTITIONS = 4
-START_MS = 1_760_000_000_000 // 3_600_000 * 3_600_000
+HOUR_MS = 3_600_000
+START_MS = 1_760_000_000_000 // HOUR_MS * HOUR_MS
+DISORDER_MS = 120_000
+DAY_ROWS = 400_000
 CATEGORIES = tuple(f"value-{i}" for i in range(12))
 
 
@@ -61,13 +67,31 @@ def reference() -> Reference:
     )
 
 
-def events(count: int, segments: int, seed: int = 1) -> list[bytes]:
-    """Events of about 600 bytes over one hour of event time, nearly in order."""
+def day_reference(segments: int, count: int = DAY_ROWS) -> Reference:
+    """A reference built from the day before: with hours, with rows in every segment, so that detectors run beside the counting.
+
+    Its day is thinner than the hour that is measured, or building it would take longer than all the rest.
+    """
+    messages = events(count, segments, seed=2, start_ms=START_MS - 24 * HOUR_MS, span_ms=24 * HOUR_MS, disorder_ms=1)
+    chunks = [([_raw(messages[start : start + 10_000], start)], 10_000) for start in range(0, count, 10_000)]
+    model = config("librdkafka", "unused:9092", "bench", "unused", dedup=False).models[0]
+    return build_reference(model, Rows(count, lambda: iter(chunks), as_produced=True), Options()).reference
+
+
+def _raw(messages: list[bytes], start: int) -> RawBatch:
+    offsets = np.arange(start, start + len(messages))
+    return RawBatch("bench", 0, messages, offsets, np.full(len(messages), -1, np.int64))
+
+
+def events(
+    count: int, segments: int, seed: int = 1, start_ms: int = START_MS, span_ms: int = HOUR_MS, disorder_ms: int = DISORDER_MS
+) -> list[bytes]:
+    """Events of about 600 bytes over a stretch of event time, nearly in order."""
     rng = np.random.default_rng(seed)
     numbers = rng.normal(size=(count, NUMERIC)).round(9)
     words = rng.integers(0, len(CATEGORIES), (count, CATEGORICAL))
     scores = rng.random(count).round(6)
-    times = START_MS + np.arange(count) * 3_600_000 // count - rng.integers(0, 120_000, count)
+    times = start_ms + np.arange(count) * span_ms // count - rng.integers(0, disorder_ms, count)
     devices = max(1, round(segments**0.5 / 2))
     where = rng.integers(0, segments, count)
     made = []
