@@ -4,7 +4,7 @@ VENV   := .venv
 PYTHON := $(VENV)/bin/python
 ALERTING = command -v prometheus >/dev/null && { command -v prometheus-alertmanager || command -v alertmanager; } >/dev/null
 
-.PHONY: help demo demo-serve demo-loop demo-loop-serve test soak lint bench bench-large docs rules image-test clean
+.PHONY: help demo demo-serve demo-loop demo-loop-serve test soak lint bench bench-large docs pictures image-test clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -44,6 +44,9 @@ bench-large: $(VENV)/.test ## the label join at 50 million pending predictions: 
 
 docs: $(VENV)/.test ## regenerate docs/metrics.md, docs/configuration.md, rules and dashboards
 	$(PYTHON) -m monitor.generate
+
+pictures: $(VENV)/.demo ## draw docs/images anew from a run of the demonstration (needs Chromium)
+	@$(PYTHON) docs/images/make.py
 
 image-test: $(VENV)/.test ## build the container image and run driftgauge in it (needs root, buildah and debootstrap)
 	bash deploy/image-test.sh

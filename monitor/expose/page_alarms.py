@@ -9,7 +9,7 @@ from monitor.expose.markup import Html, el, join, table
 from monitor.expose.page_findings import link
 from monitor.expose.snapshot import ModelView
 from monitor.expose.text import clock, count, number, points
-from monitor.expose.watched import Stands, WatchView
+from monitor.expose.watched import Stands, WatchView, stream_name
 
 MAX_ALARMS = 15
 
@@ -53,10 +53,11 @@ def _standing(model: ModelView, view: WatchView) -> Html | None:
     if not view.standing:
         return None
     more = len(view.standing) - MAX_ALARMS
-    head = ("Level", "Signal", "Segment", "Effect when raised", "Began about", "Raised", "What moved most", "Moved too")
+    head = ("Level", "Signal", "Segment", "Effect when raised", "Began about", "What moved most", "Moved too")
+    newest = sorted(view.standing, key=lambda each: (each.alarm.level != "trigger", -each.alarm.time_ms, stream_name(each.alarm.stream)))
     caption = "Intervals hold although start and time were chosen by the data. A trigger stands until it is re-armed."
-    caption += f" {count(more)} more alarms are not shown." if more > 0 else ""
-    return table(head, [_row(model, each) for each in view.standing[:MAX_ALARMS]], numeric=(7,), caption=caption)
+    caption += f" The newest first; {count(more)} more alarms are not shown." if more > 0 else ""
+    return table(head, [_row(model, each) for each in newest[:MAX_ALARMS]], numeric=(6,), caption=caption)
 
 
 def _row(model: ModelView, each: Stands) -> tuple[Html | str, ...]:
@@ -68,8 +69,7 @@ def _row(model: ModelView, each: Stands) -> tuple[Html | str, ...]:
         join(signal, el("div", aside, class_="small soft") if aside else None),
         el("span", stream.segment, class_="key"),
         _effect(alarm.effect),
-        el("span", clock(alarm.start_ms), class_="nowrap"),
-        el("span", clock(alarm.time_ms), class_="nowrap"),
+        join(el("span", clock(alarm.start_ms), class_="nowrap"), el("div", f"raised {clock(alarm.time_ms)}", class_="small soft nowrap")),
         _worst(alarm),
         count(len(alarm.also)) if alarm.also else "",
     )

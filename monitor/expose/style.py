@@ -31,7 +31,7 @@ h1{font-size:22px;line-height:1.25;font-weight:650;letter-spacing:-.015em;margin
 h2{font-size:16px;font-weight:650;letter-spacing:-.005em;margin:36px 0 12px}
 h2 small,h1 small{font-weight:400;color:var(--soft);font-size:14px;letter-spacing:0;margin-left:8px}
 h3{font-size:14px;font-weight:600;margin:22px 0 10px}h3 small{font-weight:400;color:var(--soft);margin-left:8px}
-.scroll+.scroll,.stack>*+.scroll,.stack>.card+.scroll{margin-top:12px}
+div+.scroll,.stack>*+.scroll{margin-top:12px}
 p{margin:0 0 12px}.soft{color:var(--soft)}.small{font-size:13px}
 .state{display:flex;gap:14px;align-items:baseline;margin:28px 0 20px;flex-wrap:wrap}
 .badge{display:inline-block;padding:1px 9px;border-radius:10px;font-size:13px;font-weight:550;white-space:nowrap;

@@ -262,6 +262,15 @@ def test_the_page_says_what_moved_by_how_much_and_since_when() -> None:
     assert "not watched the reference has fewer than 200 rows." in re.sub(r"\s+", " ", none)
 
 
+def test_the_page_has_the_newest_triggers_first_and_then_warnings() -> None:
+    made = [(level, signal, hours) for hours, (level, signal) in enumerate([("trigger", "old"), ("warning", "newest"), ("trigger", "new")])]
+    standing = tuple(
+        Stands(replace(alarm(level, "ALL", signal, "values", None), time_ms=hours * 3_600_000), 0, 0) for level, signal, hours in made
+    )
+    text = Outline(str(alarms(snapshot(replace(flights(), standing=standing)).models[0])).encode()).text
+    assert re.findall(r"\b(old|newest|new)\b", text) == ["new", "old", "newest"]
+
+
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_names_stay_text(text: str) -> None:
     each = alarm("trigger", f"s={text}", text, "values", None)
