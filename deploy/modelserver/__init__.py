@@ -1,1 +1,1 @@
-"""A small model server for deploy/compose.yaml: answers over HTTP and logs each prediction to Kafka."""
+"""A small model server for deploy/compose.yaml: answers over HTTP and logs each prediction, and what became of it, to Kafka."""

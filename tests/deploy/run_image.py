@@ -77,6 +77,7 @@ def main(folder: Path) -> None:
 
         step("driftgauge reference build, from the model's training data")
         command = ["reference", "build", "--data=/srv/training.ndjson", f"--config={CONFIG_FILE}", f"--output={STATE}/reference.json.gz"]
+        command += ["--label=label", "--label-time=label_ts"]
         print(once(driftgauge, *driftgauge.config["Entrypoint"], *command, volumes=volumes).strip().splitlines()[-1])
 
         step("driftgauge check")
@@ -96,14 +97,19 @@ def main(folder: Path) -> None:
         print(f"health check: {once(driftgauge, *health[1:], volumes=volumes).strip()}")
 
         step(f"{ROWS:,} flights over HTTP")
-        load = ["modelserver.load", "--url", f"{server_url}/predict", "--rate", "500"]
+        load = ["modelserver.load", "--url", server_url, "--rate", "500", "--speedup", "3600"]
         traffic = start(modelserver, *modelserver.config["Entrypoint"], *load, name="load")
         wait_for(f"{ROWS:,} rows counted", lambda: value(monitor_url, "driftgauge_rows_counted_total") >= ROWS, traffic)
+        wait_for("labels that found their predictions", lambda: value(monitor_url, "driftgauge_predictions_labelled_total") >= 100, traffic)
         stop("the load generator", traffic)
-        wait_for("the last acknowledgement", lambda: value(server_url, "modelserver_events_waiting") == 0, server)
+        waiting = ("modelserver_events_waiting", "modelserver_labels_waiting")
+        wait_for("the last acknowledgement", lambda: not any(value(server_url, name) for name in waiting), server)
         delivered = value(server_url, "modelserver_events_delivered_total")
         wait_for(f"{delivered:,.0f} rows counted", lambda: value(monitor_url, "driftgauge_rows_counted_total") == delivered, watch)
-        for name in ("driftgauge_messages_rejected_total", "driftgauge_rows_duplicate_total", "driftgauge_rows_late_total"):
+        told = value(server_url, "modelserver_labels_delivered_total")
+        wait_for(f"{told:,.0f} labels read", lambda: value(monitor_url, "driftgauge_label_messages_total") == told, watch)
+        rows = ("driftgauge_messages_rejected_total", "driftgauge_rows_duplicate_total", "driftgauge_rows_late_total")
+        for name in (*rows, "driftgauge_label_messages_rejected_total"):
             expect(value(monitor_url, name) == 0, f"expected no {name}, got {value(monitor_url, name)}")
         wait_for("verdicts on the whole traffic", lambda: judged(monitor_url) > 0, watch)
         drifted = judged(monitor_url, "drifted")
@@ -127,7 +133,7 @@ def main(folder: Path) -> None:
 def create_topics(bootstrap: str) -> None:
     """The topics of deploy/compose.yaml."""
     admin = KafkaAdminClient(bootstrap_servers=bootstrap)
-    admin.create_topics([NewTopic("predictions", 4, 1), NewTopic("predictions-rejected", 4, 1)])
+    admin.create_topics([NewTopic(name, 4, 1) for name in ("predictions", "labels", "predictions-rejected")])
     admin.close()
 
 
@@ -137,6 +143,7 @@ def write_config(path: Path, bootstrap: str, port: int) -> None:
     tree["source"]["brokers"] = [bootstrap]
     tree["http"] |= {"bind": "127.0.0.1", "port": port}
     tree["models"][0]["windows"] |= {"pane": "1s", "short": "2s", "long": "4s", "lateness": "1s"}
+    tree["models"][0]["labels"] |= {"pane": "1s", "window": "10s", "estimate_window": "5s"}
     path.write_text(yaml.safe_dump(tree, sort_keys=False))
 
 

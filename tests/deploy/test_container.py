@@ -209,11 +209,15 @@ class TestMonitor:
         assert yaml.safe_load(rules.read_text(encoding="utf-8")) == yaml.safe_load(render_rules(load_config(CONFIG)))
 
     def test_it_reads_the_topics_that_are_made(self, services):
-        predictions = load_config(CONFIG).models[0].predictions
+        [model] = load_config(CONFIG).models
+        predictions, labels = model.predictions, model.labels
         script = services["topics"]["command"][0]
-        assert f"for topic in {predictions.topic} {predictions.dead_letter_topic} {load_hook_config(HOOK).start.kafka.topic};" in script
+        requests = load_hook_config(HOOK).start.kafka.topic
+        assert f"for topic in {predictions.topic} {labels.topic} {predictions.dead_letter_topic} {requests};" in script
+        assert labels.dead_letter_topic == predictions.dead_letter_topic
         command = services["modelserver"]["command"]
         assert command[command.index("--topic") + 1] == predictions.topic
+        assert command[command.index("--label-topic") + 1] == labels.topic
 
 
 def test_prometheus_asks_the_monitor_and_tells_alertmanager(services):

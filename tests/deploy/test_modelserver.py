@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from kafka import KafkaConsumer
 from modelserver.event_log import Counts, EventLog
+from modelserver.load import OUTCOME_SPEEDUP
 from modelserver.model import Model, NumericTerm, RequestError, load_model
-from modelserver.server import MAX_ID_LENGTH, connect, predict
-from modelserver.train import as_tree
+from modelserver.server import MAX_ID_LENGTH, connect, outcome, predict
+from modelserver.train import as_tree, request_lines, sooner
 
 from monitor.config import load_config
 from monitor.config.path import parse_path
@@ -130,6 +131,57 @@ class TestPredict:
     def test_refuses_what_is_no_request(self, body, problem):
         with pytest.raises(RequestError, match=problem):
             predict(SMALL, body, 0)
+
+
+class TestOutcome:
+    def test_the_event_is_a_label_as_of_now_where_the_monitor_looks_for_it(self):
+        event = outcome(b'{"id": "a1", "label": 1}', 1_700_000_000_123)
+        assert event == {"prediction_id": "a1", "ts": 1_700_000_000_123, "label": 1}
+        assert json.dumps(outcome(b'{"id": "a1", "label": 0.0}', 0)) == '{"prediction_id": "a1", "ts": 0, "label": 0}'
+        labels = load_config(ROOT / "deploy" / "compose" / "driftgauge.yaml").models[0].labels
+        assert (labels.id, labels.time.path, labels.time.unit, labels.label) == ("prediction_id", "ts", "ms", "label")
+
+    @pytest.mark.parametrize(
+        "body, problem",
+        [
+            (b"", "expected a JSON object with id and label, got JSONDecodeError"),
+            (b"[" * 60_000, "expected a JSON object with id and label, got RecursionError"),
+            (b"[]", "expected a JSON object such as"),
+            (b'{"label": 1}', "expected a JSON object such as"),
+            (b'{"id": "", "label": 1}', "expected a JSON object such as"),
+            (b'{"id": 1, "label": 1}', f"id: expected text of at most {MAX_ID_LENGTH} printable characters"),
+            (b'{"id": "' + b"x" * 201 + b'", "label": 1}', f"id: expected text of at most {MAX_ID_LENGTH} printable characters"),
+            (b'{"id": "a", "label": true}', "label: expected 0 or 1, got 'True'"),
+            (b'{"id": "a", "label": "1"}', "label: expected 0 or 1, got '1'"),
+            (b'{"id": "a", "label": 2}', "label: expected 0 or 1, got '2.0'"),
+            (b'{"id": "a", "label": [1]}', r"label: expected 0 or 1, got '\[1.0\]'"),
+            (b'{"id": "a", "label": NaN}', "label: expected 0 or 1, got 'nan'"),
+        ],
+    )
+    def test_refuses_what_is_no_outcome(self, body, problem):
+        with pytest.raises(RequestError, match=problem):
+            outcome(body, 0)
+
+    def test_requests_hold_the_real_outcomes_and_delays_and_training_has_them_sooner(self):
+        flights = load_flights()
+        rows = np.zeros(len(flights), dtype=bool)
+        rows[::200] = True
+        flights = flights.where(rows)
+        lines = [json.loads(line) for line in request_lines(flights)]
+        assert [line["id"] for line in lines] == flights.ids.tolist()
+        known = flights.arrival_ms >= 0
+        assert [line["outcome"] is not None for line in lines] == known.tolist()
+        assert 0.9 < known.mean() < 1
+        late = flights.arrival_delay_minutes[known] > 15
+        told = [line["outcome"] for line in lines if line["outcome"]]
+        assert [each["label"] for each in told] == late.astype(int).tolist()
+        delays = (flights.arrival_ms - flights.time_ms)[known]
+        assert [each["delay_seconds"] for each in told] == (delays / 1000).tolist()
+        soon = sooner(flights)
+        assert (soon.arrival_ms >= 0).tolist() == known.tolist()
+        assert (soon.arrival_ms - soon.time_ms)[known].tolist() == (delays // OUTCOME_SPEEDUP).tolist()
+        horizon_ms = load_config(ROOT / "deploy" / "compose" / "driftgauge.yaml").models[0].labels.horizon_ms
+        assert (delays / OUTCOME_SPEEDUP < horizon_ms / 2).mean() > 0.99
 
 
 class TestEventLog:
