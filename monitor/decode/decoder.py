@@ -25,8 +25,11 @@ from monitor.profile.bare import signal_names
 from monitor.profile.layout import Vocabulary
 from monitor.segment import MISSING
 
-CHUNK_MESSAGES = 1_000
-"""So many rows exist as structs at a time: enough to spread numpy's cost of a call, few enough to stay in the cache."""
+CHUNK_MESSAGES = 500
+"""So many rows exist as structs at a time: enough to spread numpy's cost of a call, few enough to stay in the second-level cache.
+
+A row of 20 features takes about a kilobyte, and is gone through once for every column beside them.
+"""
 
 MAX_VERSION_LENGTH = 100
 
@@ -56,6 +59,7 @@ class EventColumns:
         self.shape = shape_of(tree_of(uses), vocabulary)
         self.typed = typed_decode(self.shape)
         self.known_only = KnownOnly.of(self.shape, section.max_message_bytes, section.max_depth)
+        self._known_have_ids = self.shape.proves_id
         self._blocks = tuple(blocks_of(self.shape))
         columns = columns_of(uses, self.shape)
         (self._id,) = (column for column in columns if column.use.role is Role.ID)
@@ -106,7 +110,7 @@ class EventColumns:
         if not decoded.rows:
             return
         rows, places = decoded.rows, _array(decoded.places)
-        ids, texts, no_ids = self._ids(rows, records, places, proven=known is not None and self.shape.proves_id)
+        ids, texts, no_ids = self._ids(rows, records, places, proven=known is not None and self._known_have_ids)
         times, no_times = self._times(rows, records, places)
         refused = no_times | no_ids
         if refused:
@@ -142,7 +146,7 @@ class EventColumns:
 
     def _times(self, rows: Rows, records: Records, places: Int64) -> tuple[Int64, dict[int, Refusal]]:
         """[n, moments] times, and the rows of which one is none, or too far after the record's own."""
-        record_ms = records.timestamps_ms[places]
+        record_ms = records.times_at(places)
         found = [self._time(column, rows, records, places, record_ms) for column in self._moments]
         refused = {row: refusal for _, none in reversed(found) for row, refusal in none.items()}
         return found[0][0][:, None] if len(found) == 1 else np.column_stack([times for times, _ in found]), refused
@@ -206,7 +210,7 @@ class Decoder:
             model=self._model.name,
             spans=records.spans(places),
             time_ms=growing.time_ms,
-            record_time_ms=records.timestamps_ms[places],
+            record_time_ms=records.times_at(places),
             ids=growing.ids,
             versions=versions,
             version=version,

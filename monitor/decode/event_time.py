@@ -89,7 +89,8 @@ def _all_times(column: Sequence[Scalar], time: EventTime) -> Int64:
         return np.fromiter(map(partial(_iso_ms, zone=_zone(time.zone)), moments), np.int64, len(column))
     if time.unit != "s":
         # Truncated, which is floored for what is not negative.
-        return np.fromiter(column, np.int64, len(column)) // _PER_MS[time.unit]
+        truncated = np.fromiter(column, np.int64, len(column))
+        return truncated if time.unit == "ms" else truncated // _PER_MS[time.unit]
     # The last millisecond whose own float is not after the value: 1700000000.123 is stored as 1700000000.1229999 and means 123.
     seconds = np.fromiter(column, np.float64, len(column))
     seconds[~(np.abs(seconds) < END_MS)] = -1.0

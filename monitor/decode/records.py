@@ -35,6 +35,12 @@ class Records:
     def __len__(self) -> int:
         return len(self.values)
 
+    def times_at(self, places: Int64) -> Int64:
+        """[n] timestamps of the messages at rising places."""
+        if len(places) and places[-1] - places[0] == len(places) - 1:  # as nearly always: then there is nothing to pick out
+            return self.timestamps_ms[places[0] : places[-1] + 1]
+        return self.timestamps_ms[places]
+
     def outside(self, steps: Steps, places: Int64) -> list[Scalar]:
         """What stands beside the values, at the given places: keys and headers as text, timestamps as numbers."""
         if steps == ("$timestamp",):

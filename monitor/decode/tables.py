@@ -88,6 +88,8 @@ class ValueTable(dict[Scalar, int]):
         """The texts that a batch's codes stand for, and the codes renumbered to index these."""
         used = np.zeros(len(self._names), np.bool_)
         used[codes] = True
+        if used.all():
+            return tuple(self._names), codes
         present = np.flatnonzero(used)
         renumbered = np.zeros(len(self._names), np.int32)
         renumbered[present] = np.arange(len(present), dtype=np.int32)
