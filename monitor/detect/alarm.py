@@ -26,7 +26,8 @@ class Stream:
 class Effect:
     """The size of a drift since its estimated start, with an interval that holds although start and time were chosen by the data.
 
-    ``unit``: ``sd`` difference of the mean in standard deviations of the reference, ``share`` difference of a share.
+    ``unit``: ``sd`` difference of the mean in standard deviations of the reference, ``spread`` part by which the standard deviation
+    grew, ``share`` difference of a share.
     """
 
     unit: str

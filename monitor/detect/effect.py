@@ -22,6 +22,9 @@ at once when its prior is tuned to an eighth of the rows at hand."""
 
 WORST_CELLS = 3
 
+_OF_NUMBERS = {"shift": "sd", "rank shift": "sd", "spread": "spread", "rank spread": "spread"}
+"""What a change of all values is measured in. Tails and single cells are a difference of shares: the mean would hardly tell of them."""
+
 
 @dataclass(eq=False)
 class Expected:
@@ -43,8 +46,9 @@ class Expected:
         rows: tuple[Int64, Int64, Int64, Int64],
         phi: float,
         cycle: Cycle | None,
+        what: str,
     ) -> tuple[Effect | None, tuple[CellChange, ...]]:
-        """Effect and worst cells of a stream that sums the leaves ``members``.
+        """Effect and worst cells of a stream that sums the leaves ``members``; ``what`` its leading direction is about.
 
         ``rows``: leaves, quarters of an hour (-1: any), cells and counts since the start, as from ``History.of``; cells of the kind.
         """
@@ -68,17 +72,23 @@ class Expected:
         labels = layout.signals[signal].labels()
         names = [*labels[:FAULT_CELLS], "usable"] if kind == "missing" else labels[FAULT_CELLS:]
         worst = _worst(names, expected, share)
-        if kind == "values" and layout.signals[signal].kind == "numeric":
-            shift = self._shift(signal, expected, share, n, spread, reference_rows)
-            if shift is not None:
-                return shift, worst
+        if kind == "values" and layout.signals[signal].kind == "numeric" and what in _OF_NUMBERS:
+            found = self._moved(signal, _OF_NUMBERS[what], expected, share, n, spread, reference_rows)
+            if found is not None:
+                return found, worst
         # The cell that stands out; of a signal's faults never "usable", whose share only mirrors theirs.
         score = np.abs(share - expected) / np.sqrt(expected * (1.0 - expected) + 1.0 / n)
         place = int(np.argmax(score[:FAULT_CELLS] if kind == "missing" else score))
         return _difference(share[place], expected[place], n, spread, reference_rows, names[place]), worst
 
-    def _shift(self, signal: int, expected: Float64, share: Float64, n: int, spread: float, reference_rows: float) -> Effect | None:
-        """Difference of the means in standard deviations; None where the reference's values do not vary."""
+    def _moved(
+        self, signal: int, unit: str, expected: Float64, share: Float64, n: int, rows: float, reference_rows: float
+    ) -> Effect | None:
+        """Difference of the means in standard deviations, or by which part the deviation grew; None where values do not vary.
+
+        ``rows``: independent ones. The error of a variance s^2 is s^2 sqrt((kurtosis - 1) / rows), that of log s half of it without s^2
+        (delta method; Mood, Graybill and Boes, 1974, VI.2).
+        """
         span = self.reference.layout.span(signal)
         means = self.reference.bin_means[span.start + FAULT_CELLS : span.stop]
         edges = np.array(self.reference.layout.signals[signal].edges)
@@ -86,10 +96,24 @@ class Expected:
         if not len(edges) or not np.isfinite(deviation) or deviation <= 0:
             return None
         position = np.where(np.isfinite(means), means, np.concatenate([edges[:1], edges]))
-        difference = float((share - expected) @ position) / deviation
-        variance = float(share @ (position - float(share @ position)) ** 2) / deviation**2
-        error = float(np.sqrt(variance / max(spread, 1.0) + 1.0 / max(reference_rows, 1.0)))
-        return Effect("sd", difference, difference - WIDTH * error, difference + WIDTH * error, n)
+        (now, kurtosis), (then, kurtosis_then) = _variance(share, position), _variance(expected, position)
+        if unit == "sd":
+            difference = float((share - expected) @ position) / deviation
+            error = float(np.sqrt(now / deviation**2 / max(rows, 1.0) + 1.0 / max(reference_rows, 1.0)))
+            return Effect("sd", difference, difference - WIDTH * error, difference + WIDTH * error, n)
+        if now <= 0 or then <= 0:
+            return None
+        growth = 0.5 * np.log(now / then)
+        error = 0.5 * np.sqrt((kurtosis - 1.0) / max(rows, 1.0) + (kurtosis_then - 1.0) / max(reference_rows, 1.0))
+        size, low, high = np.expm1([growth, growth - WIDTH * error, growth + WIDTH * error]).tolist()
+        return Effect("spread", size, low, high, n)
+
+
+def _variance(share: Float64, position: Float64) -> tuple[float, float]:
+    """Variance and kurtosis of cells at these positions; the kurtosis is 1, its least, where there is no variance."""
+    away = (position - float(share @ position)) ** 2
+    variance = float(share @ away)
+    return variance, float(share @ away**2) / variance**2 if variance > 0 else 1.0
 
 
 def of_kind(kind: str, cells: Int64) -> Int64:

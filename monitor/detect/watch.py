@@ -230,8 +230,9 @@ class Watch:
         began = int(gained.argmax())
         since = tuple(np.concatenate([rows[column] for _, rows in past[began:]]) for column in range(4))
         phi = float(group.phi[row, place, leading])
-        size, worst = self.expected.measured(members, signal, group.kind, since, phi, group.cycles.get(place))  # type: ignore[arg-type]
-        return Alarm(stream, level, end_ms, past[began][0].start_ms, group.directions[place][leading], size, m, limit, worst, others)
+        direction, cycle = group.directions[place][leading], group.cycles.get(place)
+        size, worst = self.expected.measured(members, signal, group.kind, since, phi, cycle, direction.what)  # type: ignore[arg-type]
+        return Alarm(stream, level, end_ms, past[began][0].start_ms, direction, size, m, limit, worst, others)
 
 
 def _outcome_clustering(bank: Bank) -> float:

@@ -14,7 +14,7 @@ LABELS: Mapping[str, str] = MappingProxyType({
     "statistic": "Statistic of the verdict, such as `psi`.",
     "kind": "What is counted apart; see the metric.",
     "level": "`warning`, or `trigger`, of which false ones are budgeted for.",
-    "unit": "`sd`: the mean moved, in standard deviations of the reference; `share`: a share changed.",
+    "unit": "`sd`: the mean moved, in deviations of the reference; `spread`: they grew, 0.5 is by a half; `share`: a share changed.",
     "status": "`stable`, `drifted`, `insufficient_data`, `partial`, `no_reference` or `not_applicable`; of a failure mode: see the metric.",
     "annotator": "Name of the annotator.",
     "view": "`prediction_time`: restated as labels come; `label_time`; `audit`: labels of the audit sample, by label time.",

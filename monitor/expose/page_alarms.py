@@ -84,7 +84,9 @@ def _effect(effect: Effect | None) -> Html | str:
 
 
 def _sized(value: float, unit: str) -> str:
-    return points(value) if unit == "share" else f"{'+' if value > 0 else ''}{number(value)} {unit}"
+    if unit == "share":
+        return points(value)
+    return f"{value:+.0%} spread" if unit == "spread" else f"{'+' if value > 0 else ''}{number(value)} {unit}"
 
 
 def _worst(alarm: Alarm) -> str:

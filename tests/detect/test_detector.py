@@ -57,6 +57,22 @@ def test_the_effect_has_the_size_of_the_drift_within_its_interval_and_the_worst_
     assert shift is not None and shift.unit == "sd" and shift.low <= 0.96 <= shift.high  # one deviation of a segment, 0.96 of all rows
 
 
+def test_the_effect_is_of_what_the_direction_is_about() -> None:
+    events = changed(PLAIN, np.random.default_rng(8), Drift("spread", 1.5, "x0"), BEFORE, 1_000)
+    alarm = next(each for each in triggers(feed(detector(PLAIN), events)) if each.stream == Stream("ALL", "x0", "values"))
+    assert alarm.direction.what in ("spread", "rank spread") and alarm.effect is not None
+    assert alarm.effect.unit == "spread" and alarm.effect.cell is None
+    assert 0 < alarm.effect.low <= 0.46 <= alarm.effect.high  # a half of what varies in a segment; segments differ beside
+    events = changed(PLAIN, np.random.default_rng(8), None, BEFORE, 1_000)
+    at_once = np.where(np.arange(len(events)) < BEFORE, np.nan, 0.5)
+    filled = np.where(np.isnan(at_once) | (np.arange(len(events)) % 8 > 0), events.features["x0"], at_once)
+    alarm = next(iter(triggers(feed(detector(PLAIN), replace(events, features={**events.features, "x0": filled})))))
+    assert alarm.direction.what == "cell" and alarm.effect is not None, "an eighth of the rows has one value"
+    assert alarm.effect.unit == "share" and alarm.effect.low <= 0.12 <= alarm.effect.high
+    low, high = map(float, str(alarm.effect.cell).split(" to "))
+    assert low <= 0.5 < high
+
+
 def test_a_warning_comes_before_its_trigger_and_a_trigger_comes_once() -> None:
     events = changed(PLAIN, np.random.default_rng(10), Drift("shift", 0.5, "x0"), BEFORE, 3_000)
     found = detector(PLAIN)

@@ -15,7 +15,7 @@ MAX_SHOWN = 3
 
 
 class Effect(msgspec.Struct, frozen=True):
-    """How large: in standard deviations of the reference (``sd``), or as a difference of shares."""
+    """How large: in standard deviations of the reference (``sd``), as growth of them (``spread``), or as a difference of shares."""
 
     unit: str
     size: float | None = None
@@ -77,4 +77,4 @@ def _stream(alarm: Alarm) -> str:
 def _size(effect: Effect | None) -> str:
     if effect is None or effect.size is None:
         return ""
-    return f" ({effect.size:+.2f} sd)" if effect.unit == "sd" else f" ({effect.size * 100:+.1f} pp)"
+    return f" ({effect.size:+.2f} sd)" if effect.unit == "sd" else f" ({effect.size * 100:+.1f} {'%' if effect.unit == 'spread' else 'pp'})"
