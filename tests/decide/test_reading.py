@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 
+import msgspec
 import pytest
 
 from monitor.decide.facts import AlarmLevel
-from monitor.decide.reading import Reason, Vote, read
+from monitor.decide.reading import Reading, Reason, Vote, read
 from tests.decide.make import HOUR, MONDAY, alarm, facts, measured, policy
 
 
@@ -67,6 +68,13 @@ def test_levels_of_an_alarm(level, effect, vote):
 
 def test_any_alarm_counts_where_no_effect_is_asked_for():
     assert vote_of(policy(performance=[], concept_drift={}), concept_alarms=(alarm(effect=None),)) is Vote.OVER
+
+
+@pytest.mark.parametrize("effect", [math.nan, math.inf, -math.inf])
+def test_an_effect_that_is_no_number_is_unknown_also_in_the_alarm_that_is_kept(effect):
+    [reading] = read(facts(MONDAY, concept_alarms=(alarm(effect=effect),)), policy(performance=[], concept_drift={})).known.values()
+    assert reading.value is reading.alarm.effect is None
+    assert msgspec.json.decode(msgspec.json.encode(reading), type=Reading) == reading, "it survives being saved"
 
 
 def test_an_alarm_counts_for_as_long_as_it_is_held():
