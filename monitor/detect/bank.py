@@ -83,11 +83,27 @@ class Bank:
         sums = [(stream, members[members >= 0]) for stream, members in sums if (members >= 0).any()]
         streams = np.array([*alone.tolist(), *(stream for stream, _ in sums)], np.intp)
         leaf = place[self.only[alone]]
+        found = [group.increments(active, chosen) for group in self.groups]
+        # A stream that is a sum takes its leaves of all groups at once, or most of the time would go into beginning to add.
+        evidence = _streams(np.concatenate([each.reshape(len(active), -1) for each, _ in found], axis=1), leaf, sums)
+        values = _streams(np.concatenate([n for _, n in found], axis=1), leaf, sums)
+        start = first = 0
         for number, group in enumerate(self.groups):
-            evidence, values = group.increments(active, chosen)
-            increment = np.concatenate([evidence[leaf], *(evidence[members].sum(axis=0)[None] for _, members in sums)])
-            n = np.concatenate([values[leaf], *(values[members].sum(axis=0)[None] for _, members in sums)])
+            shape = found[number][0].shape[1:]
+            stop, last = start + shape[0] * shape[1], first + shape[0]
+            # A copy, as advancing writes into it.
+            increment, n = evidence[:, start:stop].reshape(-1, *shape).copy(), values[:, first:last]
             yield number, streams, group.advance(streams, increment, n, end_ms)
+            start, first = stop, last
+
+
+def _streams(by_leaf: NDArray[np.float32], alone: NDArray[np.intp], sums: Sequence[tuple[int, NDArray[np.intp]]]) -> NDArray[np.float32]:
+    """[streams, ...] from [leaves, ...]: those of one leaf, then those that are sums, each added up in the order of its leaves."""
+    found = np.empty((len(alone) + len(sums), by_leaf.shape[1]), by_leaf.dtype)
+    found[: len(alone)] = by_leaf[alone]
+    for place, (_, members) in enumerate(sums, len(alone)):
+        np.add.reduce(by_leaf[members], axis=0, out=found[place])
+    return found
 
 
 def bank_of(reference: Reference, settings: Detection, log_threshold: float) -> Bank:

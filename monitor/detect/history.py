@@ -84,6 +84,9 @@ class History:
 
 
 def _summed(start_ms: int, end_ms: int, codes: list[Int64], counts: list[Int64]) -> Block:
-    distinct, place = np.unique(np.concatenate(codes), return_inverse=True)
-    sums = np.bincount(place.reshape(-1), np.concatenate(counts), minlength=len(distinct)).astype(np.int64)
-    return Block(start_ms, end_ms, distinct, sums)
+    joined = np.concatenate(codes)
+    order = np.argsort(joined, kind="stable")  # parts are in order already, and such runs are merged in linear time
+    ordered = joined[order]
+    first = np.flatnonzero(np.concatenate([np.ones(min(1, len(ordered)), np.bool_), ordered[1:] != ordered[:-1]]))
+    sums = np.add.reduceat(np.concatenate(counts)[order], first) if len(first) else np.zeros(0, np.int64)
+    return Block(start_ms, end_ms, ordered[first], sums)

@@ -65,6 +65,18 @@ class Leaves:
         """[levels] the leaf in which a row with these values of the segment columns is counted, -1 for none."""
         return [places.get(segment_key(columns, tuple(values[c] for c in columns)), others) for columns, places, others in self.levels]
 
+    def summed(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """[streams] rows of each stream, from [leaves] rows; whole numbers, so in any order."""
+        if not self.members:
+            return np.zeros(0, np.int64)
+        starts, every = self._all_members
+        return np.add.reduceat(rows[every], starts)
+
+    @cached_property
+    def _all_members(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Where each stream's leaves begin in a row of them all, and that row."""
+        return np.cumsum([0, *(len(members) for members in self.members[:-1])]), np.concatenate(self.members)
+
     def belongs(self) -> NDArray[np.float64]:
         """[leaves, streams] 1 where a leaf is part of a stream."""
         found = np.zeros((len(self.leaves), len(self.streams)))

@@ -88,7 +88,7 @@ class Watch:
         """
         first = self.bank.reference.layout.span(0)
         rows = np.sum([counts[:, first].sum(axis=1) for _, counts in parts], axis=0)
-        by_stream = np.array([rows[members].sum() for members in self.bank.leaves.members], np.float64)
+        by_stream = self.bank.leaves.summed(rows).astype(np.float64)
         if not by_stream.any():
             return []
         self.rate.see(start_ms, end_ms, int(by_stream[0]))
