@@ -106,7 +106,7 @@ def load_labels(labels: LabelState, model: str, values: Mapping[str, Any], blobs
     if values["columns"] != list(labels.combinations.columns):
         raise ValueError("segments.columns changed: predictions that wait for labels have no value for the new ones")
     definition = _definition(labels)
-    changed = [name for name, value in values["definition"].items() if definition.get(name) != value]
+    changed = [name for name, value in definition.items() if values["definition"].get(name) != value]
     if changed:
         raise ValueError(f"labels.{changed[0]} changed: labels that were applied before cannot be restated under another one")
     for name, layout in values["layouts"].items():
@@ -149,6 +149,7 @@ def _definition(labels: LabelState) -> dict[str, Any]:
         "prediction": config.prediction is not None,
         "horizon": config.horizon_ms,
         "early_allowance": config.early_allowance_ms,
+        "sources": "each",  # a prediction counts for each source of its labels; a state of before knew that of the last one
     }
 
 

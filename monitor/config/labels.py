@@ -142,7 +142,7 @@ class Labels(Section):
         ("review",), description="Values of source for labels that the model's own output asked for: kept out of performance."
     )
     audit_sources: tuple[str, ...] = Field(
-        ("audit",), description="Values of source for labels of randomly chosen predictions: also counted in a view of their own."
+        ("audit",), description="Values of source for labels of randomly chosen predictions: counted in a view of their own."
     )
     consensus: Literal["latest", "majority", "confidence"] = Field(
         "latest", description="Which of several annotators' labels holds: the latest, the most frequent, or the one of most confidence."

@@ -211,14 +211,14 @@ def _count(state: LabelState, matched: Matched, now_ms: int) -> None:
     buckets, counts = np.unique(matched.first_labelled_ms // state.pending.bucket_ms, return_counts=True)
     for bucket, count in zip(buckets.tolist(), counts.tolist(), strict=True):
         state.labelled[bucket] = state.labelled.get(bucket, 0) + count
-    for outcomes, source, revised, sign in (
-        (matched.retracted, matched.retracted_source, matched.retracted_revised, -1),
-        (matched.restated, matched.restated_source, matched.restated_revised, 1),
+    for outcomes, sources, revised, sign in (
+        (matched.retracted, matched.retracted_sources, matched.retracted_revised, -1),
+        (matched.restated, matched.restated_sources, matched.restated_revised, 1),
     ):
         for number in np.unique(outcomes.rows["version"]).tolist():
             of_version = outcomes.rows["version"] == number
             for kind in Source:
-                chosen = np.flatnonzero(of_version & (source == kind))
+                chosen = np.flatnonzero(of_version & kind.among(sources))
                 if len(chosen):
                     counted = state.outcomes_of(state.version_names[number])
                     _add(counted, kind, _some(outcomes, chosen), sign, revised[chosen], now_ms, state.config.pane_ms)

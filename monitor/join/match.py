@@ -55,11 +55,11 @@ class Matched:
     orphan: int  # no prediction of their id
     retracted: Outcomes  # contributions that no longer hold
     restated: Outcomes  # contributions that hold now
-    retracted_source: NDArray[np.uint8]
-    restated_source: NDArray[np.uint8]
+    retracted_sources: NDArray[np.uint8]  # a bit for each ``Source`` of all labels of the prediction
+    restated_sources: NDArray[np.uint8]
     first_labelled_ms: Int64  # times of the predictions that have a label for the first time
     revisions: int  # predictions whose label was restated
-    retracted_revised: NDArray[np.bool_]  # of these, that another value, figure or source took the place of: a time is none
+    retracted_revised: NDArray[np.bool_]  # of these, that another value or figure took the place of: another time is none
     restated_revised: NDArray[np.bool_]
     touched: Touched  # predictions that got a label they did not have in this form
 
@@ -92,7 +92,8 @@ def match(
     all_before = _reaching(predictions, old, horizon_ms, early_ms)
     all_after = _reaching(predictions, old.and_(added.where(fresh)), horizon_ms, early_ms)
     before, after = effective(all_before, ranks, consensus), effective(all_after, ranks, consensus)
-    changed = _changed(before, after)
+    sources_before, sources_after = _sources(all_before, len(predictions)), _sources(all_after, len(predictions))
+    changed = np.union1d(_changed(before, after), np.flatnonzero(sources_before != sources_after))
     gone = before.where(np.isin(before.subject, changed))
     come = after.where(np.isin(after.subject, changed))
     first = np.setdiff1d(come.subject, gone.subject)
@@ -105,8 +106,8 @@ def match(
         orphan=int((~reached & ~late).sum()),
         retracted=_outcomes(predictions, gone),
         restated=_outcomes(predictions, come),
-        retracted_source=gone.rows["source"],
-        restated_source=come.rows["source"],
+        retracted_sources=sources_before[gone.subject],
+        restated_sources=sources_after[come.subject],
         first_labelled_ms=predictions.time_ms[first],
         revisions=len(gone),
         retracted_revised=revised,
@@ -160,7 +161,14 @@ def _same(one: Records, two: Records) -> NDArray[np.bool_]:
     """[n] whether two labels of a prediction say the same, whenever they say it."""
     a, b = one.rows, two.rows
     kpi = (a["kpi"] == b["kpi"]) | (np.isnan(a["kpi"]) & np.isnan(b["kpi"]))
-    return np.asarray((a["value"] == b["value"]) & (a["source"] == b["source"]) & kpi)
+    return np.asarray((a["value"] == b["value"]) & kpi)
+
+
+def _sources(records: Records, subjects: int) -> NDArray[np.uint8]:
+    """[subjects] a bit for each source of their labels. Records are added, never taken away, so bits are too."""
+    found = np.zeros(subjects, np.uint8)
+    np.bitwise_or.at(found, records.subject, np.left_shift(1, records.rows["source"]).astype(np.uint8))
+    return found
 
 
 def _outcomes(predictions: Predictions, labels: Records) -> Outcomes:

@@ -35,6 +35,15 @@ class Source(IntEnum):
     REVIEW = 1  # from the review queue: errors are over-represented
     AUDIT = 2  # from the audit sample: uniform within a segment and day
 
+    def among(self, sources: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """[n] whether predictions with labels of these sources, a bit each, count for this one.
+
+        One that is labelled for several reasons counts for each: a review of what has its label anyway corrects that label and
+        must not take it away, or the mistakes that were found would be missing. For review counts what has no other label.
+        """
+        bit = 1 << self
+        return np.asarray(sources == bit if self is Source.REVIEW else sources & bit != 0)
+
 
 @dataclass(frozen=True, eq=False)
 class Records:

@@ -23,6 +23,7 @@ from monitor.join.runs import Runs
 from monitor.join.state import LabelEntry, LabelState
 from monitor.outcome.cells import Outcomes, outcome_codes, prediction_codes, row_dtype
 from monitor.outcome.combination import Combinations
+from monitor.outcome.counts import outcome_counts
 from monitor.outcome.layout import OutcomeLayout
 from monitor.outcome.sparse import SparseCounts, add, sparse
 
@@ -219,10 +220,10 @@ def expected(
         )
         codes, weights, _ = outcome_codes(LAYOUT, outcomes)
         counts = sparse(codes, weights)
-        view = {"": "label", "review": "review", "audit": "audit"}[best.source]
-        parts[f"{p.version} {view}"].append(counts)
-        if view == "label":
-            parts[f"{p.version} prediction"].append(counts)
+        sources = {label.source for label in reach}
+        views = [view for source, view in (("", "label"), ("", "prediction"), ("audit", "audit")) if source in sources] or ["review"]
+        for view in views:
+            parts[f"{p.version} {view}"].append(counts)
     for p in predictions:
         codes = prediction_codes(LAYOUT, rows_of([p]))
         parts[f"{p.version} prediction"].append(sparse(codes, np.ones(1, np.int64)))
@@ -364,3 +365,23 @@ def test_many_small_polls_are_saved_as_one_part_and_taken_as_they_were(tmp_path:
     assert taken is not None
     assert taken.time_ms.tolist() == [minute * MINUTE for minute in range(10)]
     assert state.waiting == 40
+
+
+def test_a_review_corrects_a_label_and_does_not_take_it_out_and_an_audit_stays_when_the_truth_comes(tmp_path: Path) -> None:
+    """Else the mistakes that review finds would be missing, and the audit sample would be of what is never labelled."""
+    state = state_of(tmp_path, config())
+    made = [Prediction(n, 0, 2 * MINUTE, 0.9) for n in (1, 2, 3)]
+    add_predictions(state, "1", ids_of([1, 2, 3]), np.array([p.time_ms for p in made]), rows_of(made))
+
+    def said(id_: int, minute: int, source: str) -> Label:
+        return Label(id_, minute * MINUTE, 0, 0, 1, source, math.nan, math.nan)
+
+    labels = [said(1, 3, ""), said(2, 3, "audit"), said(3, 3, "review"), said(1, 6, "review"), said(2, 6, "")]
+    arrive(state, batch_of(0, labels, len(labels)))
+    arrive(state, batch_of(1, [said(9, 19, "")], 1))
+    list(apply_until(state, 18))
+    labelled = {
+        view: sum(int(outcome_counts(LAYOUT, pane, ("ALL",), [np.zeros(1, np.intp)]).labelled[0]) for pane in panes.settle().values())
+        for view, panes in state.versions["1"].views.items()
+    }
+    assert labelled == {"prediction": 2, "label": 2, "audit": 1, "review": 1}
