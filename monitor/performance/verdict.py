@@ -99,14 +99,15 @@ def performance(
     found = _columns(counts, settings, validation, normal_quantile((1 + settings.confidence) / 2))
     now = found.estimate
     better = np.array([METRICS[name].better for name in found.names])
-    changed, reference = _changed(counts, settings, validation, found, better)
+    changed, told, reference = _changed(counts, settings, validation, found, better)
     labelled = counts.labelled
 
     metric_status = np.where(changed, Status.DRIFTED, Status.STABLE).astype(np.uint8)
+    metric_status[~told] = Status.NOT_APPLICABLE
     metric_status[np.isnan(reference)] = Status.NO_REFERENCE
     if partial:
         metric_status[:] = Status.PARTIAL
-    metric_status[np.isnan(now.value)] = Status.NOT_APPLICABLE
+    metric_status[np.isnan(now.value) | np.isnan(now.low) | np.isnan(now.high)] = Status.NOT_APPLICABLE
     few = labelled < settings.min_labelled
     metric_status[few[:, None] | (now.n < settings.min_metric_rows)] = Status.INSUFFICIENT_DATA
 
@@ -142,14 +143,15 @@ def _columns(counts: OutcomeCounts, settings: PerformanceSettings, validation: V
 
 def _changed(
     counts: OutcomeCounts, settings: PerformanceSettings, validation: Validation | None, found: Columns, better: NDArray[np.int_]
-) -> tuple[NDArray[np.bool_], Float64]:
-    """[G, M] whether a metric is worse than (or, with neither way better, other than) the reference's, and the reference's value.
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], Float64]:
+    """[G, M] whether a metric is worse than (or, with neither way better, other than) the reference's, whether that can be told, and the
+    reference's value. Without the interval of either side it cannot.
 
     Surer than by ``noise_quantile`` for all metrics of a segment together (Bonferroni), both sides' noise included.
     """
     shape = found.estimate.value.shape
     if validation is None:
-        return np.zeros(shape, np.bool_), np.full(shape, np.nan)
+        return np.zeros(shape, np.bool_), np.zeros(shape, np.bool_), np.full(shape, np.nan)
     z = normal_quantile(1 - (1 - settings.noise_quantile) / shape[1] / 2)
     now = _columns(counts, settings, validation, z).estimate
     asked = (z, settings.costs, settings.with_kpi)
@@ -167,4 +169,5 @@ def _changed(
     least = np.array([settings.least_changes.get(name, 0.0) for name in found.names])
     with np.errstate(invalid="ignore"):
         fell, rose = change.high < -least, change.low > least
-    return np.where(better > 0, fell, np.where(better < 0, rose, fell | rose)), reference.value
+    told = ~(np.isnan(change.low) | np.isnan(change.high))
+    return np.where(better > 0, fell, np.where(better < 0, rose, fell | rose)), told, reference.value

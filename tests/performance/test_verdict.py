@@ -14,6 +14,7 @@ from monitor.outcome.sparse import EMPTY
 from monitor.performance.metric import METRICS
 from monitor.performance.validation import Validation
 from monitor.performance.verdict import Performance, PerformanceSettings, nothing_judged, performance
+from monitor.profile.layout import SignalBins
 from monitor.window import Window
 from tests.performance.rows import Rows, binary_rows, multiclass_rows, probability_rows
 from tests.performance.test_regression import regression_rows
@@ -230,3 +231,17 @@ def test_without_a_labelled_row_nothing_is_judged_and_nothing_computed():
     for name in ("n", "status", "labelled", "predictions"):
         assert np.array_equal(getattr(short, name), getattr(whole, name)), name
     assert (short.metric_status == Status.INSUFFICIENT_DATA).all()
+
+
+def test_nothing_is_concluded_of_a_metric_without_an_interval() -> None:
+    """Score cells at 1, 2 and 3 do not tell labels that spread over a hundred: R² is exact, how sure it is nobody knows."""
+    layout = OutcomeLayout("regression", (), SignalBins("score", "numeric", (1.0, 2.0, 3.0)), scale=1.0)
+    random = np.random.default_rng(1)
+    score = random.normal(50, 20, 400)
+    counts = Rows(layout, score, np.zeros(400, int), score + random.normal(0, 1, 400)).counts()
+    one = judged(counts, counts, PerformanceSettings())
+    r2, mae = one.column("r2"), one.column("mae")
+    assert one.value[0, r2] > 0.99
+    assert np.isnan(one.low[0, r2])
+    assert one.metric_status[0, r2] == Status.NOT_APPLICABLE
+    assert one.metric_status[0, mae] == one.status[0] == Status.STABLE
