@@ -144,3 +144,26 @@ def test_labels_of_a_named_segment_and_its_failure_modes() -> None:
     regression = replace(SNAPSHOT, labels=(outcomes.evaluated(outcomes.REGRESSION),))
     assert labels("", regression)[0]["wanted"] is None
     assert np.isfinite(labels("", regression)[0]["delay_seconds"]["0.5"]["value"])
+
+
+def test_rates_are_given_as_if_labels_had_come_evenly_over_the_score() -> None:
+    """By hand, cell by cell: the rate of its labels, weighed by its share of all predictions."""
+    [item] = labels("segment=origin%3DJFK")
+    counts, g = ONE.by_prediction.counts, ONE.by_prediction.segments.index("origin=JFK")
+    right, wrong = counts.right_wrong[g].sum(axis=0).T
+    weights = counts.predictions[g].sum(axis=1)
+    held = right + wrong > 0
+    assert weights[~held].sum() == 0, "else the cell is like the segment"
+    expected = (weights[held] * right[held] / (right + wrong)[held]).sum() / weights.sum()
+    assert item["selection"]["reweighted_accuracy"]["value"] == pytest.approx(expected)
+    rate = (weights[held] * counts.by_score[g, held, 1] / counts.by_score[g, held].sum(axis=1)).sum() / weights.sum()
+    assert item["selection"]["reweighted_positive_rate"]["value"] == pytest.approx(rate)
+    for found in (item["selection"]["reweighted_accuracy"], item["selection"]["reweighted_positive_rate"]):
+        assert found["low"] < found["value"] < found["high"]
+    assert item["clipped"] == {"errors": 0, "kpi": 0}
+
+
+def test_a_regression_has_no_rates_to_reweigh() -> None:
+    regression = replace(SNAPSHOT, labels=(outcomes.evaluated(outcomes.REGRESSION, rows=5_000),))
+    [item] = labels("", regression)
+    assert (item["selection"]["reweighted_accuracy"], item["selection"]["reweighted_positive_rate"]) == (None, None)
