@@ -50,8 +50,10 @@ def null_of(counts: Float64, bank: Alternatives, own: Float64, clustering: float
     mean = (e @ p[:, :, None])[:, :, 0]
     under = np.stack([(e @ shares[:, :, None])[:, :, 0] for shares in bank.gates])
     gate = (under / under[0]).max(axis=0)
-    # w was chosen to be large where these rows are few: their mean of exp(w) is too small by (own / m) sum exp(w) on average.
-    bias = clustering * own[:, None] * np.where(p[:, None, :] > 0, e, 0.0).sum(axis=2) / m
+    # w was chosen to be large where these rows are few: their mean of exp(w) is too small by (own / m) sum exp(w) on average, less what
+    # of q moves with p: p / p is 1 in every cell, whatever p is.
+    chosen = np.where(p[:, None, :] > 0, np.maximum(e - bank.kept[:, None], 0.0), 0.0)
+    bias = clustering * own[:, None] * chosen.sum(axis=2) / m
     # Half an independent row in each cell, so that a cell without rows has a variance.
     half = 0.5 * clustering
     share = (counts + half) / (m + half * counts.shape[1])
