@@ -39,6 +39,9 @@ OUTCOME_RATES = (1.25, 1.5, 2.0, 3.0, 0.8, 0.5)
 
 _LEAST = 1e-3  # of the reference in every alternative, so that no cell is impossible
 _MOVES = frozenset({"shift", "spread", "rank shift", "rank spread"})
+_READ = frozenset(
+    {"shift", "spread", "outliers above", "outliers below", "outliers"}
+)  # off the same curve as the gates of a numeric signal
 _MOST_RATIO = 200.0  # of a move: values where the reference has none are told apart by the directions about tails and cells
 
 
@@ -72,7 +75,7 @@ def numeric(scale: Scale, gate: float) -> Alternatives:
         still = np.maximum(scale.moved(0.0), 1e-12)
         changes = (scale.moved(gate), scale.moved(-gate), scale.stretched(1.0 + gate), scale.stretched(1.0 / (1.0 + gate)))
         gates += [_normalised(scale.shares * np.minimum(change / still, 1e3) + np.maximum(change - 1e3 * still, 0.0)) for change in changes]
-    return _bank(scale.shares, found, gates)
+    return _bank(scale.shares, found, gates, near=_READ)
 
 
 _Found = tuple[float, Direction, Float64, float]  # prior weight, what it is, shares, the part of them that is the reference itself
@@ -118,7 +121,7 @@ def _cells(shares: Float64) -> Iterator[_Found]:
     for start in range(0, cells, step):
         here = np.zeros_like(shares)
         here[:, start : start + step] = shares[:, start : start + step]
-        yield 0.07 * step / cells, Direction("cell", CELL_PART, start), mixed(shares, _normalised(here), CELL_PART), 1.0 - CELL_PART
+        yield 0.07 * step / cells, Direction("cell", CELL_PART, start), mixed(shares, _normalised(here), CELL_PART), 0.0
 
 
 def categorical(shares: Float64, known: int, gate: float, lucky: Float64 | None = None, one_rest: bool = False) -> Alternatives:
@@ -147,11 +150,13 @@ def categorical(shares: Float64, known: int, gate: float, lucky: Float64 | None 
         moved[:, a] -= amount
         moved[:, b] += amount
         found.append((0.60 * likely * pooled[a] / losing, Direction("exchange", part, b), moved, 1.0))
-    if one_rest:
-        found = [(weight, what, _evened(shares, then, slice(known, known + 2)), kept) for weight, what, then, kept in found]
     usual = [shares] if lucky is None else [shares, lucky]
-    moved_odds = (odds_moved(s, cell, f) for s in usual for cell in range(cells) for f in (1.0 + gate, 1.0 / (1.0 + gate)))
-    return _bank(shares, found, [*usual, *moved_odds])
+    gates = [*usual, *(odds_moved(s, cell, f) for s in usual for cell in range(cells) for f in (1.0 + gate, 1.0 / (1.0 + gate)))]
+    if not one_rest:
+        return _bank(shares, found, gates)
+    rest = slice(known, known + 2)
+    found = [(weight, what, _evened(shares, then, rest), kept) for weight, what, then, kept in found]
+    return _bank(shares, found, gates, [_evened(shares, normal, rest) for normal in gates])
 
 
 def _evened(shares: Float64, then: Float64, cells: slice) -> Float64:
@@ -195,12 +200,21 @@ def _normalised(shares: Float64) -> Float64:
     return np.asarray(shares / np.maximum(shares.sum(axis=-1, keepdims=True), 1e-300))
 
 
-def _bank(shares: Float64, found: list[_Found], gates: list[Float64]) -> Alternatives:
+def _bank(
+    shares: Float64, found: list[_Found], gates: list[Float64], seen: list[Float64] | None = None, near: frozenset[str] | None = None
+) -> Alternatives:
+    """``seen``: the gates as far as a row may tell them apart, where it may not tell all cells apart. ``near``: alternatives that are
+    compared with the nearest of the gates (all when left out), the others with the reference.
+    """
     weights, kept = (np.array([alternative[place] for alternative in found]) for place in (0, 3))
+    what = [direction.what for _, direction, _, _ in found]
     q = np.stack([_normalised(shares_then) for _, _, shares_then, _ in found], axis=1)
     q = mixed(shares[:, None, :], q, 1.0 - _LEAST)
-    null = np.stack(gates)
-    ratios = np.log(q / nearest(q, null))
-    moves = [place for place, (_, direction, _, _) in enumerate(found) if direction.what in _MOVES]
+    usual = np.repeat(shares[:, None, :], len(found), axis=1)
+    places = [place for place, name in enumerate(what) if near is None or name in near]
+    if places:
+        usual[:, places] = nearest(q[:, places], np.stack(gates if seen is None else seen))
+    ratios = np.log(q / usual)
+    moves = [place for place, name in enumerate(what) if name in _MOVES]
     ratios[:, moves] = np.minimum(ratios[:, moves], np.log(_MOST_RATIO))
-    return Alternatives(tuple(direction for _, direction, _, _ in found), weights / weights.sum(), ratios, kept, null)
+    return Alternatives(tuple(direction for _, direction, _, _ in found), weights / weights.sum(), ratios, kept, np.stack(gates))

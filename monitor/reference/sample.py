@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 SAMPLE_ROWS = 1 << 17
-"""A quantile of 0.001 rests on 131 rows of the sample; its share is off by less than 0.0003 in 999 of 1,000 draws."""
+"""A quantile of 0.001 rests on 131 rows of the sample, one of 0.00025 on 33; in 999 of 1,000 draws their shares are off by less than
+0.0003 and 0.0002."""
 
 MAX_DISTINCT = 40
 """Up to this many different numbers each gets a cell of its own."""

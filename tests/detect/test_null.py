@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -58,16 +61,22 @@ def test_segments_of_one_shape_are_recognised_though_they_lie_differently() -> N
     assert np.abs(targets - counts / counts.sum(axis=1, keepdims=True)).sum(axis=1).max() < 0.15
 
 
-@given(st.floats(0.001, 0.5), st.floats(0.2, 5), st.integers(100, 100_000), st.floats(0, 0.2))
-def test_psi_of_a_rate_is_the_cumulant_of_bernoulli_with_its_gate(p: float, odds: float, rows: int, gate: float) -> None:
+@given(st.floats(0.001, 0.5), st.floats(0.2, 5), st.integers(100, 100_000), st.floats(1e-6, 0.2))
+def test_a_bet_on_a_rate_is_the_likelihood_ratio_to_the_end_of_its_gate_and_needs_no_more_psi(
+    p: float, odds: float, rows: int, gate: float
+) -> None:
     shares = np.array([[1 - p, p]])
     bank = directions.outcomes(shares, gate)
     k = list(directions.OUTCOME_RATES).index(1.5)
     null = null_of(shares * rows, bank, np.zeros(1))
-    q = 1.5 * p / (1 + 0.5 * p) * 0.999 + 0.001 * p  # the direction keeps a thousandth of the reference
-    up, down = q / p, (1 - q) / (1 - p)
+    q = 0.999 * 1.5 * p / (1 + 0.5 * p) + 0.001 * p  # the direction keeps a thousandth of the reference
     gated = (1 + gate) * p / (1 + gate * p)
-    assert null.log_mean[0, k] == pytest.approx(np.log((1 - gated) * down + gated * up), abs=1e-9)
+    assert np.exp(bank.ratios[0, k]) == pytest.approx([(1 - q) / (1 - gated), q / gated])
+    assert null.log_mean[0, k] == pytest.approx(0.0, abs=1e-9)
+    mean = (1 - p) * (1 - q) / (1 - gated) + p * q / gated  # under the reference itself it is less
+    assert mean < 1
+    ungated = replace(bank, gates=bank.gates[:1])
+    assert null_of(shares * rows, ungated, np.zeros(1)).log_mean[0, k] == pytest.approx(np.log(mean), abs=1e-9)
 
 
 def test_the_sampling_error_is_bernsteins_bound_at_z_standard_errors() -> None:
@@ -105,13 +114,15 @@ SHARES = st.lists(st.floats(0.01, 1), min_size=3, max_size=12).map(lambda xs: np
 
 @settings(deadline=None)
 @given(SHARES, st.floats(0.01, 0.2))
-def test_directions_are_likelihood_ratios_and_gates_only_raise_psi(shares: np.ndarray, gate: float) -> None:
+def test_directions_are_likelihood_ratios_to_a_normal_mixture_so_that_psi_is_never_negative(shares: np.ndarray, gate: float) -> None:
     for bank in (
         directions.categorical(shares, shares.shape[1] - 3 if shares.shape[1] > 3 else 1, gate),
         directions.faults(np.pad(shares[:, :3], ((0, 0), (0, 1)), constant_values=0.5) / (shares[:, :3].sum() + 0.5), gate),
     ):
         p = bank.gates[0]
-        assert np.allclose((np.exp(bank.ratios) * p[:, None, :]).sum(axis=2), 1.0, atol=1e-9)
+        means = np.einsum("lkb,jlb->jlk", np.exp(bank.ratios), bank.gates)
+        assert (means.max(axis=0) >= 1.0 - 1e-9).all()  # of a mixture it is 1
+        assert (means.max(axis=0) <= 1.0 + 0.02 * gate).all()  # and of no member much more
         assert bank.weights.sum() == pytest.approx(1.0)
         assert (bank.weights >= 0).all() and len(bank.weights) == len(bank.directions)
         assert np.allclose(bank.gates.sum(axis=2), 1.0)
@@ -133,13 +144,41 @@ def test_numeric_directions_are_likelihood_ratios_but_for_their_cap() -> None:
     values = np.random.default_rng(5).normal(size=50_000)
     _, scale = scale_of(values)
     bank = directions.numeric(scale, 0.03)
-    means = (np.exp(bank.ratios) * scale.shares[:, None, :]).sum(axis=2)
-    assert (means <= 1 + 1e-9).all() and (means > 0.8).all() and np.median(means) == pytest.approx(1.0)
+    means = np.einsum("lkb,jlb->jlk", np.exp(bank.ratios), bank.gates)[:, 0]
+    near = np.array([d.what in {"shift", "spread", "outliers above", "outliers below", "outliers"} for d in bank.directions])
+    # Those to the nearest of what does not matter have mean 1 under a mixture of it, those to the reference under that.
+    most = np.where(near, means.max(axis=0), means[0])
+    assert (most <= 1 + 1e-3).all() and (most > 0.8).all() and np.median(most) == pytest.approx(1.0, abs=1e-5)
+    assert (means[0, near] < 1 - 1e-3).any()
     assert {direction.what for direction in bank.directions} >= {"shift", "rank shift", "spread", "outliers above", "lower tail", "cell"}
-    # A shift of 0.25 standard deviations gains, in its own direction, what it has in divergence.
+    # A shift of 0.25 standard deviations gains, in its own direction, what it has in divergence from one of 0.03 that does not matter.
     k = next(i for i, d in enumerate(bank.directions) if (d.what, d.size) == ("shift", 0.25))
     q = stats.norm.cdf(np.append(np.array(scale.edges), np.inf) - 0.25) - stats.norm.cdf(np.append(-np.inf, np.array(scale.edges)) - 0.25)
-    assert (bank.ratios[0, k] * q).sum() == pytest.approx(0.25**2 / 2, rel=0.1)
+    assert (bank.ratios[0, k] * q).sum() == pytest.approx((0.25 - 0.03) ** 2 / 2, rel=0.1)
+
+
+@pytest.mark.parametrize("shape", [stats.gamma(2), stats.t(5)], ids=["gamma", "t5"])
+def test_what_is_charged_for_having_chosen_outliers_by_the_same_rows_is_what_that_takes_off_the_mean(shape: stats.rv_continuous) -> None:
+    """Averaged over references: the mean of exp(w) over all rows there are, less that over the reference's own."""
+    random, rows = np.random.default_rng(4), 2_000
+    edges = shape.ppf([0.001, 0.01, 0.025, 0.05, *np.arange(0.1, 1.0, 0.1), 0.95, 0.975, 0.99, 0.995])
+    truth = np.diff(shape.cdf(np.concatenate([[-np.inf], edges, [np.inf]])))
+    means = (
+        np.array([shape.expect(ub=edges[0]), *(shape.expect(lb=a, ub=b) for a, b in pairwise(edges)), shape.expect(lb=edges[-1])]) / truth
+    )
+    found = []
+    for _ in range(600):
+        counts = random.multinomial(rows, truth)[None].astype(float)
+        shares = (counts + 0.5) / (counts + 0.5).sum()
+        bank = directions.numeric(Scale(edges, shares, means), 0.03)
+        k = [i for i, d in enumerate(bank.directions) if d.what.startswith("outliers") and d.size <= 0.02]
+        grown = np.exp(bank.ratios[0, k])
+        charged = np.exp(null_of(counts, bank, np.ones(1)).log_mean[0, k]) - np.exp(null_of(counts, bank, np.zeros(1)).log_mean[0, k])
+        found.append([grown @ truth - grown @ (counts[0] / rows), charged])
+    (lost, charged), error = np.mean(found, axis=0), np.std([row[0] for row in found], axis=0) / np.sqrt(len(found))
+    assert (charged > 0).all()
+    assert (charged >= lost - 4 * error).all()
+    assert charged[3] <= 2 * lost[3] + 4 * error[3]  # and not much more, for 2 % above, where the tail is long
 
 
 def test_a_signal_of_a_few_numbers_has_no_moves() -> None:

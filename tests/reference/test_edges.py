@@ -18,15 +18,15 @@ def shares(values: np.ndarray, edges: tuple[float, ...]) -> np.ndarray:
 
 
 def test_cells_between_quantile_edges_hold_the_mass_of_their_quantiles() -> None:
-    values = np.random.default_rng(3).permutation(np.arange(10_000, dtype=float))
-    edges = numeric_edges(values, 0.0, 9_999.0)
-    # The smallest value, 27 quantiles, just above the largest.
-    assert len(edges) == 29
+    values = np.random.default_rng(3).permutation(np.arange(40_000, dtype=float))
+    edges = numeric_edges(values, 0.0, 39_999.0)
+    # The smallest value, 31 quantiles, just above the largest.
+    assert len(edges) == 33
     mass = shares(values, edges)
     assert mass[0] == 0.0 and mass[-1] == 0.0
     cumulative = np.cumsum(mass)
     # A quantile of rank r is the r-th smallest value, and the cell below its edge ends before it.
-    assert np.allclose(cumulative[1:-2], np.array(QUANTILES) - 1 / 10_000, atol=1e-12)
+    assert np.allclose(cumulative[1:-2], np.array(QUANTILES) - 1 / 40_000, atol=1e-12)
 
 
 def test_production_can_fall_below_the_smallest_and_above_the_largest_value() -> None:
