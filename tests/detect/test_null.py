@@ -157,6 +157,40 @@ def test_numeric_directions_are_likelihood_ratios_but_for_their_cap() -> None:
     assert (bank.ratios[0, k] * q).sum() == pytest.approx((0.25 - 0.03) ** 2 / 2, rel=0.1)
 
 
+EDGES = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, *np.arange(0.1, 1.0, 0.1), 0.95, 0.975, 0.99, 0.995, 0.9975, 0.999]
+
+
+def world_of(shape: stats.rv_continuous) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Edges, true shares and true means of the cells."""
+    edges = shape.ppf(EDGES)
+    shares = np.diff([0.0, *EDGES, 1.0])
+    within = [shape.expect(ub=edges[0]), *(shape.expect(lb=a, ub=b) for a, b in pairwise(edges)), shape.expect(lb=edges[-1])]
+    return edges, shares, np.array(within) / shares
+
+
+@pytest.mark.parametrize("shape", [stats.norm(), stats.gamma(2), stats.t(5)], ids=["normal", "gamma", "t5"])
+@pytest.mark.parametrize("change", ["none", "shift", "spread"])
+def test_averaged_over_references_what_does_not_matter_alarms_no_more_often_than_promised(shape: stats.rv_continuous, change: str) -> None:
+    """Shifts and spreads as far as they do not matter, exactly; the rates are Lundberg's, as above."""
+    random, log_c, gate = np.random.default_rng(7), 22.9, 0.03
+    edges, shares, means = world_of(shape)
+    moved = {"none": edges, "shift": edges - gate * shape.std(), "spread": shape.mean() + (edges - shape.mean()) / (1.0 + gate)}
+    truth = np.diff([0.0, *shape.cdf(moved[change]), 1.0])
+    rates = []
+    for _ in range(40):
+        counts = random.multinomial(20_000, shares)[None].astype(float)
+        bank = directions.numeric(Scale(edges, (counts + 0.5) / (counts + 0.5).sum(), means), gate)
+        null = null_of(counts, bank, np.ones(1))
+        w = bank.ratios[0] - null.log_mean[0, :, None] - sampling_error(null, np.array([0]), log_c, np.ones(len(bank.weights)))[:, None]
+        low, high = np.full(len(w), 1e-3), np.full(len(w), 4.0)
+        for _ in range(30):
+            theta = (low + high) / 2.0
+            beyond = np.exp(theta[:, None] * w) @ truth > 1.0
+            low, high = np.where(beyond, low, theta), np.where(beyond, theta, high)
+        rates.append(np.exp((1.0 - theta) * log_c) @ bank.weights)
+    assert 0.0 < np.mean(rates) < 1.0
+
+
 @pytest.mark.parametrize("shape", [stats.gamma(2), stats.t(5)], ids=["gamma", "t5"])
 def test_what_is_charged_for_having_chosen_outliers_by_the_same_rows_is_what_that_takes_off_the_mean(shape: stats.rv_continuous) -> None:
     """Averaged over references: the mean of exp(w) over all rows there are, less that over the reference's own."""
