@@ -1,15 +1,17 @@
-"""``python -m benchmarks``: every figure of benchmarks/results.json, on the broker of the tests; ``large`` for those of its own part.
+"""``python -m benchmarks``: every figure of benchmarks/results.json, on the broker of the tests, or those of the parts that are named.
 
-Machines differ and are shared: read ratios before rates. Takes about 25 minutes, ten of which are the memory test's load;
+Machines differ and are shared: read ratios before rates. All takes about 25 minutes, ten of which are the memory test's load;
 ``BENCH_LOAD_SECONDS`` shortens it. ``python -m benchmarks large`` takes about five, and 5 GB of disk.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +26,21 @@ def say(text: str) -> None:
 
 
 def main() -> None:
-    if sys.argv[1:] == ["large"]:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}, or large; none: all but large")
+    parts = parser.parse_args().parts
+    if unknown := {*parts} - {*PARTS, "large"}:
+        parser.error(f"expected some of {', '.join(PARTS)}, or large, got {', '.join(sorted(unknown))}")
+    if "large" in parts:
         say("join: labels of 50,000,000 predictions")
         large = join.measure(50_000_000)
         write({"large": large})
         print(aligned([("at 50,000,000 pending predictions", "measured", "wanted"), *join_rows(large, "100,000")]))
         return
-    results = everything()
-    write(results)
-    print(table(results))
+    for part in parts or PARTS:
+        write(PARTS[part]())
+    write({"machine": MACHINE})
+    print(table(json.loads(RESULTS.read_text(encoding="utf-8"))))
 
 
 def write(figures: dict[str, Any], path: Path = RESULTS) -> None:
@@ -41,30 +49,38 @@ def write(figures: dict[str, Any], path: Path = RESULTS) -> None:
     path.write_text(json.dumps(before | figures, indent=2) + "\n", encoding="utf-8")
 
 
-def everything() -> dict[str, Any]:
-    """All but the large part."""
-    results: dict[str, Any] = {}
+def _evaluation() -> dict[str, Any]:
     say("evaluation: 1,000 segments x 50 signals, all statistics, both windows")
     evaluation = evaluate.measure()
-    results["evaluate_ms"] = evaluation["no drift"]["median"]
-    results["evaluate_all_drifted_ms"] = evaluation["all drifted"]["median"]
+    return {"evaluate_ms": evaluation["no drift"]["median"], "evaluate_all_drifted_ms": evaluation["all drifted"]["median"]}
+
+
+def _scrape() -> dict[str, Any]:
     say("scrape: 100,000 series")
-    results |= {name: round(value, 1) for name, value in expose.measure(1_000, 50, 100_000).items()}
+    return {name: round(value, 1) for name, value in expose.measure(1_000, 50, 100_000).items()}
+
+
+def _ingest() -> dict[str, Any]:
     with start_broker() as broker:
         say(f"ingest, on {broker.name}")
-        results |= ingest.measure(broker.bootstrap)
-        results["broker"] = broker.name
+        return {**ingest.measure(broker.bootstrap), "broker": broker.name}
+
+
+def _join() -> dict[str, Any]:
     say("join: labels of 10,000,000 predictions")
-    results |= join.measure(10_000_000)
+    return join.measure(10_000_000)
+
+
+def _memory() -> dict[str, Any]:
     seconds = float(os.environ.get("BENCH_LOAD_SECONDS", "600"))
     say(f"memory: 1,000 segments x 50 signals, a full day, then {seconds:.0f} s of load")
-    results |= memory.measure(seconds)
-    results["machine"] = {
-        "processor": platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-    }
-    return results
+    return memory.measure(seconds)
+
+
+PARTS: dict[str, Callable[[], dict[str, Any]]] = {
+    "evaluation": _evaluation, "scrape": _scrape, "ingest": _ingest, "join": _join, "memory": _memory,
+}  # fmt: skip
+MACHINE = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count(), "python": platform.python_version()}
 
 
 def join_rows(figures: dict[str, Any], rate_wanted: str) -> list[tuple[str, str, str]]:
