@@ -10,6 +10,7 @@ the number of leaves: a pane of a thousand segments with few rows in each never 
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -35,6 +36,7 @@ _FIRST_LEAVES = 16
 _FEW_BYTES = 1 << 17  # rows that take no more than this may wait, however few the leaves
 _MANY_BYTES = 1 << 22  # and those that take more may not, however many
 _FEW_PARTS = 64  # and no more pieces than this: each has a cost of its own
+_WIDE = 256  # numbers of a row from which on whole rows are added: to go down each column in turn leaves the cache
 _AT_ONCE = 1 << 12  # rows whose cells are added at a time: their places stay in the cache
 
 
@@ -202,5 +204,10 @@ def _group_sums(rows: Counts, group: NDArray[np.intp], groups: int) -> Counts:
     if groups == 1:
         return np.asarray(rows.sum(axis=0, keepdims=True, dtype=rows.dtype))
     order = np.argsort(group, kind="stable")
-    starts = np.searchsorted(group[order], np.arange(groups))
-    return np.asarray(np.add.reduceat(rows[order], starts, axis=0, dtype=rows.dtype))
+    cuts = np.searchsorted(group[order], np.arange(groups + 1))
+    if rows[0].size < _WIDE:
+        return np.asarray(np.add.reduceat(rows[order], cuts[:-1], axis=0, dtype=rows.dtype))
+    sums = np.empty((groups, *rows.shape[1:]), rows.dtype)
+    for place, (start, stop) in enumerate(itertools.pairwise(cuts.tolist())):
+        np.add.reduce(rows[order[start:stop]], axis=0, dtype=rows.dtype, out=sums[place])
+    return sums

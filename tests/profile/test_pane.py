@@ -15,7 +15,7 @@ from monitor.profile.count import count
 from monitor.profile.grouping import plan
 from monitor.profile.layout import Layout, SignalBins
 from monitor.profile.leaves import Leaves
-from monitor.profile.pane import OpenPane, close_panes
+from monitor.profile.pane import OpenPane, _group_sums, close_panes
 from monitor.segment import OTHER
 
 LAYOUT = Layout((SignalBins("x", "numeric", edges=(0.0, 1.0)), SignalBins("c", "categorical", categories=("a",))))
@@ -156,3 +156,16 @@ def test_memory_is_counted_with_the_room_that_is_kept_for_more_leaves():
         pane.enter((0, (str(leaf), "")))
     assert len(pane.counts) > 33
     assert pane.memory_bytes == pane.counts.nbytes + pane.tails.nbytes
+
+
+@pytest.mark.parametrize("shape", [(40, 3), (40, 300), (40, 5, 2), (40, 200, 2)])
+@pytest.mark.parametrize("dtype", [np.int32, np.int64])
+def test_rows_of_a_group_are_added_whether_they_are_wide_or_narrow(shape, dtype):
+    random = np.random.default_rng(5)
+    rows = random.integers(-9, 9, shape).astype(dtype)
+    for groups in (1, 7, 40):
+        group = random.permutation(np.arange(40) % groups)
+        sums = _group_sums(rows, group, groups)
+        assert sums.dtype == dtype
+        expected = [sum(rows[row].astype(int) for row in range(40) if group[row] == number) for number in range(groups)]
+        assert sums.tolist() == np.array(expected).tolist()
