@@ -56,12 +56,12 @@ def test_a_segment_is_named(config, capsys):
 
 
 def test_a_drift_that_is_too_small_is_missed_and_the_exit_code_says_so(config, capsys):
-    code, found = drill(config, "--shift", "0.01sd", "--exit-code", capsys=capsys)
+    code, found = drill(config, "--shift", "0.002sd", "--exit-code", capsys=capsys)
     assert (code, found["missed"]) == (11, ["churn/shift"])
     assert found["drills"][0]["catches"] == []
     code, _ = drill(config, "--drift", "shift", "--exit-code", capsys=capsys)
     assert code == 0
-    assert main(["drill", "-c", str(config), "--shift", "0.01sd"]) == 0
+    assert main(["drill", "-c", str(config), "--shift", "0.002sd"]) == 0
     assert "MISSED: nothing was said that is not said without it" in capsys.readouterr().out
 
 
@@ -82,7 +82,7 @@ def test_metrics_for_a_node_exporter(config, tmp_path, capsys):
     assert caught == {"shift": 1, "missing": 1}
     [delay] = [value for labels, value in series(text, "driftgauge_drill_delay_events").items() if dict(labels)["drift"] == "missing"]
     assert delay > 0
-    drill(config, "--shift", "0.01sd", "--textfile", str(tmp_path / "drill.prom"), capsys=capsys)
+    drill(config, "--shift", "0.002sd", "--textfile", str(tmp_path / "drill.prom"), capsys=capsys)
     text = (tmp_path / "drill.prom").read_bytes()
     assert list(series(text, "driftgauge_drill_caught").values()) == [0]
     assert series(text, "driftgauge_drill_delay_events") == {}, "a drift that was not caught has no delay"
