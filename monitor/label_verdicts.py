@@ -75,6 +75,7 @@ class LabelVerdicts:
     estimate_window: Window | None = None
     estimate_errors: ErrorTrack | None = None  # of earlier estimates, once their labels came
     restated_panes: tuple[RestatedPane, ...] = ()  # panes of predictions, oldest first
+    score_means: NDArray[np.float64] | None = None  # [S] mean score of the reference in each score cell, NaN unknown
 
 
 def label_verdicts(
@@ -129,6 +130,7 @@ def label_verdicts(
         shortages=() if known is None or not shown else tuple(shortages(label, known.counts, _Z)),
         quality=_quality(labels, counted, segments, places),
         annotators=("", *labels.annotators.values()),
+        score_means=None if known is None else known.score_means,
         restated_panes=_restated_panes(counted, config, len(segments), places) if shown else (),
         modes=failure_modes(
             prediction,

@@ -13,6 +13,7 @@ from monitor.expose.outcome_findings import delay_quantiles
 from monitor.expose.page_findings import link
 from monitor.expose.page_quality import quality
 from monitor.expose.page_tables import account, partitions
+from monitor.expose.reliability import reliability_chart, reliability_of
 from monitor.expose.snapshot import LabelsView, ModelView, Snapshot
 from monitor.expose.svg_outcome import bar_chart
 from monitor.expose.text import clock, count, percent, size, span
@@ -89,7 +90,7 @@ def _came(model: ModelView, one: LabelVerdicts, several: bool) -> Html:
     suffix = f", version {one.version}" if several else ""
     return el(
         "div",
-        el("section", el("h3", f"How late{suffix}"), _delays(one, place), _coverage(one, place)),
+        el("section", el("h3", f"How late{suffix}"), _delays(one, place), _coverage(one, place), _reliability(one, place, suffix)),
         el("section", el("h3", f"What to collect next{suffix}"), _selection(one, place), _wanted(model, one), _shortages(model, one)),
         class_="two",
     )
@@ -122,6 +123,15 @@ def _coverage(one: LabelVerdicts, place: int) -> Html | None:
         el("p", caption, class_="small soft"),
         class_="card",
     )
+
+
+def _reliability(one: LabelVerdicts, place: int, suffix: str) -> Html | None:
+    found = reliability_of(one, place)
+    if found is None or not found.bins:
+        return None
+    caption = "How often each score came true, with its interval. On the dashed line a score is the probability that it says."
+    chart = el("div", reliability_chart(found), el("p", caption, class_="small soft"), class_="card")
+    return join(el("h3", f"Is a score what it says{suffix}"), chart)
 
 
 def _selection(one: LabelVerdicts, place: int) -> Html | None:

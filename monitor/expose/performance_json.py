@@ -14,6 +14,7 @@ from monitor.evaluate.verdict import Status
 from monitor.expose.outcome_findings import Float64, delay_quantiles, delays_by_lag, metric_urgencies
 from monitor.expose.quality_json import estimate_values, quality_values
 from monitor.expose.query import Query, any_text, check_names, one_of, whole
+from monitor.expose.reliability import reliability_values
 from monitor.expose.selection_json import clipped_values, selection_values
 from monitor.expose.snapshot import Snapshot
 from monitor.expose.text import iso
@@ -176,6 +177,7 @@ def _labels(model: str, one: LabelVerdicts, g: int, modes: Sequence[ModeState]) 
         **_coverage(one, g),
         "selection": selection_values(one, g),
         "clipped": clipped_values(one, g),
+        "reliability": reliability_values(one, g),
         "wanted": _wanted(one, g),
         "shortages": [
             {

@@ -19,7 +19,7 @@ _Z = normal_quantile(0.975)
 
 def selection_values(one: LabelVerdicts, g: int) -> dict[str, Any]:
     """How far labelled predictions are from all over the score's cells, and two rates as if labels had come evenly over them."""
-    like, counts = one.representativeness, _only(one.by_prediction.counts, g)
+    like, counts = one.representativeness, of_segment(one.by_prediction.counts, g)
     named = counts.layout.task != "regression" and bool(has_classes(counts.confusion)[0])
     return {
         "distance": finite(like.distance[g]),
@@ -36,8 +36,8 @@ def clipped_values(one: LabelVerdicts, g: int) -> dict[str, int]:
     return {name: int(counts.sum_of(of)[g]) for name, of in (("errors", "clipped_rows"), ("kpi", "kpi_clipped_rows"))}
 
 
-def _only(counts: OutcomeCounts, g: int) -> OutcomeCounts:
-    """Of one segment what rates by the score's cells are made of."""
+def of_segment(counts: OutcomeCounts, g: int) -> OutcomeCounts:
+    """Of one segment, the ``g``-th, what rates by the score's cells are made of."""
     names = ("predictions", "confusion", "by_score", "right_wrong", "by_lag", "sums")
     parts = {name: getattr(counts, name)[g : g + 1] for name in names}
     return replace(counts, segments=counts.segments[g : g + 1], by_class=None, class_scores=None, **parts)

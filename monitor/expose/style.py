@@ -62,6 +62,9 @@ min-width:150px;max-width:240px}.light{font-weight:400}
 .hist{display:block;max-width:100%;overflow:visible}.hist.large{width:100%;height:auto;overflow:hidden}
 .hist.chart{width:100%;max-width:480px;height:auto;margin:0 auto 6px}.chart text{font-size:10px}
 .dot-value{fill:var(--ink)}
+.hist.reliability{width:100%;max-width:300px;height:auto;margin:0 auto 6px}
+.reliability text{font-size:9px}.reliability .frame{fill:none;stroke:var(--line)}.reliability .ideal{stroke:var(--ref);stroke-dasharray:3 3}
+.reliability .whisker{stroke:var(--now);stroke-width:2}.reliability .bad{stroke:var(--bad)}
 .hist text{font-size:12px;fill:var(--soft)}
 .below{margin-top:14px}@media (min-width:900px){.two.below{grid-template-columns:3fr 2fr}}
 .hist .now{fill:var(--now);opacity:.75}.hist .bad{fill:var(--bad);opacity:.85}

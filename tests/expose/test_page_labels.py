@@ -91,6 +91,7 @@ def test_room_that_ran_out_is_told_and_only_then() -> None:
 
 def test_delay_coverage_and_what_to_collect_are_told() -> None:
     text = section(page(RUNNING), "How late", "Partitions of labels")
+    assert "Is a score what it says" in text and "rows," in text, "a bin says what it rests on"
     assert "50% within 1" in text
     assert ONE.coverage is not None
     pending = int(ONE.coverage.pending[ONE.by_prediction.segments.index("ALL")])

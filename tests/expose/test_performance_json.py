@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -163,7 +164,27 @@ def test_rates_are_given_as_if_labels_had_come_evenly_over_the_score() -> None:
     assert item["clipped"] == {"errors": 0, "kpi": 0}
 
 
-def test_a_regression_has_no_rates_to_reweigh() -> None:
+def test_reliability_is_how_often_each_score_came_true() -> None:
+    """By hand: of each cell with labels, the share of positive ones, and Wilson's interval around it."""
+    [item] = labels("segment=origin%3DJFK")
+    counts, g = ONE.by_prediction.counts, ONE.by_prediction.segments.index("origin=JFK")
+    by_score = counts.by_score[g]
+    held = np.flatnonzero(by_score.sum(axis=1))
+    held = held[held >= 3]  # the first three cells hold no score
+    bins = item["reliability"]["bins"]
+    assert [each["rows"] for each in bins] == by_score.sum(axis=1)[held].tolist()
+    assert [each["observed"] for each in bins] == pytest.approx((by_score[held, 1] / by_score[held].sum(axis=1)).tolist())
+    for each in bins:
+        assert 0 <= each["start"] <= each["score"] <= each["end"] <= 1
+        assert each["score"] == pytest.approx((each["start"] + each["end"]) / 2), "the reference's means are not known here"
+        n, p, z = each["rows"], each["observed"], 1.959964
+        middle, half = (p + z * z / 2 / n) / (1 + z * z / n), z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / 4 / n / n)
+        assert (each["low"], each["high"]) == (pytest.approx(middle - half, abs=1e-6), pytest.approx(middle + half, abs=1e-6))
+    assert 0 < item["reliability"]["noise"] < 0.2
+
+
+def test_a_regression_has_no_reliability_and_no_rates_to_reweigh() -> None:
     regression = replace(SNAPSHOT, labels=(outcomes.evaluated(outcomes.REGRESSION, rows=5_000),))
     [item] = labels("", regression)
+    assert item["reliability"] is None
     assert (item["selection"]["reweighted_accuracy"], item["selection"]["reweighted_positive_rate"]) == (None, None)
