@@ -27,7 +27,7 @@ from monitor.checkpoint.store import Store
 from monitor.config import Config
 from monitor.control_topic import ControlTopic
 from monitor.decisions import Decided
-from monitor.decode import Decoder, LabelDecoder, needs, needs_ids
+from monitor.decode import Decoder, LabelDecoder, needs
 from monitor.errors import SinkError, SourceError, StateError
 from monitor.expose.published import Published
 from monitor.expose.self_metrics import SelfMetrics
@@ -36,11 +36,12 @@ from monitor.labels import LabelsEvaluated, shown_again
 from monitor.letters import Letters
 from monitor.partitions import Partitions, due
 from monitor.pipeline import Evaluated, Outcome, Step, advance
+from monitor.portions import Portions
 from monitor.reference.reference import Reference
 from monitor.source.base import Assignment, Lag, Needs, Source
 from monitor.source.open import open_source
 from monitor.state import ModelState, new_model_state
-from monitor.stream import Stream, streams_of
+from monitor.stream import streams_of
 from monitor.telemetry import Telemetry, reason_of
 from monitor.triggers import Triggers
 from monitor.view import labels_view, model_view
@@ -75,6 +76,7 @@ class Monitor:
         self._reconnects = 0
         self._evaluated_ms: dict[str, int] = {}
         self._committed_at = self._published_at = clock_ms()
+        self._portions = Portions(clock_ms)
         self._letters = Letters(config.source, telemetry)
         self._triggers, self._controls = Triggers(config.source, telemetry), ControlTopic(config, telemetry)
 
@@ -88,7 +90,7 @@ class Monitor:
         start = self._resume()
         self._source = source = open_source(self.config.source.model_copy(update={"start": start}), list(self._streams), self._needs())
         self.partitions = Partitions(self._streams, self.telemetry, self.clock_ms, self._commit)
-        decoders = {topic: _decoder(stream) for topic, stream in self._streams.items()}
+        decoders = {topic: stream.decoder() for topic, stream in self._streams.items()}
         try:
             for model, step in self._controls.start(self._models, stop, self.clock_ms):
                 advance(model, step)
@@ -99,7 +101,9 @@ class Monitor:
             while not stop.is_set():
                 raws = source.poll(self.config.source.poll_timeout_ms)
                 lag = source.lag()  # asked once a turn: only polling changes it
-                self._turn(source, decoders, raws, lag)
+                for portion in self._portions.of(raws):
+                    if not stop.is_set():  # what is left is read again
+                        self._turn(source, decoders, portion, lag)
                 progress(sum(map(len, raws)), sum(lag.values()))
                 if source.finished() or (until_end and not raws and self.partitions.all_read(lag)):
                     self._finish(source, stop, until_end)
@@ -291,10 +295,3 @@ class Monitor:
         self.snapshot = replace(self.snapshot, phase=Phase.STOPPING, taken_ms=self.clock_ms())
         self.published.publish(self.snapshot)
         self._commit()
-
-
-def _decoder(stream: Stream) -> Decoder | LabelDecoder:
-    model = stream.model
-    return (
-        Decoder(model.config, model.vocabulary, with_ids=needs_ids(model.config)) if stream.labels is None else LabelDecoder(model.config)
-    )

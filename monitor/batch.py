@@ -42,6 +42,14 @@ class RawBatch:
     def __len__(self) -> int:
         return len(self.values)
 
+    def part(self, start: int, stop: int) -> RawBatch:
+        """Some of the messages, by their places."""
+        which = slice(start, stop)
+        return RawBatch(
+            self.topic, self.partition, self.values[which], self.offsets[which], self.timestamps_ms[which],
+            None if self.keys is None else self.keys[which], None if self.headers is None else self.headers[which],
+        )  # fmt: skip
+
 
 class Fault(IntEnum):
     """Why a feature has no usable value in a row. The numbers are the first cells of every feature."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from monitor.clock import EventClock
+from monitor.decode import Decoder, LabelDecoder, needs_ids
 from monitor.join.join import arrived_pane
 from monitor.join.state import LabelState
 from monitor.labels import LabelsIdle, LabelsOwned
@@ -30,6 +31,11 @@ class Stream:
     def clock(self) -> EventClock:
         """Event time of its partitions."""
         return self.reading.clock
+
+    def decoder(self) -> Decoder | LabelDecoder:
+        """A decoder of its messages. Making one takes a while."""
+        config = self.model.config
+        return Decoder(config, self.model.vocabulary, with_ids=needs_ids(config)) if self.labels is None else LabelDecoder(config)
 
     @property
     def idle_after_ms(self) -> int:

@@ -23,7 +23,7 @@ STAGES = (
     ("label_verdicts", "mode_samples", "labels"), ("facts",), ("decisions",), ("pipeline",),
     ("stream",),
     ("checkpoint",), ("telemetry", "sink"), ("expose",), ("view", "changes"),
-    ("partitions", "letters", "triggers", "control_topic"), ("replay",), ("drill",), ("app",), ("hook",),
+    ("partitions", "portions", "letters", "triggers", "control_topic"), ("replay",), ("drill",), ("app",), ("hook",),
     ("threads",), ("cli", "__main__"),
 )  # fmt: skip
 ALLOWED_BACK = {("checkpoint", "evaluate"), ("source", "telemetry"), ("expose", "telemetry")}
