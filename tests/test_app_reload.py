@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from monitor.errors import ConfigError
 from monitor.reference.files import reference_files, seen_by_patterns
 from monitor.reference.fit import MAX_REFERENCES, load_references
 from monitor.reference.format import with_fingerprint, write_reference
-from tests.flow import world
+from tests.flow import label_world, world
 from tests.test_app import Running, configured, filled, logs, saved_facts
 
 __all__ = ["filled", "logs"]
@@ -59,7 +60,7 @@ def again(running: Running) -> bool:
     """Whether the newest of its servers answers; the one before may have been closed a moment ago."""
     running.address = lambda: said(running, "ServerStarted")[-1]["address"]
     try:
-        return running.get("api/v1/status")["phase"] == "running"
+        return running.get("api/v1/status")["phase"] in ("running", "finished")
     except OSError:
         return False
 
@@ -84,6 +85,36 @@ def test_a_signal_takes_a_new_configuration_and_refuses_one_with_mistakes(broker
         running.wait(lambda: len(said(running, "ServerStarted")) == 3)
         running.wait(lambda: again(running))
         assert os.waitid(os.P_PID, running.process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None, "the same process all along"
+        assert running.stop()[0] == 0
+
+
+def test_a_reference_that_comes_after_labels_of_its_version_waits_for_an_operator(tmp_path):
+    predictions = world.log(41, partitions=1, minutes=60)
+    topics = {"t": predictions, "l": label_world.log(predictions, 42, partitions=1)}
+    (tmp_path / "logs").mkdir()
+    for topic, [messages] in topics.items():
+        (tmp_path / "logs" / f"{topic}.ndjson").write_bytes(b"".join((m.value or b"").replace(b"\n", b"") + b"\n" for m in messages))
+    write_reference(label_world.reference(), tmp_path / "1.json.gz")
+    model = {
+        **world.CONFIG["models"][0],
+        "references": ["*.json.gz"],
+        "predictions": label_world.PREDICTIONS,
+        "labels": label_world.SECTION,
+    }
+    tree = {"source": {"client": "ndjson", "path": "logs"}, "models": [model], "http": {"port": 0}, "state": {"directory": "state"}}
+    config = tmp_path / "config.yaml"
+    config.write_text(yaml.safe_dump(tree))
+    with Running(config) as running:
+        running.wait(lambda: said(running, "SourceFinished"))
+        assert versions(running) == {"1": True, "2": False}
+        write_reference(with_fingerprint(replace(label_world.reference(), model_version="2")), tmp_path / "2.json.gz")
+        running.wait(lambda: said(running, "ReloadWaits"))
+        assert [(each["model"], each["version"]) for each in said(running, "ReloadWaits")] == [("m", "2")]
+        assert said(running, "ReloadRequested") == []
+        running.process.send_signal(signal.SIGHUP)
+        running.wait(lambda: len(said(running, "SourceFinished")) == 2)
+        assert said(running, "RebuildStarted"), "what labels had been counted for is counted anew"
+        running.wait(lambda: again(running) and versions(running) == {"1": True, "2": True})
         assert running.stop()[0] == 0
 
 
