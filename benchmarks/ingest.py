@@ -22,6 +22,7 @@ from typing import Any
 
 from benchmarks import workload
 from monitor.decode import Decoder, needs, needs_ids
+from monitor.decode.decoder import CHUNK_MESSAGES
 from monitor.detections import watch_version
 from monitor.pipeline import Owned, advance
 from monitor.reference.format import read_reference, write_reference
@@ -75,8 +76,8 @@ def worker(kind: str, client: str, broker: str, topic: str, expected: int, refer
         while True:
             if kind == "floor":
                 for raw in raws:
-                    for start in range(0, len(raw), 1_000):
-                        list(map(decode, raw.values[start : start + 1_000]))
+                    for start in range(0, len(raw), CHUNK_MESSAGES):
+                        list(map(decode, raw.values[start : start + CHUNK_MESSAGES]))
             else:
                 batch, rejections = decoder.decode(raws)
                 assert not rejections
