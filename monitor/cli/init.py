@@ -16,6 +16,10 @@ from monitor.init.roles import assign
 from monitor.init.sample import SAMPLE_ROWS, read_sample
 from monitor.init.text import Origin, config_text
 from monitor.reference.read import file_kind
+from monitor.source.ndjson import partition_files
+
+_MAX_TOPIC = 249
+_TOPIC_FILE = re.compile(r"([A-Za-z0-9._-]{1,249}?)\.ndjson(?:\.gz)?")
 
 _EXAMPLES = """examples:
   driftgauge init --data events.ndjson
@@ -51,12 +55,18 @@ def run(args: argparse.Namespace) -> int:
     columns, rows = _sample(args.data)
     roles = assign(columns, rows)
     labels = None if args.labels is None else assign_labels(*_sample(args.labels), roles)
+    if labels is not None and labels.label is not None:
+        roles = assign(columns, rows, labels.label.column.name)
     stem = re.sub(r"[^A-Za-z0-9_.:/-]", "_", args.data.name.split(".")[0]).lstrip("0123456789.:/-")
     model = args.model or roles.model or stem[:100] or "model"
-    # One file is one topic: with labels the configuration begins with Kafka.
-    is_ndjson = file_kind(args.data) == "ndjson" and labels is None
-    data = os.path.relpath(args.data, args.output.parent)
-    text = config_text(roles, Origin(data, is_ndjson, str(args.output), model, args.topic or model), labels)
+    topic = args.topic or model
+    label_topic, source = topic[: _MAX_TOPIC - 7] + ".labels", None
+    if labels is not None and (topics := _folder_topics(args.data, args.labels)) is not None and args.topic in (None, topics[0]):
+        (topic, label_topic), source = topics, os.path.relpath(args.data.parent, args.output.parent)
+    elif labels is None and file_kind(args.data) == "ndjson":
+        source = os.path.relpath(args.data, args.output.parent)
+    origin = Origin(os.path.relpath(args.data, args.output.parent), source, str(args.output), model, topic, label_topic)
+    text = config_text(roles, origin, labels)
     try:
         args.output.write_text(text, encoding="utf-8")
     except OSError as error:
@@ -64,11 +74,26 @@ def run(args: argparse.Namespace) -> int:
     config = load_config(args.output)
     watched = config.models[0]
     told = "" if watched.labels is None else f", labels of {watched.labels.topic} ({watched.labels.task})"
+    for chosen in (chosen for chosen in roles.left_out if chosen is roles.truth):
+        print(f"note: {chosen.column.path} was left out of the features: {chosen.why}", file=sys.stderr)
     print(
         f"{args.output}: model {watched.name}, {len(watched.features)} features, segments by "
         f"{', '.join(watched.segments.columns) or 'nothing'}{told}. Check the comments in it, then: driftgauge check -c {args.output}"
     )
     return 0
+
+
+def _folder_topics(data: Path, labels: Path) -> tuple[str, str] | None:
+    """The topics as which the ndjson source reads both files from their folder; None when it would not read just these."""
+    found = [_TOPIC_FILE.fullmatch(path.name) for path in (data, labels)]
+    if found[0] is None or found[1] is None or data.parent.resolve() != labels.parent.resolve():
+        return None
+    topics = found[0][1], found[1][1]
+    try:
+        files = partition_files(data.parent, topics)
+    except SourceError:
+        return None
+    return topics if sorted(file.name for file in files.values()) == sorted([data.name, labels.name]) else None
 
 
 def _sample(path: Path) -> tuple[list[Column], int]:

@@ -8,16 +8,15 @@ from dataclasses import dataclass
 from monitor.config.labels import MAX_CLASSES, MIN_CLASSES
 from monitor.config.types import EventTime
 from monitor.init.column import Column
-from monitor.init.roles import ID_WORDS, TRUTH_NAMES, Chosen, Roles, shown, time_of
+from monitor.init.names import FEW_CLASSES, POSITIVE_WORDS, TRUTH_NAMES, is_label_version, is_named_id, is_truth, way_words
+from monitor.init.roles import Chosen, Roles, shown, time_of
 from monitor.init.yaml_text import comment, quoted
 
 _DEFAULT_POSITIVE, _DEFAULT_NEGATIVE = ("1", "true"), ("0", "false")
-_MAX_CLASS_NAME, _MAX_TOPIC = 100, 249
-_POSITIVE_WORDS = {"1", "true", "yes", "y", "positive", "pos", "fraud", "bad", "late", "churn", "churned", "spam", "default", "buy"}
+_MAX_CLASS_NAME = 100
 _WORDS = {
     "annotator": {"annotator", "reviewer", "labeler", "labeller", "rater", "analyst"},
     "confidence": {"confidence", "certainty"},
-    "label_version": {"version", "revision", "rev"},
     "source": {"source", "origin"},
     "kpi": {"kpi", "revenue", "profit"},
 }
@@ -48,6 +47,10 @@ def assign_labels(columns: Sequence[Column], rows: int, predictions: Roles) -> L
     time = take(time_of(free))
     label = take(_label(free, predictions))
     others = {key: chosen for key in _WORDS if (chosen := take(_named(key, free))) is not None}
+    if (version := take(_label_version(free))) is not None:
+        others["label_version"] = version
+    if label is None:
+        label = take(_few_values(free))
     return LabelRoles(rows, ids, time, label, others)
 
 
@@ -58,7 +61,7 @@ def _id(columns: Sequence[Column], predictions: Roles) -> Chosen | None:
         if column.kind in ("text", "integer"):
             values = {str(value) for value in column.values}
             share = len(values & known) / len(values)
-            named = bool(column.words & ID_WORDS) or column.name.lower().endswith("id")
+            named = is_named_id(column)
             if share > 0 or named:
                 found.append((share, named, column))
     if not found:
@@ -73,12 +76,29 @@ def _id(columns: Sequence[Column], predictions: Roles) -> Chosen | None:
 
 
 def _label(columns: Sequence[Column], predictions: Roles) -> Chosen | None:
-    named = [column for column in columns if column.values and column.name.lower() in TRUTH_NAMES]
+    named = [column for column in columns if is_truth(column, None if predictions.truth is None else predictions.truth.column.name)]
+    named.sort(key=lambda column: column.name.lower() not in TRUTH_NAMES)
     if named:
         return Chosen(named[0], f"named like the truth, {named[0].distinct} different in the sample, such as {shown(named[0])}")
     classes = set() if predictions.predicted_class is None else set(_texts(predictions.predicted_class.column))
     alike = [column for column in columns if column.values and classes and set(_texts(column)) <= classes]
     return Chosen(alike[0], "its values are predicted classes too") if alike else None
+
+
+def _few_values(columns: Sequence[Column]) -> Chosen | None:
+    """The truth as the column with a few values that is nothing else; the comment names others that may be it."""
+    few = [column for column in columns if 2 <= column.distinct <= FEW_CLASSES and not way_words(column) & {"model", "version"}]
+    few.sort(key=lambda column: (not way_words(column) & TRUTH_NAMES, column.distinct))
+    if not few:
+        return None
+    others = [other.path for other in few[1:4]]
+    why = f"also possible: {', '.join(others)}" if others else "no other column has a few values"
+    return Chosen(few[0], f"{few[0].distinct} different in the sample, such as {shown(few[0])}; {why}")
+
+
+def _label_version(columns: Sequence[Column]) -> Chosen | None:
+    named = [column for column in columns if is_label_version(column)]
+    return Chosen(named[0], f"named like it, whole numbers such as {shown(named[0])}") if named else None
 
 
 def _named(key: str, columns: Sequence[Column]) -> Chosen | None:
@@ -91,7 +111,10 @@ def _named(key: str, columns: Sequence[Column]) -> Chosen | None:
 
 
 def labels_lines(predictions: Roles, labels: LabelRoles | None, topic: str) -> Iterator[str]:
-    """The lines of the section; commented out without a sample of labels, or when predictions have nothing to compare labels with."""
+    """The lines of the section; ``topic``: that of the label events.
+
+    Commented out without a sample of labels, or when predictions have nothing to compare labels with.
+    """
     told = "" if labels is None else f" of the first {labels.rows:,} rows of the sample"
     yield f"    # Labels{told}: what turned out to be true, joined to predictions by id. With them performance is judged beside drift."
     comparable = predictions.score is not None or predictions.predicted_class is not None
@@ -106,11 +129,11 @@ def labels_lines(predictions: Roles, labels: LabelRoles | None, topic: str) -> I
 
 def _section(predictions: Roles, labels: LabelRoles | None, topic: str) -> Iterator[str]:
     yield "labels:"
-    yield f"  topic: {quoted(topic[: _MAX_TOPIC - 7] + '.labels')}  # the topic of the label events"
+    yield f"  topic: {quoted(topic)}  # the topic of the label events"
     if labels is None:
         path = "$key" if predictions.id is None else quoted(predictions.id.column.path)
         yield f"  id: {path}  # where a label event has the id of its prediction"
-        truth = next((chosen for chosen in predictions.left_out if chosen.column.name.lower() in TRUTH_NAMES), None)
+        truth = predictions.truth
         yield "  time:  # when the truth became known"
         yield f"    path: {EventTime.model_fields['path'].default}"
         found = "" if truth is None else ", as in the sample of predictions"
@@ -126,7 +149,9 @@ def _section(predictions: Roles, labels: LabelRoles | None, topic: str) -> Itera
         yield from _mapped("label", labels.label, "label", "no column looks like the truth: name it")
         for key, chosen in labels.others.items():
             yield from _mapped(key, chosen, "", "")
-    yield from _task(predictions, None if labels is None or labels.label is None else labels.label.column)
+    truth = predictions.truth if labels is None else labels.label
+    told = truth is not None and (labels is not None or truth.column.distinct <= FEW_CLASSES)
+    yield from _task(predictions, truth.column if truth is not None and told else None)
     yield "  horizon: 30d  # how long after its prediction a label still counts"
 
 
@@ -145,16 +170,22 @@ def _task(predictions: Roles, label: Column | None) -> Iterator[str]:
         else:
             yield "  task: regression  # the score is no probability, and there is no predicted class"
         return
-    kinds = [_texts(column) for column in (chosen.column, label) if column is not None]
-    names = sorted({name for each in kinds for name in each})
-    # Predictions may say yes and no where labels say 1 and 0.
-    two_sides = all(len(each) <= 2 and len(_positive(each)) == 1 for each in kinds)
+    spoken = _texts(chosen.column)
+    found = spoken if label is None else _texts(label)
+    names = sorted({*spoken, *found})
+    two_sides = len(spoken) <= 2 and len(found) <= 2 and (not {*spoken} & {*found} or len(names) <= 2)
     if MIN_CLASSES <= len(names) <= MAX_CLASSES and not two_sides:
         yield f"  task: multiclass  # {len(names)} classes in the sample"
         yield f"  classes: [{', '.join(map(quoted, names))}]  # all that there are, as events write them"
-    else:
-        yield f"  task: binary  # {len(names)} spellings in the sample; multiclass takes {MIN_CLASSES} to {MAX_CLASSES}"
-        yield from _binary(names)
+        return
+    yield f"  task: binary  # {len(names)} spellings in the sample; multiclass takes {MIN_CLASSES} to {MAX_CLASSES}"
+    both_told = len(_positive(spoken)) == 1 == len(_positive(found))
+    if two_sides and found and not both_told and not {*spoken} & {*found}:
+        # Whether "reject" means "yes" cannot be told from the words.
+        yield f"  # Predictions say {comment(' or '.join(spoken))}: add the one that means the positive class to positive,"
+        yield "  # the other to negative."
+        names = found
+    yield from _binary(names)
 
 
 def _binary(names: list[str]) -> Iterator[str]:
@@ -169,7 +200,7 @@ def _binary(names: list[str]) -> Iterator[str]:
 
 
 def _positive(names: list[str]) -> list[str]:
-    return [name for name in names if name.lower() in _POSITIVE_WORDS]
+    return [name for name in names if name.lower() in POSITIVE_WORDS]
 
 
 def _texts(column: Column) -> list[str]:

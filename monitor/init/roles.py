@@ -8,6 +8,19 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from monitor.init.column import Column, words_of
+from monitor.init.names import (
+    CALENDAR_WORDS,
+    CLASS_WORDS,
+    CODE_WORDS,
+    SEGMENT_WORDS,
+    TIME_WORDS,
+    is_constant,
+    is_named_id,
+    is_named_score,
+    is_nearly_unique,
+    is_output,
+    is_truth,
+)
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:/-]{0,99}")
 """What a model may be called."""
@@ -15,18 +28,6 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:/-]{0,99}")
 MAX_CATEGORIES = 1_000
 MAX_SEGMENT_VALUES = 50
 _CONTAINERS = {"features", "feature", "inputs", "input", "instance", "instances", "x"}
-ID_WORDS = {"id", "uuid", "guid", "key"}
-_TIME_WORDS = {"time", "timestamp", "ts", "date", "datetime", "at", "when", "day"}
-_SCORE_WORDS = {"score", "prob", "proba", "probability", "prediction", "predicted", "pred", "yhat"}
-_CLASS_WORDS = {"class", "label", "decision", "predicted", "prediction", "outcome"}
-TRUTH_NAMES = {"label", "target", "actual", "truth", "y", "outcome"}
-_SEGMENT_WORDS = {
-    "country", "region", "device", "platform", "channel", "carrier", "segment", "tier", "market", "language", "locale",
-    "origin", "brand", "store", "tenant", "customer", "plan", "browser", "os", "city", "state", "product",
-}  # fmt: skip
-# A part of the time is no slice of traffic: each window holds others of them.
-_CALENDAR_WORDS = {"weekday", "day", "month", "hour", "dow", "year", "quarter", "week", "season"}
-_CODE_WORDS = {"code", "type", "class", "category", "zip", "id", "flag", "status", "level"}
 # Seconds from 2001 to 2100: numbers of that size are times and little else.
 _FIRST_S, _LAST_S = 978_307_200, 4_102_444_800
 _UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
@@ -52,13 +53,14 @@ class Roles:
     version: Chosen | None = None
     score: Chosen | None = None
     predicted_class: Chosen | None = None
+    truth: Chosen | None = None  # the true outcome, which training rows hold; left out too
     segments: list[Chosen] = field(default_factory=list)
     features: list[Chosen] = field(default_factory=list)
     left_out: list[Chosen] = field(default_factory=list)
 
 
-def assign(columns: Sequence[Column], rows: int) -> Roles:
-    """Give every column of a sample of ``rows`` rows its role."""
+def assign(columns: Sequence[Column], rows: int, label: str | None = None) -> Roles:
+    """Give every column of a sample of ``rows`` rows its role. ``label``: the name of the truth in the label events."""
     roles = Roles(rows)
     taken: set[str] = set()
 
@@ -79,16 +81,19 @@ def assign(columns: Sequence[Column], rows: int) -> Roles:
     roles.score = take(_score(outside))
     roles.predicted_class = take(_predicted_class([column for column in outside if column.path not in taken], roles.score))
     for column in free():
-        chosen, is_feature = _feature(column, rows, not inside or column in inside)
+        chosen, is_feature = _feature(column, rows, not inside or column in inside, label)
+        if roles.truth is None and is_truth(column, label):
+            roles.truth = chosen
         (roles.features if is_feature else roles.left_out).append(chosen)
     # An event of which nothing looks like an input still has to give a configuration that runs.
     if not roles.features and roles.left_out:
-        usable = [chosen for chosen in roles.left_out if chosen.detail] or roles.left_out[:1]
+        typed = [chosen for chosen in roles.left_out if chosen.detail]
+        usable = [chosen for chosen in typed if chosen is not roles.truth] or typed or roles.left_out[:1]
         roles.features = [Chosen(c.column, c.why, c.detail or "categorical string") for c in usable]
         roles.left_out = [chosen for chosen in roles.left_out if chosen not in usable]
     if not roles.features:
         roles.features = [Chosen(columns[0], "no other column: an input is needed", _type(columns[0]) or "categorical string")]
-    roles.segments = _segments([column for column in columns if column.path not in taken], rows)
+    roles.segments = _segments([column for column in columns if column.path not in taken and not is_truth(column, label)], rows)
     return roles
 
 
@@ -123,7 +128,7 @@ def _is_time(text: object) -> bool:
 def time_of(columns: Sequence[Column]) -> Chosen | None:
     """The column that is most likely the time of the event, with its unit as detail."""
     found = [(column, unit) for column in columns if (unit := time_unit(column))]
-    found.sort(key=lambda pair: (not pair[0].words & _TIME_WORDS, len(pair[0].keys)))
+    found.sort(key=lambda pair: (not pair[0].words & TIME_WORDS, len(pair[0].keys)))
     if not found:
         return None
     column, unit = found[0]
@@ -134,18 +139,22 @@ def time_of(columns: Sequence[Column]) -> Chosen | None:
 
 
 def _id(columns: Sequence[Column], rows: int) -> Chosen | None:
-    def named(column: Column) -> bool:
-        return bool(column.words & ID_WORDS) or column.name.lower().endswith("id")
-
     unique = [
         column
         for column in columns
-        if column.kind in ("text", "integer") and len(column.values) == rows == column.distinct and (named(column) or column.kind == "text")
+        if is_nearly_unique(column, rows) and (column.kind == "text" or (column.kind == "integer" and is_named_id(column)))
     ]
-    unique.sort(key=lambda column: (not named(column), _in_container(column), len(column.keys), column.kind != "text"))
+    unique.sort(
+        key=lambda column: (not is_named_id(column), _in_container(column), -column.distinct, len(column.keys), column.kind != "text")
+    )
     if not unique:
         return None
-    return Chosen(unique[0], f"different in each of {rows:,} rows, such as {shown(unique[0])}")
+    column = unique[0]
+    if column.distinct == rows:
+        return Chosen(column, f"different in each of {rows:,} rows, such as {shown(column)}")
+    repeated, missing = len(column.values) - column.distinct, rows - len(column.values)
+    told = [f"{repeated:,} repeat one, as deliveries may"] * bool(repeated) + [f"{missing:,} have none"] * bool(missing)
+    return Chosen(column, f"{column.distinct:,} different in {rows:,} rows ({', '.join(told)}), such as {shown(column)}")
 
 
 def _model(columns: Sequence[Column]) -> str | None:
@@ -165,9 +174,10 @@ def _version(columns: Sequence[Column]) -> Chosen | None:
 
 
 def _score(columns: Sequence[Column]) -> Chosen | None:
-    named = [column for column in columns if column.kind in ("number", "integer") and column.words & _SCORE_WORDS]
-    named.sort(key=lambda column: (column.kind != "number", not _within_unit(column), len(column.keys)))
-    if not named or (named[0].kind == "integer" and named[0].distinct <= 20):
+    named = [column for column in columns if column.kind in ("number", "integer") and is_named_score(column)]
+    named = [column for column in named if column.kind == "number" or column.distinct > 20]
+    named.sort(key=lambda column: (not _within_unit(column), not is_output(column), column.kind != "number", len(column.keys)))
+    if not named:
         return None
     if _within_unit(named[0]):
         return Chosen(named[0], "named like a score, and all values lie between 0 and 1", "probability")
@@ -184,16 +194,16 @@ def _predicted_class(columns: Sequence[Column], score: Chosen | None) -> Chosen 
         beside = score is not None and len(column.keys) > 1 and column.keys[:-1] == score.column.keys[:-1]
         predicted = beside or bool(column.words & {"predicted", "prediction", "pred", "decision"})
         few = column.kind in ("text", "integer", "boolean") and column.distinct <= MAX_CATEGORIES
-        if predicted and few and column.words & _CLASS_WORDS:
+        if predicted and few and column.words & CLASS_WORDS:
             found.append(column)
     if not found:
         return None
     return Chosen(found[0], f"named like a predicted class, {found[0].distinct} different in the sample")
 
 
-def _feature(column: Column, rows: int, expected: bool) -> tuple[Chosen, bool]:
+def _feature(column: Column, rows: int, expected: bool, label: str | None) -> tuple[Chosen, bool]:
     """A column as a feature, with its type as detail, and whether it should be one."""
-    kind, doubt = _type(column), _doubt(column, expected)
+    kind, doubt = _type(column), _doubt(column, rows, expected, label)
     if doubt is not None:
         return Chosen(column, doubt, kind), False
     missing, others = rows - column.present, column.present - len(column.values)
@@ -209,7 +219,7 @@ def _feature(column: Column, rows: int, expected: bool) -> tuple[Chosen, bool]:
     return Chosen(column, why, kind), True
 
 
-def _doubt(column: Column, expected: bool) -> str | None:
+def _doubt(column: Column, rows: int, expected: bool, label: str | None) -> str | None:
     """Why a column should be no feature; None when it may be one."""
     distinct = column.distinct
     kinds = ", ".join(f"{kind} {len(values):,}" for kind, values in sorted(column.of_kind.items()))
@@ -217,8 +227,9 @@ def _doubt(column: Column, expected: bool) -> str | None:
     free_text = column.kind == "text" and (distinct > MAX_CATEGORIES or distinct > max(len(column.values) // 2, 2))
     doubts = (
         (not column.values, "no value in the sample"),
+        (is_truth(column, label), "named like the true outcome, which is no input"),
         (not expected, "stands beside the features"),
-        (column.name.lower() in TRUTH_NAMES, "named like the true outcome, which is no input"),
+        (is_constant(column, rows), f"always {shown(column)} in the sample: a constant tells a model nothing"),
         (column.kind == "time" or (column.kind == "integer" and time_unit(column) is not None), "looks like another time"),
         (column.kind == "mixed", f"values of several types: {kinds}"),
         (free_text, f"{distinct:,} different texts in {len(column.values):,} rows: an id or free text?"),
@@ -228,7 +239,7 @@ def _doubt(column: Column, expected: bool) -> str | None:
 
 def _type(column: Column) -> str:
     if column.kind == "integer":
-        codes = column.distinct <= 2 or (column.distinct <= MAX_SEGMENT_VALUES and bool(column.words & _CODE_WORDS))
+        codes = column.distinct <= 2 or (column.distinct <= MAX_SEGMENT_VALUES and bool(column.words & CODE_WORDS))
         return "categorical integer" if codes else "numeric"
     return {"boolean": "categorical boolean", "number": "numeric", "text": "categorical string"}.get(column.kind, "")
 
@@ -240,15 +251,14 @@ def _segments(columns: Sequence[Column], rows: int) -> list[Chosen]:
         if column.kind == "text"
         and 2 <= column.distinct <= min(MAX_SEGMENT_VALUES, rows // 20)
         and len(column.values) >= 0.9 * rows
-        and column.name.lower() not in TRUTH_NAMES
-        and not column.words & _CALENDAR_WORDS
+        and not column.words & CALENDAR_WORDS
     ]
-    few.sort(key=lambda column: (not column.words & _SEGMENT_WORDS, column.distinct))
+    few.sort(key=lambda column: (not column.words & SEGMENT_WORDS, column.distinct))
     return [Chosen(column, f"{column.distinct} different values, such as {shown(column)}") for column in few[:3]]
 
 
 def shown(column: Column) -> str:
-    """The first value, cleaned and cut."""
-    text = str(column.values[0])
+    """The first value, cleaned and cut; empty without one."""
+    text = str(column.values[0]) if column.values else ""
     clean = "".join(letter if letter.isprintable() else "?" for letter in text)
     return clean if len(clean) <= 40 else clean[:37] + "..."

@@ -19,15 +19,16 @@ class Origin:
     """Where the sample is and where the configuration will be."""
 
     data: str  # path of the sample, as it is written in the configuration
-    is_ndjson: bool
+    source: str | None  # path that the ndjson source reads: the sample, or the folder of it and its labels; None: Kafka
     config: str
     model: str
     topic: str
+    label_topic: str
 
 
 def config_text(roles: Roles, origin: Origin, labels: LabelRoles | None = None) -> str:
     """YAML that ``load_config`` accepts. Comments say why each thing was chosen and what to check."""
-    return "\n".join([*_lines(roles, origin), *labels_lines(roles, labels, origin.topic)]) + "\n"
+    return "\n".join([*_lines(roles, origin, labelled=labels is not None), *labels_lines(roles, labels, origin.label_topic)]) + "\n"
 
 
 def name_of(path: str, used: set[str]) -> str:
@@ -52,14 +53,14 @@ def name_of(path: str, used: set[str]) -> str:
     return name
 
 
-def _lines(roles: Roles, origin: Origin) -> Iterator[str]:
+def _lines(roles: Roles, origin: Origin, *, labelled: bool) -> Iterator[str]:
     yield f"# Written by `driftgauge init` from the first {roles.rows:,} rows of {comment(origin.data)}."
     yield "# Every choice below is a guess with its reason. Check them, then:"
     yield f"#   driftgauge check -c {comment(origin.config)}"
     yield f"#   driftgauge reference build -c {comment(origin.config)} --data <training data> -o reference.json.gz"
     yield f"#   driftgauge run -c {comment(origin.config)}"
     yield ""
-    yield from _source(origin, keyed=roles.id is None)
+    yield from _source(origin, keyed=roles.id is None, labelled=labelled)
     yield ""
     yield "models:"
     yield f"  - name: {quoted(origin.model)}"
@@ -74,19 +75,25 @@ def _lines(roles: Roles, origin: Origin) -> Iterator[str]:
     yield "      long: 24h"
 
 
-def _source(origin: Origin, *, keyed: bool) -> Iterator[str]:
+def _source(origin: Origin, *, keyed: bool, labelled: bool) -> Iterator[str]:
     kafka = ["client: kafka-python", "brokers: [localhost:9092]  # your bootstrap addresses", "group: driftgauge"]
     yield "source:"
-    if not origin.is_ndjson:
+    if origin.source is None:
+        if labelled:
+            files = f"{origin.topic}.ndjson and {origin.label_topic}.ndjson"
+            yield f"  # To try it without Kafka: put the samples, as NDJSON, into one folder as {comment(files)},"
+            yield "  # and replace the three lines below by: client: ndjson, and path: the folder."
         yield from (f"  {line}" for line in kafka)
         return
+    what = "The samples themselves, each a topic of its file's name" if labelled else "The sample itself"
     if keyed:
-        yield "  # The sample itself: it has no keys of messages to be ids, so all of it would be rejected (no_id)."
+        yield f"  # {what}: it has no keys of messages to be ids, so all of it would be rejected (no_id)."
         yield "  # Map another id below, or replace these two lines by the three below and read from Kafka."
     else:
-        yield "  # The sample itself, so that this runs as it is. For Kafka replace these two lines by the three below."
+        yield f"  # {what}, so that this runs as it is. For Kafka replace these two lines by the three below"
+        yield f"  # and name your {'topics' if labelled else 'topic'} further down."
     yield "  client: ndjson"
-    yield f"  path: {quoted(origin.data)}"
+    yield f"  path: {quoted(origin.source)}"
     yield from (f"  # {line}" for line in kafka)
 
 

@@ -366,7 +366,7 @@ def test_any_events_give_a_configuration_that_loads(events: list[Event], labels:
     columns = columns_of(events)
     if not columns:
         return
-    roles, origin = assign(columns, len(events)), Origin(data, True, "config.yaml", "model", "topic")
+    roles, origin = assign(columns, len(events)), Origin(data, data, "config.yaml", "model", "topic", "topic.labels")
     text = config_text(roles, origin)
     model = parse_config(yaml.safe_load(text)).models[0]
     assert {feature.where for feature in model.features} <= {column.path for column in columns}
