@@ -25,6 +25,7 @@ class Column:
     path: str
     keys: tuple[str, ...]  # the keys on the way, without array positions
     of_kind: dict[str, list[Any]] = field(default_factory=dict)  # boolean, integer, number, text, time: the values
+    of_row: dict[int, Any] = field(default_factory=dict)  # the values by the number of their row
 
     @property
     def name(self) -> str:
@@ -74,7 +75,7 @@ def words_of(name: str) -> list[str]:
 def columns_of(rows: Sequence[Mapping[str, Any]]) -> list[Column]:
     """The columns of events, in the order in which they first appear, at most ``MAX_COLUMNS``."""
     columns: dict[str, Column] = {}
-    for row in rows:
+    for number, row in enumerate(rows):
         for path, keys, leaf in _leaves(row, "", (), 0):
             value = float(leaf) if isinstance(leaf, Decimal) else leaf
             column = columns.get(path)
@@ -85,6 +86,7 @@ def columns_of(rows: Sequence[Mapping[str, Any]]) -> list[Column]:
             kind = _kind(value)
             if kind is not None:
                 column.of_kind.setdefault(kind, []).append(value)
+                column.of_row[number] = value
     return list(columns.values())
 
 

@@ -10,6 +10,7 @@ from monitor.config.types import EventTime
 from monitor.init.column import Column
 from monitor.init.names import FEW_CLASSES, POSITIVE_WORDS, TRUTH_NAMES, is_label_version, is_named_id, is_truth, way_words
 from monitor.init.roles import Chosen, Roles, shown, time_of
+from monitor.init.sides import high_class, high_label, spelling
 from monitor.init.yaml_text import comment, quoted
 
 _DEFAULT_POSITIVE, _DEFAULT_NEGATIVE = ("1", "true"), ("0", "false")
@@ -151,7 +152,10 @@ def _section(predictions: Roles, labels: LabelRoles | None, topic: str) -> Itera
             yield from _mapped(key, chosen, "", "")
     truth = predictions.truth if labels is None else labels.label
     told = truth is not None and (labels is not None or truth.column.distinct <= FEW_CLASSES)
-    yield from _task(predictions, truth.column if truth is not None and told else None)
+    ids = None if labels is None or labels.id is None else labels.id.column
+    # Labels without ids are not joined; a truth in the predictions' own rows is.
+    high = high_label(predictions, truth.column, ids) if truth is not None and (labels is None or ids is not None) else None
+    yield from _task(predictions, truth.column if truth is not None and told else None, high)
     yield "  horizon: 30d  # how long after its prediction a label still counts"
 
 
@@ -159,8 +163,8 @@ def _mapped(key: str, chosen: Chosen | None, otherwise: str, why: str) -> Iterat
     yield f"  {key}: {otherwise}  # {why}" if chosen is None else f"  {key}: {quoted(chosen.column.path)}  # {comment(chosen.why)}"
 
 
-def _task(predictions: Roles, label: Column | None) -> Iterator[str]:
-    """What is predicted, from the predicted classes and those of the labels."""
+def _task(predictions: Roles, label: Column | None, high: str | None) -> Iterator[str]:
+    """What is predicted, from the predicted classes and those of the labels; ``high``: the label of high scores."""
     chosen = predictions.predicted_class
     if chosen is None:
         few = label is not None and (label.kind not in _NUMBERS or label.distinct <= 2)
@@ -181,7 +185,12 @@ def _task(predictions: Roles, label: Column | None) -> Iterator[str]:
     yield f"  task: binary  # {len(names)} spellings in the sample; multiclass takes {MIN_CLASSES} to {MAX_CLASSES}"
     both_told = len(_positive(spoken)) == 1 == len(_positive(found))
     if two_sides and found and not both_told and not {*spoken} & {*found}:
-        # Whether "reject" means "yes" cannot be told from the words.
+        # Whether "reject" means "yes" cannot be told from the words, but scores may tell.
+        said = high_class(predictions)
+        if said is not None and high is not None and {said} <= {*spoken} and {high} <= {*found}:
+            yield f"  # In the sample scores are high where labels say {comment(high)} and predictions {comment(said)}."
+            yield from _spelled([high, said], [*found, *spoken])
+            return
         yield f"  # Predictions say {comment(' or '.join(spoken))}: add the one that means the positive class to positive,"
         yield "  # the other to negative."
         names = found
@@ -194,6 +203,10 @@ def _binary(names: list[str]) -> Iterator[str]:
         yield "  negative: [0, false]"
         return
     positive = _positive(names) or names[-1:]
+    yield from _spelled(positive, names)
+
+
+def _spelled(positive: list[str], names: list[str]) -> Iterator[str]:
     negative = [name for name in names if name not in positive][:MAX_CLASSES] or ["0"]
     yield f"  positive: [{', '.join(map(quoted, positive))}]  # a guess: which of the classes are the positive one?"
     yield f"  negative: [{', '.join(map(quoted, negative))}]"
@@ -205,5 +218,5 @@ def _positive(names: list[str]) -> list[str]:
 
 def _texts(column: Column) -> list[str]:
     """The distinct values as texts that can name a class, in order."""
-    found = {str(value).lower() if isinstance(value, bool) else str(value) for value in column.values}
+    found = {spelling(value) for value in column.values}
     return sorted(text for text in found if text.isprintable() and len(text) <= _MAX_CLASS_NAME)

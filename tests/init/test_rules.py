@@ -216,6 +216,23 @@ def test_positive_is_spelled_as_labels_do_and_what_else_predictions_say_is_told(
     assert "# Predictions say approve or reject: add the one that means the positive class to positive" in text
 
 
+@pytest.mark.parametrize("bad", ["yes", "no"])
+def test_where_scores_tell_which_words_mean_the_same_both_are_listed(tmp_path: Path, bad: str) -> None:
+    chance, good = random.Random(5), {"yes": "no", "no": "yes"}[bad]
+    rows = events()
+    labels = [{"ref": row["meta"]["request-id"], "outcome": bad if chance.random() < row["output"]["pd"] else good} for row in rows]
+    config, text = run(tmp_path, rows, list(reversed(labels)))
+    mapped = config.models[0].labels
+    assert mapped is not None
+    assert (mapped.positive, mapped.negative) == ((bad, "reject"), (good, "approve"))
+    assert f"scores are high where labels say {bad} and predictions reject" in text
+    # A few rows do not tell.
+    (tmp_path / "config.yaml").unlink()
+    few = [{"ref": row["meta"]["request-id"], "outcome": bad if row["output"]["pd"] > 0.5 else good} for row in rows[:30]]
+    _, text = run(tmp_path, rows[:30], few)
+    assert "Predictions say approve or reject" in text
+
+
 def test_with_labels_in_the_same_folder_the_configuration_runs_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config, text = run(tmp_path, events(), outcomes())
     model = config.models[0]
