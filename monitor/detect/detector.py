@@ -37,8 +37,8 @@ from monitor.profile.cells import cells_of
 from monitor.profile.grouping import plan
 from monitor.profile.layout import vocabulary
 from monitor.profile.leaves import Leaves, too_many
+from monitor.reference.classes import THRESHOLD_CLASSES
 from monitor.reference.reference import Reference
-from monitor.reference.survey import THRESHOLD_CLASSES
 from monitor.segment import clean_value
 
 LABEL_HORIZON_MS = 90 * 86_400_000

@@ -17,11 +17,12 @@ from monitor.config.model import PREDICTED_CLASS, ModelConfig
 from monitor.decode.identity import hash_ids
 from monitor.detect.events import Events, is_absent, milliseconds, same_length
 from monitor.profile.layout import Vocabulary
+from monitor.reference.classes import THRESHOLD_CLASSES
 from monitor.reference.format import with_fingerprint
 from monitor.reference.labels import LABEL
 from monitor.reference.mapping import with_columns
 from monitor.reference.reference import Reference
-from monitor.reference.survey import THRESHOLD_CLASSES, Survey, survey_model
+from monitor.reference.survey import Survey, survey_model
 from monitor.reference.tally import Tally
 from monitor.segment import ALL, MISSING, clean_value
 

@@ -69,7 +69,8 @@ def validation(
     if positive is not None and wrong is not None:
         _split_segments(confusion, segments, labelled, wrong, positive)
     sums = np.zeros((g, len(SUMS)), np.int64)
-    if ALL in segments and positive is not None:
+    # Losses are of the class that the reference took for positive: for the other one they would be others.
+    if ALL in segments and positive is not None and class_index.get(labels["positive"]) == 1:
         _add_losses(sums[segments.index(ALL)], labels["performance"], layout, by_score[segments.index(ALL)])
     predictions = np.zeros((g, s, layout.predicted), np.int64)
     counts = OutcomeCounts(layout, segments, predictions, confusion, by_score, right_wrong, by_lag, sums)

@@ -18,6 +18,7 @@ from monitor.decode import Decoder
 from monitor.errors import SourceError
 from monitor.profile.layout import FAULT_CELLS
 from monitor.profile.table import CountTable
+from monitor.reference.classes import check_classes
 from monitor.reference.format import with_fingerprint
 from monitor.reference.labels import LABEL
 from monitor.reference.mapping import data_model, with_columns, with_fallback_version, with_time_at, without_times
@@ -56,7 +57,7 @@ def build_reference(model: ModelConfig, rows: Rows, options: Options, advance: A
     """Read the rows twice and count them.
 
     ``advance`` is told of bytes and rows done; the bytes add up to twice ``rows.size``. Raises ``SourceError`` when
-    no row can be used, or the rows are of several versions and none was chosen.
+    no row can be used, the rows are of several versions and none was chosen, or no label or predicted class can be understood.
     """
     mapping = with_fallback_version(model if rows.as_produced else data_model(model), options.model_version or model.version)
     has_times = _has_times(mapping, rows)
@@ -70,6 +71,9 @@ def build_reference(model: ModelConfig, rows: Rows, options: Options, advance: A
         survey.add(batch)
         advance(done, len(batch))
     version = _version(survey, options.model_version, reasons)
+    of_classes: tuple[str, ...] = ()
+    if options.label is not None:
+        of_classes = tuple(check_classes(model, options.label, survey.labels.counts, survey.predicted))
 
     tally = Tally(survey, survey.layout(), version, has_times)
     decoder = Decoder(mapping, tally.vocabulary)
@@ -99,7 +103,7 @@ def build_reference(model: ModelConfig, rows: Rows, options: Options, advance: A
         labels=None if tally.labels is None else {"path": options.label, **tally.labels.content(ALL)},
         fingerprint="",
     )
-    return Built(with_fingerprint(reference), tuple(_notes(model, reference, survey, reasons)))
+    return Built(with_fingerprint(reference), (*_notes(model, reference, survey, reasons), *of_classes))
 
 
 def _decoded(rows: Rows, decoder: Decoder, reasons: dict[RejectReason, str]) -> Iterator[tuple[Batch, int]]:
@@ -158,8 +162,6 @@ def _notes(model: ModelConfig, reference: Reference, survey: Survey, reasons: di
     for name, values in zip(reference.layout.names, _values(reference.table), strict=True):
         if not values:
             yield f"{name}: no row has a value; is its path right?"
-    if reference.labels is not None and not reference.labels["rows"]:
-        yield f"no row has a label at {reference.labels['path']}; is its path right?"
     if any(seen.error for seen in survey.leaves):
         yield "too many different segments to count each: those with counts of their own were chosen by estimated sizes"
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from monitor.config import Config, ModelConfig
 from monitor.errors import ConfigError, Mistake, ReferenceFileError
 from monitor.profile.bare import bare_layout
+from monitor.reference.classes import misread
 from monitor.reference.files import is_pattern, reference_files
 from monitor.reference.format import read_reference
 from monitor.reference.reference import Reference
@@ -64,4 +65,7 @@ def misfits(model: ModelConfig, reference: Reference, path: Path, where: str) ->
             expected, found = getattr(wanted[name], attribute), getattr(got[name], attribute)
             if expected != found:
                 mistakes.append(Mistake(where, f"{name}: expected {attribute} {expected}, got {found}{advice}"))
+    wrong = None if reference.labels is None else misread(reference.labels, model)
+    if wrong is not None:
+        mistakes.append(Mistake(where, f"{wrong}{advice} --label {reference.labels['path'] if reference.labels else 'PATH'}"))
     return mistakes

@@ -53,6 +53,7 @@ class LabelCounts:
     cells: int
     probability: bool
     positive: str | None
+    spellings: dict[str, int] | None = None  # configured names of classes, and the index of each; None: by text
     rows: int = 0
     unlabelled: int = 0
     tables: dict[str, Ints] = field(default_factory=dict)  # segment -> [labelled, wrong, positive] x cells
@@ -136,6 +137,7 @@ class LabelCounts:
             "rows": self.rows,
             "unlabelled": self.unlabelled,
             "positive": self.positive,
+            **({} if self.spellings is None else {"spellings": self.spellings}),
             "performance": self._performance(total),
             "confusion": {"classes": [*self.classes, "other"], "counts": self.confusion.tolist()} if wrong else None,
             "errors": {

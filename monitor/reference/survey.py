@@ -15,6 +15,7 @@ from monitor.batch import Batch, RejectReason
 from monitor.config.model import PREDICTED_CLASS, SCORE, ModelConfig
 from monitor.profile.bare import signal_names
 from monitor.profile.layout import Layout, SignalBins
+from monitor.reference.classes import THRESHOLD_CLASSES
 from monitor.reference.edges import numeric_edges
 from monitor.reference.labels import LABEL
 from monitor.reference.leaves import Leaf, bases, leaves_of
@@ -25,9 +26,6 @@ from monitor.segment import MISSING
 CATEGORY_CELLS = 40
 KNOWN_CATEGORIES = 1_000
 """The most frequent categories have a cell each, the next are known and counted together, the rest count as unseen."""
-
-THRESHOLD_CLASSES = ("0", "1")
-"""What decoding calls the classes below and from the threshold on."""
 
 _KEPT_CATEGORIES = 10_000
 _KEPT_SEGMENTS = 50_000
@@ -105,6 +103,11 @@ class Survey:
             found, group = leaves_of(batch, base)
             rows = np.bincount(group[chosen], minlength=len(found)).tolist()
             seen.add((self._cut(leaf), n) for leaf, n in zip(found, rows, strict=True) if n)
+
+    @property
+    def predicted(self) -> dict[str, int]:
+        """Rows by predicted class that stands in the event; none where it follows from the score."""
+        return self.categories[self.names.index(PREDICTED_CLASS)].counts if PREDICTED_CLASS in self.names else {}
 
     def _cut(self, leaf: Leaf) -> Leaf:
         length = self.model.segments.max_value_length

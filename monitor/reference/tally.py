@@ -17,11 +17,12 @@ from monitor.profile.leaves import Leaves, Numbers
 from monitor.profile.pane import OpenPane, close_panes
 from monitor.profile.table import CountTable
 from monitor.reference.blocks import BlockSums
+from monitor.reference.classes import Classes, classes_of
 from monitor.reference.hours import HourCounts, hour_counts
-from monitor.reference.labels import LABEL, LabelCounts, positive_class
+from monitor.reference.labels import LABEL, LabelCounts
 from monitor.reference.leaves import Admitted, Leaf, admit, leaves_of
 from monitor.reference.moments import CellSums
-from monitor.reference.survey import THRESHOLD_CLASSES, Survey, rows_of_version
+from monitor.reference.survey import Survey, rows_of_version
 from monitor.segment import segment_key
 
 
@@ -37,7 +38,7 @@ class Tally:
     blocks: BlockSums | None = None
     hours: HourCounts | None = None
     admitted: Admitted = field(init=False)
-    class_names: tuple[str, ...] = ()  # per code of the predicted class, as labels name it
+    classes: Classes | None = None  # of the labels
 
     def __post_init__(self) -> None:
         survey, layout = self.survey, self.layout
@@ -69,22 +70,16 @@ class Tally:
         return {leaf: number for number, leaf in enumerate(rows)}, list(rows.values())
 
     def _label_counts(self) -> LabelCounts:
-        classes = self.survey.labels.most(1_000)
-        positive = positive_class(classes)
-        if PREDICTED_CLASS in self.layout.names:
-            known = self.vocabulary[PREDICTED_CLASS]
-            if self.survey.model.predictions.predicted_class is None and positive is not None:
-                # A class derived from a threshold has no name of its own: it has those of the labels.
-                named = dict(zip(THRESHOLD_CLASSES, sorted(classes, key=lambda label: label == positive), strict=True))
-                known = tuple(named[name] for name in known)
-            self.class_names = known
+        seen = self.survey.labels
+        self.classes = classes_of(self.survey.model, seen.counts, seen.most(1_000), self.vocabulary)
         score = self.layout.names.index(SCORE) if SCORE in self.layout.names else None
         numbers = None if score is None else self.survey.numbers[score]
         return LabelCounts(
-            classes=tuple(classes),
+            classes=self.classes.names,
             cells=1 if score is None else self.layout.signals[score].cells,
             probability=numbers is not None and numbers.low >= 0.0 and numbers.high <= 1.0,
-            positive=positive,
+            positive=self.classes.positive,
+            spellings=self.classes.spellings,
         )
 
     def add(self, batch: Batch, lag_ms: NDArray[np.float64] | None = None) -> None:
@@ -119,10 +114,10 @@ class Tally:
     def _add_labels(
         self, batch: Batch, rows: NDArray[np.intp], lag_ms: NDArray[np.float64] | None, cells: NDArray[np.uint8]
     ) -> NDArray[np.int64] | None:
-        if self.labels is None or self.label_place is None:
+        if self.labels is None or self.label_place is None or self.classes is None:
             return None
         names = self.layout.names
-        known = batch.segment_values[self.label_place]
+        known = [self.classes.label(text) for text in batch.segment_values[self.label_place]]
         labels = [known[code] for code in batch.segments[rows, self.label_place].tolist()]
         unknown = np.full(len(rows), np.nan)
         scores = batch.values[rows, names.index(SCORE)] if SCORE in names else unknown
@@ -130,7 +125,7 @@ class Tally:
         if PREDICTED_CLASS in names:
             # NaN is no class, and so is one beyond the known categories.
             codes = np.nan_to_num(batch.values[rows, names.index(PREDICTED_CLASS)], nan=UNSEEN).astype(np.intp).tolist()
-            predicted = [self.class_names[code] if code >= 0 else None for code in codes]
+            predicted = [self.classes.predicted[code] if code >= 0 else None for code in codes]
         outcomes = self.labels.outcomes(labels, predicted)
         lags = unknown if lag_ms is None else lag_ms[rows]
         self.labels.add(labels, predicted, scores, lags, outcomes, self._score_cells(cells))
