@@ -94,6 +94,9 @@ def test_the_references_positive_class_may_be_our_negative_one() -> None:
     rows = binary_rows(np.random.default_rng(6), 1000)
     flipped = made(rows, positive="no").counts
     assert (flipped.by_score == made(rows).counts.by_score).all()
+    # Its losses are those of scores for the other class, and say nothing of ours.
+    assert made(rows).counts.sums.any()
+    assert not flipped.sums.any()
 
 
 def test_other_spellings_are_understood_and_unknown_classes_left_out() -> None:

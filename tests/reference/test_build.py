@@ -307,11 +307,6 @@ def test_a_class_from_a_threshold_is_compared_with_the_labels(rows: list[Row], t
     assert math.isclose(found.labels["performance"]["accuracy"], np.mean(right))
 
 
-def test_a_label_that_is_nowhere_is_noted(rows: list[Row], tmp_path: Path) -> None:
-    built = build(write_ndjson(tmp_path / "rows.ndjson", rows[:50]), Options(label="outcome"))
-    assert "no row has a label at outcome; is its path right?" in built.notes
-
-
 def peak_bytes(path: Path) -> int:
     tracemalloc.start()
     try:
