@@ -283,7 +283,7 @@ class Monitor:
         self._commit()
         if elsewhere := source.assignment().elsewhere:
             self.telemetry.emit(events.PartitionsShared(elsewhere))
-        self.telemetry.emit(events.SourceFinished(int(sum(model.ledger[0] for model in self._models))))
+        self.telemetry.emit(events.SourceFinished(sum(each.messages for each in self._models)))
         self.snapshot = replace(self.snapshot, phase=Phase.FINISHED, taken_ms=self.clock_ms())
         self.published.publish(self.snapshot)
         if until_end:

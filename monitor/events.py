@@ -117,7 +117,7 @@ class PartitionsShared(Event):
 class SourceFinished(Event):
     """Everything was read, and nothing more is awaited."""
 
-    messages: int
+    messages: int  # of predictions and of labels
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,6 +147,11 @@ class ModelState:
         """Resolution of event time in the duplicates' horizon; ticks fit 32 bits for millennia."""
         return _tick_ms(self.config)
 
+    @property
+    def messages(self) -> int:
+        """Messages read so far, of predictions and of labels."""
+        return int(self.ledger[Entry.MESSAGES]) + (0 if self.labels is None else int(self.labels.ledger[0]))
+
     def room(self, version: VersionState) -> int:
         """Segments that may still enter under the cap."""
         return self.config.segments.max_segments - len(version.admitted | version.reference_segments)

@@ -85,9 +85,9 @@ def _type_name(annotation: Any) -> str:  # noqa: PLR0911 (a case per kind of typ
     if origin is tuple:
         if len(parts) == 2 and parts[1] is not Ellipsis:
             return f"[{_type_name(parts[0])}, {_type_name(parts[1])}]"
-        return f"list of {_type_name(parts[0])}"
+        return "list, see below" if _inner(parts[0])[0] is not None else f"list of {_type_name(parts[0])}"
     if origin is dict:
-        return f"mapping of {_type_name(parts[1])}"
+        return "mapping, see below" if _type_name(parts[1]) == "see below" else f"mapping of {_type_name(parts[1])}"
     if origin is not None and parts:  # Annotated
         return _type_name(parts[0])
     names = {
@@ -113,5 +113,13 @@ def _default(field: FieldInfo) -> str:
     if _is_duration(field):
         return f"`{format_duration(int(field.default))}`"
     if isinstance(field.default, tuple):
-        return ", ".join(f"`{value}`" for value in field.default)
+        return ", ".join(f"`{_written(value)}`" for value in field.default)
     return f"`{str(field.default).lower() if isinstance(field.default, bool) else field.default}`"
+
+
+def _written(value: Any) -> str:
+    """A value as one would write it: of a section the keys that differ from their defaults, in YAML's flow style."""
+    if not isinstance(value, BaseModel):
+        return str(value)
+    given = value.model_dump(exclude_defaults=True, by_alias=True)
+    return "{" + ", ".join(f"{key}: {each}" for key, each in given.items()) + "}"

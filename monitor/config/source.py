@@ -49,7 +49,11 @@ class SourceConfig(Section):
         description="kafka-python (built in), librdkafka (extra `driftgauge[librdkafka]`, five times cheaper a record) or ndjson (a file).",
     )
     brokers: tuple[str, ...] = Field((), description="Bootstrap addresses, host:port.")
-    path: Path | None = Field(None, description="ndjson: the file, one event a line; may end in .gz.")
+    path: Path | None = Field(
+        None,
+        description="ndjson: a file, one event a line, which may end in .gz; with labels or several topics the folder that has"
+        " `<topic>.ndjson` for each topic, and for a control topic, if there is one, `<control topic>.ndjson`.",
+    )
     group: str = Field(
         "driftgauge", min_length=1, description="Consumer group; its committed offsets serve lag dashboards, not correctness."
     )

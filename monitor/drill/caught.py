@@ -58,12 +58,16 @@ class Drilled:
 def drilled(drift: str, signal: str, segment: str, start_ms: int, without: Findings, planted: Findings) -> Drilled:
     """Compare the same traffic without and with the drift. What is said without it, at that time or after, has nothing to do with it."""
     end_ms = max(planted.last_ms or start_ms, start_ms)
+    if planted.until_ms is not None:
+        end_ms = max(min(end_ms, planted.until_ms), start_ms)
     restless = {each.key for each in without.episodes if each.ended_ms is None or each.ended_ms >= start_ms}
     first: dict[str, Catch] = {}
     found = sorted(
         _new(start_ms, without, planted, restless), key=lambda each: (each.time_ms, each.segment != ALL, each.segment, each.signal)
     )
     for catch in found:
+        if planted.until_ms is not None and catch.time_ms > planted.until_ms:
+            continue
         first.setdefault(catch.kind, catch)
     order = tuple(sorted(first.values(), key=lambda each: each.time_ms))
     events = planted.rows_between(start_ms, end_ms)

@@ -21,6 +21,9 @@ from monitor.segment import ALL, parse_key
 Bools = NDArray[np.bool_]
 
 
+_FITTING = {"numeric": ("shift", "spread", "missing"), "categorical": ("missing", "moved", "unseen")}
+"""Effects that a feature of each type can have."""
+
 Change = Callable[[Float64, Bools], Float64]
 """Values, and which of them it is about: values after."""
 
@@ -86,6 +89,13 @@ def plant_of(
     """The drift for one model. Raises ``NotPlantableError`` where the model has nothing that it fits."""
     signals = drift.fits(config)
     if not signals:
+        types = {each.name: each.type for each in config.features}
+        if drift.model in (None, config.name) and drift.effect != "wrong_labels" and drift.feature in types:
+            fitting = ", ".join(_FITTING[types[drift.feature]])
+            raise NotPlantableError(
+                f"{drift.name}: expected one of {fitting} for feature {drift.feature} of model {config.name}, which is"
+                f" {types[drift.feature]}, got {drift.effect}"
+            )
         what = "labels" if drift.effect == "wrong_labels" else f"feature {drift.feature}" if drift.feature else "feature that it fits"
         raise NotPlantableError(f"{drift.name}: model {config.name} has no {what}")
     _check_segment(drift, config)

@@ -53,6 +53,7 @@ class Findings:
     config: ModelConfig
     resumed: bool = False
     keep_from_ms: int | None = None  # episodes that began before are followed, and not kept
+    until_ms: int | None = None  # event time from which nothing counts
     most_episodes: int = MAX_EPISODES
     most_curves: int = MAX_CURVES
     rows_by_pane: Counter[int] = field(default_factory=Counter)
@@ -72,7 +73,7 @@ class Findings:
         """Rows that are about to be counted."""
         self.rejected += int(rows.rejected.sum())
         if isinstance(rows, Labels):
-            self.labels_read += len(rows)
+            self.labels_read += len(rows) if self.until_ms is None else int(np.count_nonzero(rows.time_ms < self.until_ms))
         elif isinstance(rows, Batch) and len(rows):
             panes, counts = np.unique(rows.time_ms // self.config.windows.pane_ms, return_counts=True)
             for pane, number in zip(panes.tolist(), counts.tolist(), strict=True):
@@ -196,12 +197,14 @@ class Findings:
 
     @property
     def rows(self) -> int:
-        """Predictions read."""
-        return self.rows_by_pane.total()
+        """Predictions read, of panes that begin before ``until_ms``."""
+        if self.until_ms is None:
+            return self.rows_by_pane.total()
+        return self.rows_between(min(self.rows_by_pane, default=0) * self.config.windows.pane_ms, self.until_ms)
 
     def first_ms(self) -> int | None:
         """Where history begins: the first pane but for a few stray rows; None without any."""
-        seen, least = 0, self.rows * _FIRST_SHARE
+        seen, least = 0, self.rows_by_pane.total() * _FIRST_SHARE
         for pane in sorted(self.rows_by_pane):
             seen += self.rows_by_pane[pane]
             if seen >= least:

@@ -55,6 +55,8 @@ def replay(
             told.append(f"{event.topic}/{event.partition}: offset {event.wanted:,} is not in the log, read from {event.resumed:,}")
 
     found = {model.name: findings(model) for model in history.config.models}
+    for each in found.values():
+        each.until_ms = wanted.until_ms
 
     def happened(model: ModelState, outcomes: Sequence[Outcome]) -> None:
         found[model.config.name].happened(model, outcomes)

@@ -74,6 +74,14 @@ def test_it_begins_where_the_warm_up_ends_or_where_it_is_told(config, capsys):
     assert found["drills"][0]["planted"] == "2023-11-15T05:00:00.000Z"
 
 
+def test_it_ends_where_it_is_told(config, capsys):
+    _, found = drill(config, "--drift", "missing", "--until", "2023-11-15T03:00Z", capsys=capsys)
+    [one] = found["drills"]
+    # An hour from 02:00 on, an event every ten seconds.
+    assert (one["until"], one["predictions"]) == ("2023-11-15T03:00:00.000Z", 360)
+    assert all(each["time"] <= one["until"] for each in one["catches"])
+
+
 def test_metrics_for_a_node_exporter(config, tmp_path, capsys):
     drill(config, "--drift", "missing", "--drift", "shift", "--textfile", str(tmp_path / "drill.prom"), capsys=capsys)
     text = (tmp_path / "drill.prom").read_bytes()
@@ -117,7 +125,7 @@ def test_what_cannot_be_drilled_is_said(config, tmp_path, capsys):
     assert refused(*c, "--shift", "much", capsys=capsys).startswith("2: shift")
     assert refused(*c, "--shift", "1", "--drift", "shift", capsys=capsys).endswith("got both")
     assert "expected one of shift, spread" in refused(*c, "--drift", "storm", capsys=capsys)
-    assert refused(*c, "--shift", "1", "--feature", "plan", capsys=capsys) == "2: shift: model churn has no feature plan"
+    assert refused(*c, "--shift", "1", "--feature", "plan", capsys=capsys).endswith("which is categorical, got shift")
     said = refused(*c, "--shift", "1", "--warm-up", "3d", capsys=capsys)
     assert said.startswith("4: driftgauge: expected traffic after 2023-11-18 00:00 to plant a drift into, and it ends at 2023-11-15")
     said = refused(*c, "--shift", "1", "--from", str(tmp_path / "no.ndjson"), capsys=capsys)

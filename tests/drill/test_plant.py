@@ -132,8 +132,15 @@ def test_a_drift_that_fits_nothing_says_why(reference):
         return plant_of(PlantedDrift(name="d", **drift), config(), drift.pop("references", [reference]), VOCABULARY, 0)
 
     for drift, expected in (
-        ({"shift": 1.0, "feature": "plan"}, "model churn has no feature plan"),
-        ({"moved": 0.1, "feature": "price"}, "model churn has no feature price"),
+        (
+            {"shift": 1.0, "feature": "plan"},
+            "expected one of missing, moved, unseen for feature plan of model churn, which is categorical, got shift",
+        ),
+        (
+            {"moved": 0.1, "feature": "price"},
+            "expected one of shift, spread, missing for feature price of model churn, which is numeric, got moved",
+        ),
+        ({"shift": 1.0, "feature": "nosuch"}, "model churn has no feature nosuch"),
         ({"shift": 1.0, "segment": "city=Rome"}, "expected a segment of the columns country"),
         ({"shift": 1.0, "segment": "Rome"}, "expected a segment of the columns country"),
         ({"shift": 1.0, "model": "other"}, "model churn has no feature that it fits"),

@@ -87,6 +87,8 @@ def test_until_ends_what_counts(recorded, capsys):
     assert times(early) == [at for at in times(whole) if at <= end]
     assert early["until"] <= end < whole["until"]
     assert [each for each in early["alarms"] if each["began"] > end] == []
+    assert 0 < early["predictions"] < whole["predictions"]
+    assert 0 < early["labels"] < whole["labels"]
 
 
 def test_history_that_is_all_warm_up_says_that_nothing_counts(recorded, capsys):
