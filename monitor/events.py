@@ -172,6 +172,7 @@ class SegmentsFolded(Event):
 class WindowsEvaluated(Event):
     """All windows and versions of one model were compared with their references."""
 
+    level: ClassVar[int] = logging.DEBUG  # history has one for each pane
     model: str
     event_time_ms: int
     duration_seconds: float

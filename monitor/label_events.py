@@ -35,6 +35,7 @@ class LabelsSeparated(Event):
 class LabelsEvaluated(Event):
     """Outcomes of all versions of one model were summed up to a pane's end."""
 
+    level: ClassVar[int] = logging.DEBUG  # history has one for each pane
     model: str
     event_time_ms: int
     duration_seconds: float

@@ -174,6 +174,7 @@ def test_run_until_the_end_of_a_file_judges_saves_and_goes_on_where_it_stopped(t
     said = [json.loads(line) for line in first.stderr.splitlines() if line.startswith("{")]
     assert {"ProcessStarted", "PartitionsAssigned", "SourceFinished", "ProcessStopped"} <= {line["event"] for line in said}
     assert next(line for line in said if line["event"] == "SourceFinished")["messages"] == 150
+    assert "WindowsEvaluated" not in {line["event"] for line in said}, "one for each pane would flood the log"
 
     events.write_bytes(b"\n".join(lines) + b"\n")
     second = driftgauge("run", "-c", str(path), "--until-end", env={"PATH": "/usr/bin:/bin", "DRIFTGAUGE_LOG_FORMAT": "json"})
