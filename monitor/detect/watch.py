@@ -9,8 +9,11 @@ by name, or the reference changes. Nothing is reset in secret.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +37,24 @@ Flags = NDArray[np.bool_]
 
 _EVENTS_ASSUMED = 1e8  # in a period, where neither the reference nor anything else says: only sampling errors depend on it
 _FALLEN = 0.1  # of the warning level: below, a warning may come again
+
+
+MAX_MEASURED = 50
+"""Alarms of one pane whose start and effect are measured, which takes milliseconds each; others have no effect, and the pane as start."""
+
+MAX_ALSO = 50
+"""Streams that an alarm names beside its own, those with the most evidence."""
+
+
+class _Crossing(NamedTuple):
+    """A stream whose evidence has crossed a level: group or outcome, segment, signal, M and the level."""
+
+    level: Level
+    number: int
+    row: int
+    place: int
+    m: float
+    limit: float
 
 
 @dataclass(eq=False)
@@ -159,19 +180,24 @@ class Watch:
 
     def place_of(self, stream: Stream) -> tuple[int, int, int]:
         """Where a stream is: group or outcome, segment, signal. Raises ``KeyError`` for one that is not watched."""
-        if stream.segment in self.bank.leaves.streams:
-            row = self.bank.leaves.streams.index(stream.segment)
-            for number, flags in enumerate(self.triggered):
-                for place in range(flags.shape[1]):
-                    if self.stream(number, row, place) == stream:
-                        return number, row, place
-        raise KeyError(f"expected a stream that is watched, got {stream.kind} of {stream.signal} in {stream.segment}")
+        found = self._places.get(stream)
+        if found is None:
+            raise KeyError(f"expected a stream that is watched, got {stream.kind} of {stream.signal} in {stream.segment}")
+        return found
+
+    @cached_property
+    def _places(self) -> dict[Stream, tuple[int, int, int]]:
+        return {
+            self.stream(number, row, place): (number, row, place)
+            for number, flags in enumerate(self.triggered)
+            for row, place in np.ndindex(flags.shape)
+        }
 
     def _alarms(self, end_ms: int, found: Sequence[tuple[int, NDArray[np.intp], Float64]]) -> list[Alarm]:
         limits = self.thresholds(end_ms)
         if limits is None:
             return []
-        alarms: list[Alarm] = []
+        crossings: list[_Crossing] = []
         also: tuple[Stream, ...] | None = None
         for number, streams, m in found:
             limit = limits[streams][:, None]
@@ -184,13 +210,16 @@ class Watch:
                 continue
             if trigger.any() and also is None:
                 also = self._outstanding(limits, number >= len(self.bank.groups))
-            for level, crossed, part in (("trigger", trigger, 1.0), ("warning", warn, budget.WARNING)):
-                for a, place in np.argwhere(crossed).tolist():
-                    row = int(streams[a])
-                    alarms.append(
-                        self._alarm(level, number, row, place, end_ms, float(m[a, place]), float(limits[row]) * part, also or ())  # type: ignore[arg-type]
-                    )
-        return alarms
+            levels: tuple[tuple[Level, Flags, float], ...] = (("trigger", trigger, 1.0), ("warning", warn, budget.WARNING))
+            crossings += [
+                _Crossing(level, number, int(streams[a]), place, float(m[a, place]), float(limits[streams[a]]) * part)
+                for level, crossed, part in levels
+                for a, place in np.argwhere(crossed).tolist()
+            ]
+        # When everything drifts at once, to measure each would hold up all the rest: the whole traffic first, then the strongest.
+        order = sorted(range(len(crossings)), key=lambda i: (crossings[i].row > 0, -crossings[i].m / crossings[i].limit, i))
+        measured = {*order[:MAX_MEASURED]}
+        return [self._alarm(each, end_ms, also or (), measured=i in measured) for i, each in enumerate(crossings)]
 
     def _outstanding(self, limits: Float64, outcomes: bool) -> tuple[Stream, ...]:
         """The largest set of k streams that each have k times less evidence than its threshold or more (e-d-BH, on the evidence of now).
@@ -203,14 +232,14 @@ class Watch:
         enough = np.flatnonzero(ordered * np.arange(1, len(ordered) + 1) >= 1.0)
         if not len(enough):
             return ()
-        least = ordered[enough[-1]]
-        return tuple(self.stream(number, row, place) for number, part in parts for row, place in np.argwhere(part >= least).tolist())
+        least = ordered[min(enough[-1], MAX_ALSO)]
+        found = (self.stream(number, row, place) for number, part in parts for row, place in np.argwhere(part >= least).tolist())
+        return tuple(itertools.islice(found, MAX_ALSO + 1))
 
-    def _alarm(
-        self, level: Level, number: int, row: int, place: int, end_ms: int, m: float, limit: float, also: tuple[Stream, ...]
-    ) -> Alarm:
+    def _alarm(self, crossing: _Crossing, end_ms: int, also: tuple[Stream, ...], *, measured: bool) -> Alarm:
+        level, number, row, place, m, limit = crossing
         stream = self.stream(number, row, place)
-        others = tuple(other for other in also if other != stream)
+        others = tuple(other for other in also if other != stream)[:MAX_ALSO]
         if number >= len(self.bank.groups):
             outcome = self.outcomes[number - len(self.bank.groups)]
             direction, fine = outcome.leading(row)
@@ -219,6 +248,9 @@ class Watch:
             return Alarm(stream, level, end_ms, int(fine * FINE_MS), direction, effect, m, limit, also=others)
         group, signal = self.bank.groups[number], self.bank.groups[number].signals[place]
         leading = group.leading(row, place)
+        if not measured:
+            direction = group.directions[place][leading]
+            return Alarm(stream, level, end_ms, end_ms - self.pane_ms, direction, None, m, limit, also=others)
         members, span = self.bank.leaves.members[row], self.bank.reference.layout.span(signal)
         first = span.start if group.kind == "missing" else span.start + FAULT_CELLS
         past = [

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from benchmarks.detection.world import DAY_MS, Drift
 from monitor.config.detection import Detection
+from monitor.detect import watch
 from monitor.detect.alarm import Alarm, Stream
 from monitor.detect.detector import Detector
 from monitor.detect.rows import Events
@@ -88,6 +89,29 @@ def test_streams_that_moved_together_are_listed_with_each_other() -> None:
     late = found[-1]
     assert len(found) >= 3 and late.also and late.stream not in late.also
     assert all(stream.signal == "x0" for stream in late.also)
+
+
+def test_of_very_many_alarms_at_once_the_whole_traffic_and_the_strongest_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    def found(measured: int, also: int) -> list[Alarm]:
+        monkeypatch.setattr(watch, "MAX_MEASURED", measured)
+        monkeypatch.setattr(watch, "MAX_ALSO", also)
+        return feed(detector(PLAIN), changed(PLAIN, np.random.default_rng(11), Drift("shift", 2.0, "x0"), 1_000, 800))
+
+    every, few = found(50, 50), found(1, 2)
+    said = [(each.stream, each.level, each.time_ms, each.evidence, each.direction) for each in every]
+    assert said == [(each.stream, each.level, each.time_ms, each.evidence, each.direction) for each in few]
+    assert all(each.effect is not None for each in every) and max(len(each.also) for each in every) > 2 >= max(
+        len(each.also) for each in few
+    )
+    for time_ms in {each.time_ms for each in few}:
+        at_once = [each for each in few if each.time_ms == time_ms]
+        [measured] = [each for each in at_once if each.effect is not None]
+        whole = [each for each in at_once if each.stream.segment == "ALL"]
+        strongest = max(whole or at_once, key=lambda each: each.evidence / each.threshold)
+        assert measured.stream == strongest.stream
+        assert replace(measured, also=()) in [replace(each, also=()) for each in every], (
+            "those that are measured say what they would have said"
+        )
 
 
 def test_a_stream_triggers_again_only_after_it_was_re_armed_by_name() -> None:
