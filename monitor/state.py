@@ -22,7 +22,7 @@ from monitor.evaluate.evaluate import Baseline
 from monitor.evaluate.verdict import Verdicts
 from monitor.join.record import RECORD
 from monitor.join.runs import Runs, bucket_width
-from monitor.join.state import LabelState
+from monitor.join.state import LabelEntry, LabelState
 from monitor.label_estimates import EstimateHistory
 from monitor.outcome.annotations import AgreementLayout
 from monitor.outcome.cells import row_dtype
@@ -150,7 +150,7 @@ class ModelState:
     @property
     def messages(self) -> int:
         """Messages read so far, of predictions and of labels."""
-        return int(self.ledger[Entry.MESSAGES]) + (0 if self.labels is None else int(self.labels.ledger[0]))
+        return int(self.ledger[Entry.MESSAGES]) + (0 if self.labels is None else int(self.labels.ledger[LabelEntry.MESSAGES]))
 
     def room(self, version: VersionState) -> int:
         """Segments that may still enter under the cap."""

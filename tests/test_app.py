@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaAdminClient, KafkaProducer
 from kafka.admin import NewTopic
 
 from monitor.app import Monitor
@@ -26,6 +26,7 @@ from monitor.config import load_config
 from monitor.expose.self_metrics import SelfMetrics
 from monitor.reference.format import with_fingerprint, write_reference
 from monitor.telemetry import Telemetry
+from tests.broker.topic import headers_of, records_of
 from tests.flow import world
 
 ROOT = Path(__file__).parents[1]
@@ -173,18 +174,11 @@ def test_dead_letters_tell_why_and_where_from(broker, filled, logs, tmp_path):
     command = [sys.executable, "-m", "monitor", "run", "-c", str(config), "--until-end"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=90, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    consumer = KafkaConsumer(bootstrap_servers=broker.bootstrap)
-    place = TopicPartition(f"{filled}-rejected", 0)
-    consumer.assign([place])
-    consumer.seek_to_beginning(place)
-    end = consumer.end_offsets([place])[place]
     letters = {}
-    while consumer.position(place) < end:
-        for record in consumer.poll(1_000).get(place, ()):
-            headers = {name: value.decode() for name, value in record.headers}
-            where = (int(headers["driftgauge-partition"]), int(headers["driftgauge-offset"]))
-            letters[where] = (record.value, headers["driftgauge-topic"], headers["driftgauge-reason"], headers["driftgauge-detail"])
-    consumer.close()
+    for record in records_of(broker.bootstrap, f"{filled}-rejected"):
+        headers = headers_of(record)
+        where = (int(headers["driftgauge-partition"]), int(headers["driftgauge-offset"]))
+        letters[where] = (record.value, headers["driftgauge-topic"], headers["driftgauge-reason"], headers["driftgauge-detail"])
     bad = {(m.partition, m.offset): m.value for messages in logs for m in messages if m.value is not None and m.value in world.BAD}
     assert {where: letter[0] for where, letter in letters.items()} == bad
     reasons = {letter[0]: letter[2] for letter in letters.values()}

@@ -11,7 +11,7 @@ from functools import partial
 
 import pytest
 import yaml
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
 
 from monitor.__main__ import main
@@ -26,6 +26,7 @@ from monitor.reference.fit import load_references
 from monitor.reference.format import with_fingerprint, write_reference
 from monitor.source.controls import FileControls, KafkaControls, open_controls
 from monitor.telemetry import Telemetry
+from tests.broker.topic import headers_of, records_of
 from tests.decide.make import control
 from tests.expose.exposition import series
 from tests.flow import label_world, world
@@ -86,18 +87,11 @@ def required(running: Running) -> list[dict[str, str]]:
 
 
 def delivered(broker, topic: str) -> list[dict]:
-    consumer = KafkaConsumer(bootstrap_servers=broker.bootstrap)
-    place = TopicPartition(topic, 0)
-    consumer.assign([place])
-    consumer.seek_to_beginning(place)
-    end, found = consumer.end_offsets([place])[place], []
-    while consumer.position(place) < end:
-        for record in consumer.poll(1_000).get(place, ()):
-            assert record.key == b"m"
-            assert dict(record.headers)["content-type"].startswith(b"application/cloudevents+json")
-            found.append(json.loads(record.value))
-    consumer.close()
-    return found
+    found = records_of(broker.bootstrap, topic)
+    for record in found:
+        assert record.key == b"m"
+        assert headers_of(record)["content-type"].startswith("application/cloudevents+json")
+    return [json.loads(record.value) for record in found]
 
 
 @pytest.mark.broker

@@ -11,7 +11,7 @@ import uuid
 import numpy as np
 import pytest
 import yaml
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaAdminClient, KafkaProducer
 from kafka.admin import NewTopic
 
 from monitor.checkpoint.checkpoint import Checkpoint
@@ -19,6 +19,7 @@ from monitor.checkpoint.store import Store
 from monitor.config import load_config
 from monitor.expose.review_json import item_json
 from monitor.reference.format import with_fingerprint, write_reference
+from tests.broker.topic import headers_of, records_of
 from tests.flow import label_world, world
 from tests.test_app import ROOT
 
@@ -88,17 +89,10 @@ def test_how_labels_meet_their_predictions_is_said_at_the_start(done):
 
 
 def test_labels_that_cannot_be_used_are_kept_with_the_reason(done, broker, topics, logs):
-    consumer = KafkaConsumer(bootstrap_servers=broker.bootstrap)
-    place = TopicPartition(f"{topics}-rejected", 0)
-    consumer.assign([place])
-    consumer.seek_to_beginning(place)
-    end = consumer.end_offsets([place])[place]
     letters = []
-    while consumer.position(place) < end:
-        for record in consumer.poll(1_000).get(place, ()):
-            headers = {name: value.decode() for name, value in record.headers}
-            letters.append((headers["driftgauge-topic"], headers["driftgauge-partition"], headers["driftgauge-offset"], record.value))
-    consumer.close()
+    for record in records_of(broker.bootstrap, f"{topics}-rejected"):
+        headers = headers_of(record)
+        letters.append((headers["driftgauge-topic"], headers["driftgauge-partition"], headers["driftgauge-offset"], record.value))
     bad = {
         (f"{topics}-labels", str(m.partition), str(m.offset), m.value)
         for messages in logs[1]
@@ -113,15 +107,7 @@ def test_items_to_review_are_in_their_topic_and_those_of_a_pure_replay(done, bro
     folder, events = done
     state = label_world.fresh(tmp_path, load_config(folder / "config.yaml").models[0])
     label_world.play(state, label_world.polls(*logs, np.random.default_rng(0), 5_000))
-    consumer = KafkaConsumer(bootstrap_servers=broker.bootstrap)
-    place = TopicPartition(f"{topics}-review", 0)
-    consumer.assign([place])
-    consumer.seek_to_beginning(place)
-    end = consumer.end_offsets([place])[place]
-    found = []
-    while consumer.position(place) < end:
-        found += [(record.key.decode(), json.loads(record.value)) for record in consumer.poll(1_000).get(place, ())]
-    consumer.close()
+    found = [(record.key.decode(), json.loads(record.value)) for record in records_of(broker.bootstrap, f"{topics}-review")]
     assert all(key == item["id"] for key, item in found)
     expected = [item_json(item) for item in state.review.outbox]
     assert dict(found) == {item["id"]: item for item in expected}

@@ -63,10 +63,8 @@ def drawn(text: list[str], title: str) -> str:
     ]
     for number, line in enumerate(text):
         column, colour, bold = 0, "", False
-        for piece in re.split(r"\x1b\[(\d*)m", line):
-            if re.fullmatch(r"\d*", piece) and piece in {*COLOURS, "0"}:
-                colour, bold = COLOURS.get(piece, ("", False))
-                continue
+        for code, piece in re.findall(r"(?:\x1b\[(\d*)m)?([^\x1b]*)", line):
+            colour, bold = COLOURS.get(code, ("", False))
             style = (' font-weight="700"' if bold else "") + (f' fill="{colour}"' if colour else "")
             for words in re.finditer(r"\S+(?: \S+)*", piece):  # wider gaps are made by where each begins
                 at = f'x="{MARGIN_PX + (column + words.start()) * LETTER_PX:.1f}" y="{MARGIN_PX + number * LINE_PX + 13}"'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -63,14 +64,22 @@ class PlantedDrift(Section):
             return []
         if self.effect == "wrong_labels":
             return [] if model.labels is None else [""]
-        numeric = [each.name for each in model.features if each.type == "numeric"] + (["score"] if model.predictions.score else [])
-        categorical = [each.name for each in model.features if each.type == "categorical"]
-        kinds = {"shift": numeric, "spread": numeric, "moved": categorical, "unseen": categorical}
-        able = kinds.get(self.effect, [each.name for each in model.features])
+        able = [each.name for each in model.features if each.type in FITTING[self.effect]]
+        if FITTING[self.effect] == ("numeric",) and model.predictions.score:
+            able.append("score")
         return [name for name in able if self.feature in (None, name)]
 
 
 EFFECTS = ("shift", "spread", "missing", "moved", "unseen", "wrong_labels")
+
+FITTING: Mapping[str, tuple[str, ...]] = {
+    "shift": ("numeric",),
+    "spread": ("numeric",),
+    "missing": ("numeric", "categorical"),
+    "moved": ("categorical",),
+    "unseen": ("categorical",),
+}
+"""Types of features that can have each effect; the score is like a number that is never missing."""
 
 STANDARD = (
     PlantedDrift(name="shift", shift=0.5),

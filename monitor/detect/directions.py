@@ -39,9 +39,7 @@ OUTCOME_RATES = (1.25, 1.5, 2.0, 3.0, 0.8, 0.5)
 
 _LEAST = 1e-3  # of the reference in every alternative, so that no cell is impossible
 _MOVES = frozenset({"shift", "spread", "rank shift", "rank spread"})
-_READ = frozenset(
-    {"shift", "spread", "outliers above", "outliers below", "outliers"}
-)  # off the same curve as the gates of a numeric signal
+_READ = frozenset({"shift", "spread", "outliers above", "outliers below", "outliers"})  # off the curve that a number's gates are read off
 _MOST_RATIO = 200.0  # of a move: values where the reference has none are told apart by the directions about tails and cells
 
 

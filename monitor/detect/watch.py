@@ -38,7 +38,6 @@ Flags = NDArray[np.bool_]
 _EVENTS_ASSUMED = 1e8  # in a period, where neither the reference nor anything else says: only sampling errors depend on it
 _FALLEN = 0.1  # of the warning level: below, a warning may come again
 
-
 MAX_MEASURED = 50
 """Alarms of one pane whose start and effect are measured, which takes milliseconds each; others have no effect, and the pane as start."""
 
@@ -248,8 +247,8 @@ class Watch:
             return Alarm(stream, level, end_ms, int(fine * FINE_MS), direction, effect, m, limit, also=others)
         group, signal = self.bank.groups[number], self.bank.groups[number].signals[place]
         leading = group.leading(row, place)
+        direction = group.directions[place][leading]
         if not measured:
-            direction = group.directions[place][leading]
             return Alarm(stream, level, end_ms, end_ms - self.pane_ms, direction, None, m, limit, also=others)
         members, span = self.bank.leaves.members[row], self.bank.reference.layout.span(signal)
         first = span.start if group.kind == "missing" else span.start + FAULT_CELLS
@@ -262,7 +261,7 @@ class Watch:
         began = int(gained.argmax())
         since = tuple(np.concatenate([rows[column] for _, rows in past[began:]]) for column in range(4))
         phi = float(group.phi[row, place, leading])
-        direction, cycle = group.directions[place][leading], group.cycles.get(place)
+        cycle = group.cycles.get(place)
         size, worst = self.expected.measured(members, signal, group.kind, since, phi, cycle, direction.what)  # type: ignore[arg-type]
         return Alarm(stream, level, end_ms, past[began][0].start_ms, direction, size, m, limit, worst, others)
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from monitor.batch import UNSEEN, Batch, Float64, Labels
 from monitor.config import ModelConfig
-from monitor.config.drill import PlantedDrift
+from monitor.config.drill import FITTING, PlantedDrift
 from monitor.config.labels import Labels as LabelsConfig
 from monitor.profile.bare import signal_names
 from monitor.profile.layout import FAULT_CELLS, Role
@@ -20,9 +20,6 @@ from monitor.segment import ALL, parse_key
 
 Bools = NDArray[np.bool_]
 
-
-_FITTING = {"numeric": ("shift", "spread", "missing"), "categorical": ("missing", "moved", "unseen")}
-"""Effects that a feature of each type can have."""
 
 Change = Callable[[Float64, Bools], Float64]
 """Values, and which of them it is about: values after."""
@@ -91,7 +88,7 @@ def plant_of(
     if not signals:
         types = {each.name: each.type for each in config.features}
         if drift.model in (None, config.name) and drift.effect != "wrong_labels" and drift.feature in types:
-            fitting = ", ".join(_FITTING[types[drift.feature]])
+            fitting = ", ".join(effect for effect, fit in FITTING.items() if types[drift.feature] in fit)
             raise NotPlantableError(
                 f"{drift.name}: expected one of {fitting} for feature {drift.feature} of model {config.name}, which is"
                 f" {types[drift.feature]}, got {drift.effect}"

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from monitor.detect.alarm import Alarm, Effect, Stream
+from monitor.detect.watch import MAX_ALSO
 from monitor.expose.query import Query, any_text, check_names, one_of, whole
 from monitor.expose.snapshot import ModelView, Snapshot
 from monitor.expose.text import iso
@@ -17,7 +18,6 @@ from monitor.facts import plain
 from monitor.number import finite
 
 MAX_LIMIT = 500
-MAX_ALSO = 50
 
 _PARAMETERS = ("model", "version", "segment", "signal", "kind", "level", "standing", "limit", "offset")
 

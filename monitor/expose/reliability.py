@@ -9,7 +9,6 @@ import numpy as np
 
 from monitor.evaluate.noise import normal_quantile
 from monitor.expose.markup import Html, el
-from monitor.expose.selection_json import of_segment
 from monitor.expose.text import count, percent
 from monitor.label_verdicts import LabelVerdicts
 from monitor.number import finite
@@ -50,7 +49,7 @@ def reliability_of(one: LabelVerdicts, g: int) -> Shown | None:
     counts = one.by_prediction.counts
     if counts.layout.task == "regression":
         return None
-    found = reliability(of_segment(counts, g), _Z, one.score_means)
+    found = reliability(counts.of_segment(g), _Z, one.score_means)
     columns = (found.place, *score_bounds(counts.layout), found.observed.value[0], found.observed.low[0], found.observed.high[0])
     with_rows = np.flatnonzero((found.observed.n[0] > 0) & ~np.isnan(found.place))
     numbers = np.stack(columns, axis=1)[with_rows].tolist()

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from monitor.evaluate.noise import normal_quantile
 from monitor.evaluate.verdict import Status
 from monitor.label_verdicts import LabelVerdicts
 from monitor.number import finite
-from monitor.outcome.counts import OutcomeCounts
 from monitor.performance.classes import has_classes
 from monitor.performance.interval import Estimate
 from monitor.performance.representativeness import reweighted_accuracy, reweighted_positive_rate
@@ -19,7 +17,7 @@ _Z = normal_quantile(0.975)
 
 def selection_values(one: LabelVerdicts, g: int) -> dict[str, Any]:
     """How far labelled predictions are from all over the score's cells, and two rates as if labels had come evenly over them."""
-    like, counts = one.representativeness, of_segment(one.by_prediction.counts, g)
+    like, counts = one.representativeness, one.by_prediction.counts.of_segment(g)
     named = counts.layout.task != "regression" and bool(has_classes(counts.confusion)[0])
     return {
         "distance": finite(like.distance[g]),
@@ -34,13 +32,6 @@ def clipped_values(one: LabelVerdicts, g: int) -> dict[str, int]:
     """Labelled rows of which an error or label, or a business figure, was beyond what is kept, and cut to it."""
     counts = one.by_prediction.counts
     return {name: int(counts.sum_of(of)[g]) for name, of in (("errors", "clipped_rows"), ("kpi", "kpi_clipped_rows"))}
-
-
-def of_segment(counts: OutcomeCounts, g: int) -> OutcomeCounts:
-    """Of one segment, the ``g``-th, what rates by the score's cells are made of."""
-    names = ("predictions", "confusion", "by_score", "right_wrong", "by_lag", "sums")
-    parts = {name: getattr(counts, name)[g : g + 1] for name in names}
-    return replace(counts, segments=counts.segments[g : g + 1], by_class=None, class_scores=None, **parts)
 
 
 def _ends(found: Estimate) -> dict[str, float | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,12 @@ class OutcomeCounts:
     def predicted_rows(self) -> Int64:
         """[G] all predictions."""
         return np.asarray(self.predictions.sum(axis=(1, 2)))
+
+    def of_segment(self, g: int) -> OutcomeCounts:
+        """The counts of the ``g``-th segment alone."""
+        names = ("predictions", "confusion", "by_score", "right_wrong", "by_lag", "sums", "by_class", "class_scores")
+        parts = {name: part[g : g + 1] for name in names if (part := getattr(self, name)) is not None}
+        return replace(self, segments=self.segments[g : g + 1], **parts)
 
     def sum_of(self, name: str) -> NDArray[np.float64]:
         """[G] one of ``SUMS``, in its unit."""

@@ -23,12 +23,15 @@ def load_references(config: Config) -> dict[str, list[Reference]]:
     mistakes: list[Mistake] = []
     for i, model in enumerate(config.models):
         found[model.name] = []
-        files = {file: j for j, path in reversed([*enumerate(model.references)]) for file in reference_files(path)}
+        files: dict[Path, int] = {}
+        for j, path in enumerate(model.references):
+            for file in reference_files(path):
+                files.setdefault(file, j)
         if len(files) > MAX_REFERENCES:
             what = f"expected at most {MAX_REFERENCES} files, got {len(files)}; take away those of versions that no longer answer"
             mistakes.append(Mistake(f"models[{i}].references", what))
             continue
-        for path, j in sorted(files.items(), key=lambda each: (each[1], each[0])):
+        for path, j in files.items():
             where = f"models[{i}].references[{j}]" + (f" ({path.name})" if is_pattern(model.references[j]) else "")
             try:
                 reference = read_reference(path)
@@ -65,7 +68,6 @@ def misfits(model: ModelConfig, reference: Reference, path: Path, where: str) ->
             expected, found = getattr(wanted[name], attribute), getattr(got[name], attribute)
             if expected != found:
                 mistakes.append(Mistake(where, f"{name}: expected {attribute} {expected}, got {found}{advice}"))
-    wrong = None if reference.labels is None else misread(reference.labels, model)
-    if wrong is not None:
-        mistakes.append(Mistake(where, f"{wrong}{advice} --label {reference.labels['path'] if reference.labels else 'PATH'}"))
+    if reference.labels is not None and (wrong := misread(reference.labels, model)) is not None:
+        mistakes.append(Mistake(where, f"{wrong}{advice} --label {reference.labels['path']}"))
     return mistakes

@@ -25,6 +25,7 @@ from kafka.admin import NewTopic
 from monitor.reference.format import write_reference
 from tests.broker import Broker, start_broker
 from tests.broker.process import ROOT, ServerProcess
+from tests.broker.topic import headers_of, records_of
 from tests.checkpoint.test_kill import final_facts
 from tests.flow import label_world, world
 from tests.flow.world import Message
@@ -141,17 +142,8 @@ def end_offsets(bootstrap: str, *topics: str) -> dict[TopicPartition, int]:
 
 def letters(bootstrap: str, topic: str) -> set[tuple[str, str, str]]:
     """Which messages were set aside: topic, partition and offset. A commit that was cut off may have sent one twice."""
-    consumer = KafkaConsumer(bootstrap_servers=bootstrap)
-    place = TopicPartition(topic, 0)
-    consumer.assign([place])
-    consumer.seek_to_beginning(place)
-    end, found = consumer.end_offsets([place])[place], set()
-    while consumer.position(place) < end:
-        for record in consumer.poll(1_000).get(place, ()):
-            headers = {name: value.decode() for name, value in record.headers}
-            found.add((headers["driftgauge-topic"], headers["driftgauge-partition"], headers["driftgauge-offset"]))
-    consumer.close()
-    return found
+    found = map(headers_of, records_of(bootstrap, topic))
+    return {(headers["driftgauge-topic"], headers["driftgauge-partition"], headers["driftgauge-offset"]) for headers in found}
 
 
 @pytest.mark.soak
