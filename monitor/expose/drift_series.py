@@ -92,7 +92,8 @@ def _of_window(one: Verdicts) -> Iterator[Block]:
     rows = rows_counted(one.table.layout, one.table.counts)  # [F, S]
     yield from _segments(page, of_segment + OWN, rows.max(axis=0, initial=0))
     tails = texts([f",{label_text(('signal', 'statistic'), (signal, name))}}} " for signal in one.signals for name in one.statistics])
-    yield page.block("driftgauge_drift_statistic", tails, one.value.reshape(len(one.segments), -1), urgent.reshape(len(one.segments), -1))
+    flat = (len(one.segments), len(tails))  # said in full: of a version that fell silent no segment is left
+    yield page.block("driftgauge_drift_statistic", tails, one.value.reshape(flat), urgent.reshape(flat))
     yield from _details(page, of_signal)
     yield from _quality(page, urgent, of_signal, rows)
 

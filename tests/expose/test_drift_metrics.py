@@ -67,6 +67,15 @@ def test_a_vanished_segment_takes_its_series_with_it() -> None:
     assert b'segment="id=000048"' in after
 
 
+def test_a_version_that_fell_silent_has_no_segments_and_the_others_keep_their_series() -> None:
+    silent = replace(
+        with_segments(0), version="v0", table=CountTable(LAYOUT, (), np.zeros((0, LAYOUT.cells), np.int64), np.zeros((0, 2, 2), np.int64))
+    )
+    alone, both = drift_page([small()], 1000).text, drift_page([silent, small()], 1000).text
+    assert series(both, STATISTIC) == series(alone, STATISTIC)
+    assert {dict(labels)["version"] for labels in series(both, "driftgauge_window_rows")} == {"v1"}
+
+
 def test_the_cap_is_kept_to_the_series_and_what_is_left_out_is_counted() -> None:
     everything = drift_page([with_segments(300)], 100_000)
     capped = drift_page([with_segments(300)], 1000)
