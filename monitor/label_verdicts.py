@@ -60,6 +60,7 @@ class LabelVerdicts:
 
     version: str
     window: Window
+    horizon_ms: int  # no label counts that comes later after its prediction
     by_prediction: Performance  # by time of the prediction, restated as labels come
     by_label: Performance  # by time of the label
     audited: Performance  # labels of the audit sample, by time of the label
@@ -118,6 +119,7 @@ def label_verdicts(
     return LabelVerdicts(
         version=version,
         window=window,
+        horizon_ms=config.horizon_ms,
         by_prediction=replace(by_prediction, restatement=restated["prediction"]),
         by_label=replace(of(label, view="label_time"), restatement=restated["label"]),
         audited=replace(audited, restatement=restated["audit"]),

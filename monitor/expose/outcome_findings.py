@@ -30,7 +30,7 @@ DELAY_QUANTILES = (0.5, 0.9, 0.99)
 def delay_quantiles(one: LabelVerdicts) -> dict[float, Estimate]:
     """``DELAY_QUANTILES`` [G] each, in ms, of the delay of the labels that came in the window."""
     lags = one.by_label.counts.by_lag.sum(axis=2)
-    return {probability: lag_quantile(lags, probability, normal_quantile(0.975)) for probability in DELAY_QUANTILES}
+    return {probability: lag_quantile(lags, probability, normal_quantile(0.975), one.horizon_ms) for probability in DELAY_QUANTILES}
 
 
 def delays_by_lag(one: LabelVerdicts, segment: int) -> tuple[list[float | None], list[float | None], list[int]]:

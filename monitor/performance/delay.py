@@ -57,12 +57,13 @@ def pane_lags(layout: OutcomeLayout, end_ms: int, counts: SparseCounts, places: 
     return PaneLags(end_ms, predictions, labelled)
 
 
-def lag_quantile(labelled: Int64, probability: float, z: float) -> Estimate:
+def lag_quantile(labelled: Int64, probability: float, z: float, horizon_ms: int | None = None) -> Estimate:
     """[G] quantile in ms of the lag of the labels that came, from [G, LAGS].
 
-    A label at its prediction's time or before (clocks differ) has lag 0; beyond 90 days a quantile is unknown.
+    A label at its prediction's time or before (clocks differ) has lag 0; beyond 90 days a quantile is unknown. Of a bin that ``horizon_ms``
+    cuts all labels came before it.
     """
-    edges = np.concatenate([[-1.0], AGES_MS.astype(np.float64)])
+    edges = np.minimum(np.concatenate([[-1.0], AGES_MS]), np.inf if horizon_ms is None else horizon_ms)
     cells = np.concatenate([np.zeros((len(labelled), 1), np.int64), labelled], axis=1)
     return quantile(edges, cells, probability, z).mapped(lambda lag_ms: np.maximum(lag_ms, 0.0))
 

@@ -114,7 +114,8 @@ def evaluated(
     classes = layout.task != "regression"
     estimate, errors = qualities.estimate(segments)
     one = LabelVerdicts(
-        version, window, judged("prediction", "prediction_time"), judged("label", "label_time"), judged("audit", "audit"), counts["review"],
+        version, window, 14 * DAY_MS,
+        judged("prediction", "prediction_time"), judged("label", "label_time"), judged("audit", "audit"), counts["review"],
         coverage(lags, NOW_MS, 14 * DAY_MS, Z, DAYS // 2 * DAY_MS),
         representativeness(counts["prediction"], noise_quantile=0.999, min_labelled=200),
         wanted(counts["prediction"], 0.05, Z) if classes else None,

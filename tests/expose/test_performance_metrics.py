@@ -157,6 +157,9 @@ def test_coverage_delay_and_what_to_collect_are_those_of_the_labels() -> None:
     assert list(delays) == ["0.5", "0.9", "0.99"]
     # The delays are drawn around 0.6 days; those that lie beyond the window's end have not come.
     assert 0.3 * 86_400 < delays["0.5"] < 0.8 * 86_400
+    assert 3 * 86_400 < only("label_delay_seconds", segment="ALL", probability="0.99") < 7 * 86_400
+    early = page(replace(FLIGHTS, verdicts=(replace(ONE, horizon_ms=4 * 86_400_000),)))  # which none of these can be beyond
+    assert 3 * 86_400 < only("label_delay_seconds", early, segment="ALL", probability="0.99") < 4 * 86_400
     assert ONE.wanted is not None
     by_class = {dict(labels)["class"]: value for labels, value in of("labels_wanted", segment="origin=JFK,carrier=AA").items()}
     place = ONE.by_prediction.segments.index("origin=JFK,carrier=AA")

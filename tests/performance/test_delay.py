@@ -34,6 +34,18 @@ def test_quantiles_of_the_lag_are_those_of_the_labels() -> None:
         assert found.low[0] < found.value[0] < found.high[0]
 
 
+def test_no_quantile_of_the_lag_lies_beyond_the_horizon() -> None:
+    """The horizon cuts the bin from three to seven days: all that is in it came before."""
+    random = np.random.default_rng(6)
+    lag = random.lognormal(np.log(12 * HOUR), 1.2, 50_000)
+    lag = lag[lag <= 5 * DAY]
+    for p in (0.5, 0.9, 0.99):
+        found = delay.lag_quantile(lag_cells(lag)[None], p, Z, 5 * DAY)
+        assert found.value[0] == pytest.approx(np.quantile(lag, p), rel=0.07)
+        assert found.high[0] < 5 * DAY
+    assert delay.lag_quantile(lag_cells(np.full(9, 30.0 * DAY))[None], 0.5, Z, 30 * DAY).value[0] == pytest.approx(30 * DAY)
+
+
 def test_a_label_before_its_prediction_has_no_lag_and_one_beyond_90_days_none_that_is_known() -> None:
     assert delay.lag_quantile(lag_cells(np.full(9, -5_000.0))[None], 0.5, Z).value[0] == 0.0
     assert np.isnan(delay.lag_quantile(lag_cells(np.full(9, 100.0 * DAY))[None], 0.5, Z).value[0])
