@@ -33,7 +33,7 @@ def layout_of(signals: int = SIGNALS) -> Layout:
     edges = tuple(np.linspace(-3, 3, CELLS - FAULT_CELLS - 1).tolist())
     categories = tuple(f"c{i}" for i in range(CELLS - FAULT_CELLS - 3))
     numeric = [SignalBins(f"x{i}", "numeric", edges=edges) for i in range(signals * NUMERIC // SIGNALS)]
-    categorical = [SignalBins(f"x{i}", "categorical", categories=categories) for i in range(len(numeric), signals)]
+    categorical = [SignalBins(f"x{i}", "categorical", categories=categories, tail=("rare",)) for i in range(len(numeric), signals)]
     return Layout((*numeric, *categorical))
 
 

@@ -8,18 +8,21 @@ from __future__ import annotations
 import gc
 import tempfile
 import time
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.evaluate import layout_of, reference_of, table_of
-from monitor.batch import Batch, Span
+from monitor.batch import UNSEEN, Batch, Fault, Float64, Span
 from monitor.checkpoint.checkpoint import Checkpoint
 from monitor.checkpoint.store import Store
 from monitor.config import State, parse_config
 from monitor.pipeline import Owned, advance
-from monitor.profile.layout import vocabulary
+from monitor.profile.layout import FAULT_CELLS, vocabulary
+from monitor.reference.reference import Reference
+from monitor.segment import ALL, parse_key
 from monitor.state import ModelState, new_model_state
 
 SEGMENTS, PARTITIONS, ROWS = 1_000, 4, 20_000
@@ -32,7 +35,7 @@ def resident_mb() -> float:
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
 
 
-def new_state() -> ModelState:
+def new_state() -> tuple[ModelState, Traffic]:
     layout = layout_of()
     reference = reference_of(table_of(layout, SEGMENTS, 3_000, np.random.default_rng(0)))
     features = [{"name": s.name, "type": s.kind} for s in layout.signals]
@@ -50,59 +53,84 @@ def new_state() -> ModelState:
     }
     state = new_model_state(parse_config(tree).models[0], [reference])
     advance(state, Owned(frozenset(range(PARTITIONS)), complete=True))
-    return state
+    return state, Traffic.of(reference)
 
 
-def batch_of(state: ModelState, seed: int) -> Batch:
-    """Rows of one pane's width, spread over all partitions and segments."""
-    rng = np.random.default_rng(seed)
-    layout, words = state.fallback, vocabulary([state.fallback])
-    values = np.column_stack(
-        [rng.normal(size=ROWS) if s.kind == "numeric" else rng.integers(0, len(words[s.name]), ROWS).astype(float) for s in layout.signals]
-    )
-    values[rng.random(values.shape) < 0.01] = np.nan
-    size = ROWS // PARTITIONS
-    nothing = np.zeros(0, np.int32)
-    return Batch(
-        model="m",
-        spans=tuple(Span(p, p * size, (p + 1) * size, 0) for p in range(PARTITIONS)),
-        time_ms=START_MS + np.tile(np.sort(rng.integers(0, PANE_MS, size)), PARTITIONS),
-        record_time_ms=np.zeros(ROWS, np.int64),
-        ids=rng.integers(1, 2**63, (ROWS, 2)).astype(np.uint64),
-        versions=("1",),
-        version=np.zeros(ROWS, np.int32),
-        values=values,
-        fault_rows=nothing,
-        fault_columns=nothing,
-        fault_kinds=nothing.astype(np.uint8),
-        segment_values=(tuple(f"{i:04d}" for i in range(SEGMENTS)),),
-        segments=rng.integers(0, SEGMENTS, (ROWS, 1)).astype(np.int32),
-        messages=ROWS,
-    )
+@dataclass(frozen=True, eq=False)
+class Traffic:
+    """Rows as the reference has them: each segment in its share, each signal of a row in the shares of its segment, so nothing drifts."""
+
+    segments: tuple[str, ...]  # values of the segment column
+    of_row: Float64  # [S] share of the rows up to and including each segment
+    upto: tuple[Float64, ...]  # per signal [S x cells] number of the segment + its share up to and including each cell; rising
+    values: tuple[Float64, ...]  # per signal [cells] a value that is counted there; NaN for a fault
+    faults: tuple[NDArray[np.uint8], ...]  # per signal [cells] what is wrong, 0 for nothing or a missing value
+
+    @staticmethod
+    def of(reference: Reference) -> Traffic:
+        layout, words = reference.layout, vocabulary([reference.layout])
+        keys = [key for key in reference.table.segments if key != ALL]
+        counts = reference.table.counts[[reference.table.index[key] for key in keys]]
+        rows = counts[:, layout.span(0)].sum(axis=1)
+        upto, values, faults = [], [], []
+        for index, signal in enumerate(layout.signals):
+            share = np.cumsum(counts[:, layout.span(index)], axis=1) / rows[:, None]
+            upto.append((share + np.arange(len(keys))[:, None]).ravel())
+            codes = [float(words[signal.name].index(category)) for category in (*signal.categories, *signal.tail)]
+            categorical = np.array([*[np.nan] * FAULT_CELLS, *codes, UNSEEN, np.nan])
+            values.append(reference.bin_means[layout.span(index)] if signal.kind == "numeric" else categorical)
+            faults.append(np.array([0, Fault.INVALID, Fault.NON_FINITE, *[0] * (signal.cells - FAULT_CELLS)], np.uint8))
+        names = tuple(parse_key(key)[1][0] for key in keys)
+        return Traffic(names, np.cumsum(rows) / rows.sum(), tuple(upto), tuple(values), tuple(faults))
+
+    def batch(self, rng: np.random.Generator, start_ms: int) -> Batch:
+        """Rows of one pane's width, spread over all partitions; never the same twice, as a sample read again and again is a drift."""
+        segment = np.searchsorted(self.of_row, rng.random(ROWS), side="right")
+        values = np.empty((len(self.upto), ROWS))
+        kinds = np.empty((len(self.upto), ROWS), np.uint8)
+        order = np.argsort(segment, kind="stable")  # the shares of one segment stand together
+        for place, upto in enumerate(self.upto):
+            cell = np.searchsorted(upto, segment[order] + rng.random(ROWS), side="right") % len(self.values[place])
+            values[place, order], kinds[place, order] = self.values[place][cell], self.faults[place][cell]
+        fault_rows, fault_columns = np.nonzero(kinds.T)
+        size = ROWS // PARTITIONS
+        return Batch(
+            model="m",
+            spans=tuple(Span(p, p * size, (p + 1) * size, 0) for p in range(PARTITIONS)),
+            time_ms=start_ms + np.tile(np.sort(rng.integers(0, PANE_MS, size)), PARTITIONS),
+            record_time_ms=np.zeros(ROWS, np.int64),
+            ids=rng.integers(1, 2**63, (ROWS, 2)).astype(np.uint64),
+            versions=("1",),
+            version=np.zeros(ROWS, np.int32),
+            values=values.T,
+            fault_rows=fault_rows.astype(np.int32),
+            fault_columns=fault_columns.astype(np.int32),
+            fault_kinds=kinds[fault_columns, fault_rows],
+            segment_values=(self.segments,),
+            segments=segment.astype(np.int32)[:, None],
+            messages=ROWS,
+        )
 
 
 def measure(load_seconds: float) -> dict[str, float]:
     """``rss_mb`` once the long window is full, ``rss_growth_mb`` after ``load_seconds`` of load as fast as it goes."""
     with tempfile.TemporaryDirectory() as folder:
-        state = new_state()
+        state, traffic = new_state()
         checkpoint = Checkpoint(Store(Path(folder), State().keep_epochs), {"m": state})
         checkpoint.resume()
         try:
-            return _measured(state, checkpoint, load_seconds)
+            return _measured(state, traffic, checkpoint, load_seconds)
         finally:
             checkpoint.store.close()
 
 
-def _measured(state: ModelState, checkpoint: Checkpoint, load_seconds: float) -> dict[str, float]:
-    batches = [batch_of(state, seed) for seed in range(4)]
+def _measured(state: ModelState, traffic: Traffic, checkpoint: Checkpoint, load_seconds: float) -> dict[str, float]:
     rng = np.random.default_rng(9)
     commit_s, committed = State().commit_every_ms / 1e3, time.monotonic()
 
     def play(pane: int) -> None:
         nonlocal committed
-        batch = batches[pane % len(batches)]
-        ids = batch.ids ^ rng.integers(1, 2**63, 2).astype(np.uint64)
-        advance(state, replace(batch, time_ms=batch.time_ms + pane * PANE_MS, ids=ids))
+        advance(state, traffic.batch(rng, START_MS + pane * PANE_MS))
         if time.monotonic() - committed >= commit_s:
             checkpoint.commit({})
             committed = time.monotonic()
