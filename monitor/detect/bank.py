@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,18 +13,19 @@ from monitor.config.detection import Detection
 from monitor.detect import budget, directions, season
 from monitor.detect.choice import as_chosen
 from monitor.detect.clustering import BLOCK_PART, BOUNDED_FROM
-from monitor.detect.directions import Alternatives
+from monitor.detect.directions import Alternatives, Direction
 from monitor.detect.group import Group
 from monitor.detect.leaves import Leaves, leaf_counts, leaves_of
-from monitor.detect.null import Null, null_of, sampling_error
+from monitor.detect.null import null_of, sampling_errors
 from monitor.detect.pairs import clustering_of, faults_of, for_strong_bets
 from monitor.detect.season import Cycle
 from monitor.detect.shares import Scale, aligned, smoothed
-from monitor.profile.layout import FAULT_CELLS, Layout, SignalBins
+from monitor.profile.layout import FAULT_CELLS, Layout
 from monitor.reference.reference import Reference
 from monitor.segment import ALL
 
 Float64 = NDArray[np.float64]
+Float32 = NDArray[np.float32]
 Int64 = NDArray[np.int64]
 
 MAX_RATIO_BYTES = 256 << 20
@@ -36,9 +38,11 @@ class Watched:
 
     signal: int
     cells: NDArray[np.intp]
-    bank: Alternatives
-    null: Null
-    sampling: Float64  # [S, K]
+    directions: tuple[Direction, ...]  # [K]
+    weights: Float64  # [K]
+    ratios: Float32  # [L or 1, cells, K] as in ``Group``
+    psi: Float32  # [L, K]
+    sampling: Float32  # [S, K]
     phi: Float64  # [S, K]
     block_ms: int
     cycle: Cycle | None
@@ -118,23 +122,41 @@ def bank_of(reference: Reference, settings: Detection, log_threshold: float) -> 
     hours = 1 if reference.hours is None else reference.hours.slots
     if not leaves.leaves:  # too few rows to say what is normal
         return Bank(reference, leaves, hours, (), log_threshold)
-    maker = _Maker(reference, leaves, settings, log_threshold, counts, pool)
+    ways = [(signal, kind) for signal in range(len(layout.signals)) for kind in ("values", "missing")]
+    maker = _Maker(reference, leaves, settings, log_threshold, counts, pool, pooled=True)
+    if _ratio_bytes(maker, ways) <= MAX_RATIO_BYTES:
+        maker = replace(maker, pooled=False)
     watched: dict[tuple[str, int], list[Watched]] = {}
-    for signal in range(len(layout.signals)):
-        for kind in ("values", "missing"):
-            made = maker.watched(signal, kind)
-            if made is not None:
-                width = 4 if kind == "missing" else 1 << (len(made.cells) - 1).bit_length()
-                watched.setdefault((kind, width), []).append(made)
-    size = sum(
-        len(leaves.leaves) * len(of) * min(width, 256) * max(len(w.bank.weights) for w in of) * 4 for (_, width), of in watched.items()
-    )
-    pooled = size > MAX_RATIO_BYTES
-    if pooled:
-        maker = _Maker(reference, leaves, settings, log_threshold, counts, pool, pooled=True)
-        watched = {key: [w for w in (maker.watched(w.signal, key[0]) for w in of) if w is not None] for key, of in watched.items()}
-    groups = tuple(_group(kind, layout, of, leaves, log_threshold) for (kind, _), of in sorted(watched.items()))
+    for signal, kind in ways:
+        made = maker.watched(signal, kind)
+        if made is not None:
+            watched.setdefault((kind, _width(kind, len(made.cells))), []).append(made)
+    groups = tuple(_group(key[0], layout, watched.pop(key), leaves, log_threshold) for key in sorted(watched))
     return Bank(reference, leaves, hours, groups, log_threshold)
+
+
+def _width(kind: str, cells: int) -> int:
+    """Signals whose cells are padded to the same number make a group."""
+    return FAULT_CELLS + 1 if kind == "missing" else 1 << (cells - 1).bit_length()
+
+
+def _ratio_bytes(maker: _Maker, ways: Sequence[tuple[int, str]]) -> int:
+    """Memory of directions fitted to each leaf: as many as the pooled ones are, which are quickly made."""
+    most: dict[tuple[str, int], list[int]] = {}
+    for signal, kind in ways:
+        counted = maker.counted(signal, kind)
+        if counted is not None:
+            found = len(maker.alternatives(signal, kind, counted)[0].weights)
+            most.setdefault((kind, _width(kind, len(counted.cells))), []).append(found)
+    return sum(len(maker.counts) * len(found) * min(width, 256) * max(found) * 4 for (_, width), found in most.items())
+
+
+class _Counted(NamedTuple):
+    """A signal in one way: columns of its cells in the layout, and what each of its own cells has."""
+
+    cells: NDArray[np.intp]
+    counts: Float64  # [L, own cells]
+    pool: Float64  # [own cells]
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,27 +169,40 @@ class _Maker:
     pool: Float64  # [layout cells]
     pooled: bool = False
 
-    def watched(self, signal: int, kind: str) -> Watched | None:
+    def counted(self, signal: int, kind: str) -> _Counted | None:
         """A signal's values, or whether it has one; None where there is nothing to tell apart."""
-        layout = self.reference.layout
-        span = layout.span(signal)
-        first = span.start + FAULT_CELLS
+        span = self.reference.layout.span(signal)
         if kind == "values":
-            cells = np.arange(first, span.stop)
-            counts, pool = self.counts[:, first : span.stop], self.pool[first : span.stop]
-        else:
-            cells = np.arange(span.start, span.stop)  # the faults, then whatever has a value
-            counts, pool = (faults_of(array[..., span]) for array in (self.counts, self.pool))
-        if len(pool) < 2 or not pool.any():
-            return None
-        bins = layout.signals[signal]
-        targets = None
-        if kind == "values" and bins.kind == "numeric" and len(counts) > 1 and not self.pooled:
-            targets = aligned(np.array(bins.edges), counts, self.reference.bin_means[first : span.stop])
+            own = slice(span.start + FAULT_CELLS, span.stop)
+            found = _Counted(np.arange(own.start, own.stop), self.counts[:, own], self.pool[own])
+        else:  # the faults, then whatever has a value
+            found = _Counted(np.arange(span.start, span.stop), faults_of(self.counts[:, span]), faults_of(self.pool[span]))
+        return found if len(found.pool) > 1 and found.pool.any() else None
+
+    def alternatives(self, signal: int, kind: str, counted: _Counted) -> tuple[Alternatives, Float64]:
+        """Where to look, and [L] how much of that was fitted to each leaf."""
+        _, counts, pool = counted
+        bins, span = self.reference.layout.signals[signal], self.reference.layout.span(signal)
+        numeric = kind == "values" and bins.kind == "numeric"
+        edges, positions = np.array(bins.edges), self.reference.bin_means[span][FAULT_CELLS:]
+        targets = aligned(edges, counts, positions) if numeric and len(counts) > 1 and not self.pooled else None
         shares, own = smoothed(pool[None] if self.pooled else counts, pool, targets)
-        bank = self._alternatives(bins, signal, kind, shares)
-        if self.pooled:
-            own = np.zeros(len(counts))
+        own = np.zeros(len(counts)) if self.pooled else own
+        gate = self.settings.gate(bins.name, kind if kind == "missing" else bins.kind)
+        if kind == "missing":
+            return directions.faults(shares, gate), own
+        if numeric:
+            return directions.numeric(Scale(edges, shares, positions), gate), own
+        known = len(bins.categories)
+        one_rest = bool(pool[known + 1] > 0)  # of the reference's own categories some are not known by name
+        return directions.categorical(shares, known, gate, as_chosen(shares, pool, known, len(bins.tail)), one_rest), own
+
+    def watched(self, signal: int, kind: str) -> Watched | None:
+        """A signal in one way, ready for a group."""
+        counted = self.counted(signal, kind)
+        if counted is None:
+            return None
+        (cells, counts, pool), (bank, own) = counted, self.alternatives(signal, kind, counted)
         # As if there were a cycle, to begin with: rows that resemble each other must not be taken for one.
         clustering = clustering_of(self.reference.blocks, signal, kind, pool, bank, counts, True)
         typical = max(part.typical for part in clustering)
@@ -177,23 +212,14 @@ class _Maker:
             clustering = clustering_of(self.reference.blocks, signal, kind, pool, bank, counts, False)
         clustering = for_strong_bets(clustering, bank, pool, counts, self.log_threshold * BLOCK_PART)
         phi = np.stack([clustering[0 if len(members) == 1 and len(self.leaves.leaves) > 1 else 1].phi for members in self.leaves.members])
-        sampling = np.stack(
-            [sampling_error(null, members, self.log_threshold, factor) for members, factor in zip(self.leaves.members, phi, strict=True)]
-        )
+        sampling = sampling_errors(null, self.leaves.members, self.log_threshold, phi).astype(np.float32)
         block_ms = max(c.bounded_block_ms for c in clustering)
-        return Watched(signal, cells, bank, null, sampling, phi, block_ms, cycle)
-
-    def _alternatives(self, bins: SignalBins, signal: int, kind: str, shares: Float64) -> Alternatives:
-        gate = self.settings.gate(bins.name, kind if kind == "missing" else bins.kind)
-        if kind == "missing":
-            return directions.faults(shares, gate)
-        if bins.kind == "categorical":
-            known, pool = len(bins.categories), self.pool[self.reference.layout.span(signal)][FAULT_CELLS:]
-            one_rest = bool(pool[known + 1] > 0)  # of the reference's own categories some are not known by name
-            return directions.categorical(shares, known, gate, as_chosen(shares, pool, known, len(bins.tail)), one_rest)
-        span = self.reference.layout.span(signal)
-        positions = self.reference.bin_means[span.start + FAULT_CELLS : span.stop]
-        return directions.numeric(Scale(np.array(bins.edges), shares, positions), gate)
+        ratios = bank.ratios.transpose(0, 2, 1)
+        if len(ratios) == len(counts):
+            ratios = ratios - null.log_mean[:, None, :]
+        # Narrow at once: with many leaves these are by far the largest arrays, and all signals' are held until they are stacked.
+        narrow = np.ascontiguousarray(ratios, np.float32), null.log_mean.astype(np.float32)
+        return Watched(signal, cells, bank.directions, bank.weights, *narrow, sampling, phi, block_ms, cycle)
 
     def _slots(self, signal: int, kind: str) -> tuple[list[int], Float64] | None:
         """Leaves with counts by slot, those first in order, and the counts [known, slots, cells]."""
@@ -230,30 +256,29 @@ class _Maker:
 
 
 def _group(kind: str, layout: Layout, of: Sequence[Watched], leaves: Leaves, log_threshold: float) -> Group:
-    k = max(len(w.bank.weights) for w in of)
+    k = max(len(w.weights) for w in of)
     width = max(len(w.cells) for w in of)
-    banks = len(of[0].bank.ratios)
+    banks = len(of[0].ratios)
     b = FAULT_CELLS + 1 if kind == "missing" else width
     shape = (len(leaves.streams), len(of), k)
     weights, cells = np.zeros((len(of), k)), np.full((len(of), width), layout.cells, np.intp)
-    ratios, psi = np.zeros((banks, len(of), b, k)), np.zeros((len(leaves.leaves), len(of), k))
-    sampling, phi = np.zeros(shape), np.ones(shape)
+    ratios = np.zeros((banks, len(of), b, k), np.float32)
+    psi = np.zeros((len(leaves.leaves), len(of), k), np.float32)
+    sampling, phi = np.zeros(shape, np.float32), np.ones(shape)
     for place, w in enumerate(of):
-        own, n = len(w.bank.weights), w.bank.ratios.shape[2]
-        weights[place, :own], cells[place, : len(w.cells)] = w.bank.weights, w.cells
-        ratios[:, place, :n, :own] = w.bank.ratios.transpose(0, 2, 1)
-        psi[:, place, :own], sampling[:, place, :own], phi[:, place, :own] = w.null.log_mean, w.sampling, w.phi
-        if banks > 1 or len(leaves.leaves) == 1:
-            ratios[:, place, :n, :own] -= w.null.log_mean[:, None, :]
+        own, n = len(w.weights), w.ratios.shape[1]
+        weights[place, :own], cells[place, : len(w.cells)] = w.weights, w.cells
+        ratios[:, place, :n, :own] = w.ratios
+        psi[:, place, :own], sampling[:, place, :own], phi[:, place, :own] = w.psi, w.sampling, w.phi
     return Group(
         kind=kind,
         signals=tuple(w.signal for w in of),
         cells=cells,
-        directions=tuple(w.bank.directions for w in of),
+        directions=tuple(w.directions for w in of),
         weights=weights,
-        ratios=ratios.astype(np.float32),
-        psi=psi.astype(np.float32),
-        sampling=sampling.astype(np.float32),
+        ratios=ratios,
+        psi=psi,
+        sampling=sampling,
         phi=phi.astype(np.float32),
         block_ms=np.array([w.block_ms for w in of], np.int64),
         most_per_block=np.where(phi >= BOUNDED_FROM, log_threshold * BLOCK_PART, np.inf)[:, [w.block_ms > 0 for w in of]].astype(

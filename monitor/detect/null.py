@@ -14,6 +14,7 @@ deviations raises the rate of alarms from 1/c to c^(2 e / sd(w)) / c, and averag
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,10 +71,19 @@ def sampling_error(null: Null, members: NDArray[np.intp], log_threshold: float, 
 
     ``clustering`` [K] is the factor by which rows count for less than independent ones.
     """
-    rows = np.maximum(null.rows[members], 1.0)
-    share = (rows / rows.sum())[:, None]
-    m = rows.sum() / np.maximum(clustering, 1.0)
-    deviation = np.sqrt((share * null.deviation[members] ** 2).sum(axis=0))
+    return np.asarray(sampling_errors(null, [members], log_threshold, clustering[None])[0])
+
+
+def sampling_errors(null: Null, members: Sequence[NDArray[np.intp]], log_threshold: float, clustering: Float64) -> Float64:
+    """[S, K] the same for many streams at once; ``clustering`` [S, K]."""
+    every, sizes = np.concatenate(members), [len(leaves) for leaves in members]
+    starts = np.cumsum([0, *sizes[:-1]])
+    rows = np.maximum(null.rows[every], 1.0)
+    of_stream = np.add.reduceat(rows, starts)
+    share = (rows / np.repeat(of_stream, sizes))[:, None]
+    m = of_stream[:, None] / np.maximum(clustering, 1.0)
+    deviation = np.sqrt(np.add.reduceat(share * null.deviation[every] ** 2, starts, axis=0))
     z = np.clip(log_threshold / np.maximum(deviation * np.sqrt(m), 1e-12), LEAST_Z, MOST_Z)
-    variance = (share * null.variance[members]).sum(axis=0)
-    return np.asarray(z * np.sqrt(variance / m) + z * z * null.largest[members].max(axis=0) / (3.0 * m)).clip(max=_MOST_ERROR)
+    variance = np.add.reduceat(share * null.variance[every], starts, axis=0)
+    largest = np.maximum.reduceat(null.largest[every], starts, axis=0)
+    return np.asarray(z * np.sqrt(variance / m) + z * z * largest / (3.0 * m)).clip(max=_MOST_ERROR)

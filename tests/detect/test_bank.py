@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.detection.world import START_MS, Drift
+from benchmarks.evaluate import layout_of, table_of
+from benchmarks.evaluate import reference_of as reference_of_counts
 from monitor.detect.bank import Bank, bank_of
 from monitor.detect.detector import Detector
 from monitor.detect.leaves import leaf_counts
@@ -113,3 +116,24 @@ def test_a_stream_that_starts_before_the_day_of_its_reference_ends_is_judged_all
     detector = Detector.of(reference(PLAIN), model_of(PLAIN.events(10, START_MS, np.random.default_rng(0)), None, 0.5, 600_000), SETTINGS)
     events = PLAIN.events(200, start_ms(PLAIN) - 90_000_000, np.random.default_rng(1))
     assert not feed(detector, events) and detector.ledger["counted"] == 200
+
+
+def test_directions_that_would_not_fit_are_not_made_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a thousand segments they would be gigabytes at the start, though all share the pooled ones in the end."""
+    layout = layout_of(6)
+    many = reference_of_counts(table_of(layout, 100, 3_000, np.random.default_rng(3)))
+
+    def peak_bytes() -> tuple[int, Bank]:
+        tracemalloc.start()
+        try:
+            bank = bank_of(many, SETTINGS, 20.0)
+            return tracemalloc.get_traced_memory()[1], bank
+        finally:
+            tracemalloc.stop()
+
+    fitted_bytes, fitted = peak_bytes()
+    monkeypatch.setattr("monitor.detect.bank.MAX_RATIO_BYTES", 1 << 20)
+    shared_bytes, shared = peak_bytes()
+    assert all(len(group.ratios) > 50 for group in fitted.groups)
+    assert all(len(group.ratios) == 1 for group in shared.groups)
+    assert shared_bytes < fitted_bytes / 4
