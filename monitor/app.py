@@ -124,7 +124,8 @@ class Monitor:
     def _resume(self) -> str:
         resumed = self.checkpoint.resume()
         for notice in resumed.notices:
-            self.telemetry.emit(events.StateDiscarded(resumed.epoch, notice))
+            event = events.StateChanged if notice in resumed.changed else events.StateDiscarded
+            self.telemetry.emit(event(resumed.epoch, notice))
         if resumed.epoch:
             self.telemetry.emit(events.StateLoaded(resumed.epoch, resumed.bytes_read))
         self._models = list(self.checkpoint.models.values())

@@ -237,6 +237,15 @@ class StateLoaded(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class StateChanged(Event):
+    """The saved state goes on, in part otherwise than before, since a reference or the configuration is another one."""
+
+    level: ClassVar[int] = logging.WARNING
+    epoch: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class StateDiscarded(Event):
     """A saved epoch cannot be used; an older one, or a rebuild from the log, takes its place."""
 

@@ -13,7 +13,7 @@ from monitor.estimate.accuracy import Estimates, estimate_accuracy
 from monitor.estimate.error import ErrorTrack, estimate_error, track
 from monitor.estimate.outcomes import pane_counts
 from monitor.estimate.tables import ErrorTable, reference_table
-from monitor.outcome.layout import OutcomeLayout
+from monitor.outcome.layout import OutcomeLayout, same_score
 from monitor.outcome.panes import OutcomePanes
 from monitor.reference.reference import Reference
 
@@ -35,7 +35,8 @@ def error_tables(
     """What the reference's labels let expect, by grouping; those of which it has no rows are left out."""
     if reference is None or reference.labels is None:
         return {}
-    found = {grouping: reference_table(reference.labels, grouping, layout.score_cells) for grouping in groupings}
+    same = same_score(reference.layout, layout)
+    found = {grouping: reference_table(reference.labels, grouping, layout.score_cells, same_score=same) for grouping in groupings}
     return {grouping: table for grouping, table in found.items() if table is not None}
 
 

@@ -19,7 +19,7 @@ from monitor.label_estimates import EstimateHistory, error_tables, estimates, re
 from monitor.outcome.annotations import agreement_counts
 from monitor.outcome.cohorts import cohort_lags
 from monitor.outcome.counts import OutcomeCounts, outcome_counts
-from monitor.outcome.layout import OutcomeLayout
+from monitor.outcome.layout import OutcomeLayout, same_score
 from monitor.outcome.restated import by_segment
 from monitor.outcome.sparse import add
 from monitor.performance.agreement import LabelQuality, label_quality
@@ -130,7 +130,7 @@ def label_verdicts(
         ),
         wanted=wanted(prediction, config.interval_width, _Z) if of_classes and shown else None,
         shortages=() if known is None or not shown else tuple(shortages(label, known.counts, _Z)),
-        quality=_quality(labels, counted, segments, places),
+        quality=_quality(labels, version, counted, segments, places),
         annotators=("", *labels.annotators.values()),
         score_means=None if known is None else known.score_means,
         restated_panes=_restated_panes(counted, config, len(segments), places) if shown else (),
@@ -236,10 +236,11 @@ def _rows_of(places: Places) -> Sequence[Places]:
     return list(places)
 
 
-def _quality(labels: LabelState, counted: VersionOutcomes, shown: tuple[str, ...], places: Places) -> LabelQuality | None:
-    if labels.agreement is None:
+def _quality(labels: LabelState, version: str, counted: VersionOutcomes, shown: tuple[str, ...], places: Places) -> LabelQuality | None:
+    layout = labels.agreement_of(version)
+    if layout is None:
         return None
-    counts = agreement_counts(labels.agreement, counted.annotations.total(), shown, _rows_of(places))
+    counts = agreement_counts(layout, counted.annotations.total(), shown, _rows_of(places))
     return label_quality(counts, _Z, ranks=labels.ranks, noise_quantile=_NOISE_QUANTILE, positions=_positions(counted.layout))
 
 
@@ -253,4 +254,4 @@ def _validation(reference: Reference | None, config: LabelsConfig, layout: Outco
         return None
     names = reference.layout.names
     means = reference.bin_means[reference.layout.span(names.index(SCORE))] if SCORE in names else None
-    return validation(reference.labels, layout, config.class_indices, means)
+    return validation(reference.labels, layout, config.class_indices, means, same_score=same_score(reference.layout, layout))

@@ -32,18 +32,6 @@ class ReloadRequested(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class ReloadWaits(Event):
-    """A reference came after labels of its version had been counted without it: to take it makes the model's counts anew from the log.
-
-    SIGHUP, or a restart, does so.
-    """
-
-    level: ClassVar[int] = logging.WARNING
-    model: str
-    version: str
-
-
-@dataclass(frozen=True, slots=True)
 class ReloadRefused(Event):
     """The files as they are now cannot be used; the process goes on by those that it has."""
 

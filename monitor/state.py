@@ -27,7 +27,7 @@ from monitor.label_estimates import EstimateHistory
 from monitor.outcome.annotations import AgreementLayout
 from monitor.outcome.cells import row_dtype
 from monitor.outcome.combination import Combinations
-from monitor.outcome.layout import OutcomeLayout
+from monitor.outcome.layout import OutcomeLayout, score_bins
 from monitor.performance.backlog import Backlog
 from monitor.performance.validation import Validation
 from monitor.profile.bare import bare_layout
@@ -198,10 +198,10 @@ def _needed(directory: Path | None) -> Path:
 
 def _new_labels(config: ModelConfig, labels: Labels, references: Mapping[str, Reference], fallback: Layout, directory: Path) -> LabelState:
     def outcomes(layout: Layout, std: float) -> OutcomeLayout:
-        scores = [signal for signal in layout.signals if signal.name == SCORE and signal.edges]
+        score = score_bins(layout)
         scale = labels.target_scale or (std if std > 0 else 1.0)
         plain = OutcomeLayout(labels.task, labels.class_names, scale=scale, kpi_max=labels.kpi_max, probabilities=keeps)
-        return replace(plain, score=scores[0]) if scores else plain
+        return plain if score is None else replace(plain, score=score)
 
     def std_of(reference: Reference) -> float:
         names = reference.layout.names
@@ -210,7 +210,7 @@ def _new_labels(config: ModelConfig, labels: Labels, references: Mapping[str, Re
     keeps = config.predictions.probabilities is not None
     layouts = {version: outcomes(reference.layout, std_of(reference)) for version, reference in references.items()}
     bucket_ms = bucket_width(labels.horizon_ms)
-    plain = outcomes(fallback, 0.0)
+    plain = outcomes(fallback, std_of([*references.values()][-1]) if references else 0.0)
     return LabelState(
         config=labels,
         clock=EventClock(config.windows.pane_ms, labels.lateness_ms),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-from dataclasses import replace
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 import yaml
@@ -16,6 +16,7 @@ from monitor.reference.files import reference_files, seen_by_patterns
 from monitor.reference.fit import MAX_REFERENCES, load_references
 from monitor.reference.format import with_fingerprint, write_reference
 from tests.flow import label_world, world
+from tests.flow.test_late_reference import reference_of
 from tests.test_app import Running, configured, filled, logs, saved_facts
 
 __all__ = ["filled", "logs"]
@@ -88,7 +89,13 @@ def test_a_signal_takes_a_new_configuration_and_refuses_one_with_mistakes(broker
         assert running.stop()[0] == 0
 
 
-def test_a_reference_that_comes_after_labels_of_its_version_waits_for_an_operator(tmp_path):
+def labels_counted(running: Running) -> list[str]:
+    """What became of each label so far."""
+    lines = urlopen(running.address() + "metrics", timeout=10).read().decode().splitlines()
+    return sorted(line for line in lines if line.startswith(("driftgauge_labels_total", "driftgauge_predictions_labelled")))
+
+
+def test_a_reference_that_comes_after_labels_of_its_version_is_taken_and_nothing_counted_is_lost(tmp_path):
     predictions = world.log(41, partitions=1, minutes=60)
     topics = {"t": predictions, "l": label_world.log(predictions, 42, partitions=1)}
     (tmp_path / "logs").mkdir()
@@ -107,14 +114,17 @@ def test_a_reference_that_comes_after_labels_of_its_version_waits_for_an_operato
     with Running(config) as running:
         running.wait(lambda: said(running, "SourceFinished"))
         assert versions(running) == {"1": True, "2": False}
-        write_reference(with_fingerprint(replace(label_world.reference(), model_version="2")), tmp_path / "2.json.gz")
-        running.wait(lambda: said(running, "ReloadWaits"))
-        assert [(each["model"], each["version"]) for each in said(running, "ReloadWaits")] == [("m", "2")]
-        assert said(running, "ReloadRequested") == []
-        running.process.send_signal(signal.SIGHUP)
+        counted = labels_counted(running)
+        write_reference(reference_of("2", (0.4, 0.8)), tmp_path / "2.json.gz")
         running.wait(lambda: len(said(running, "SourceFinished")) == 2)
-        assert said(running, "RebuildStarted"), "what labels had been counted for is counted anew"
         running.wait(lambda: again(running) and versions(running) == {"1": True, "2": True})
+        assert [each["why"] for each in said(running, "ReloadRequested")] == ["references"]
+        assert said(running, "RebuildStarted") == []
+        assert len(counted) > 5
+        assert labels_counted(running) == counted
+        assert said(running, "StateDiscarded") == []
+        assert len(said(running, "StateChanged")) == 1
+        assert any("version 2 of model m was counted" in notice for notice in running.get("api/v1/status")["notices"])
         assert running.stop()[0] == 0
 
 

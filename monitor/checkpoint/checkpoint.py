@@ -23,6 +23,7 @@ class Resumed:
     values: Mapping[str, Any]  # what ``commit`` was given as ``values``
     lost: bool  # there was a state, and none of it could be used: rebuild from the log
     notices: tuple[str, ...]  # what an operator should know
+    changed: frozenset[str] = frozenset()  # those of them that only say what goes on otherwise than before: the state is used
 
 
 @dataclass(eq=False)
@@ -45,7 +46,7 @@ class Checkpoint:
             return Resumed(0, 0, {}, bool(notices), tuple(notices))
         if notices:
             notices.append(f"resumed from the older epoch {opened.manifest.epoch}; the log is read again from its offsets")
-        lost = False
+        lost, otherwise = False, list[str]()
         for name, model in self.models.items():
             values = opened.manifest.values["models"].get(name)
             if values is None:
@@ -53,11 +54,11 @@ class Checkpoint:
             try:
                 changed = load_model(model, values, opened.blobs)
                 if model.labels is not None and values.get("labels") is not None:
-                    load_labels(model.labels, name, values["labels"], opened.blobs)
+                    changed += load_labels(model.labels, name, values["labels"], opened.blobs)
                 if model.review is not None:
                     load_review(model.review, opened.blobs, f"{name}/review")
                 self.runs[name].restore(values["ids"], opened.blobs, model.seen)
-                notices += changed
+                otherwise += changed
             except (KeyError, ValueError, TypeError, IndexError) as error:
                 notices.append(f"the saved state of model {name} cannot be used ({error}): its counts are rebuilt from the log")
                 lost = True
@@ -65,7 +66,8 @@ class Checkpoint:
         # A model that starts anew uses names again that stand for other bytes in the store: then everything is written once more.
         self.written = set() if lost else {name for name, ref in opened.manifest.blobs.items() if ref.file.endswith("-kept")}
         size = sum(map(len, opened.blobs.values()))
-        return Resumed(opened.manifest.epoch, size, opened.manifest.values["process"], lost, tuple(notices))
+        said = tuple(notices + otherwise)
+        return Resumed(opened.manifest.epoch, size, opened.manifest.values["process"], lost, said, frozenset(otherwise))
 
     def _start_anew(self, name: str) -> None:
         from monitor.state import new_model_state

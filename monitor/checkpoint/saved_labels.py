@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import msgspec
@@ -49,7 +49,8 @@ def save_labels(model: str, labels: LabelState, written: set[str]) -> SavedLabel
         "pane_ms": [labels.clock.pane_ms, labels.config.pane_ms],
         "columns": list(labels.combinations.columns),
         "definition": _definition(labels),
-        "layouts": {name: _fingerprint(labels.layout_of(name), labels.agreement) for name in labels.version_names},
+        "layouts": {name: msgspec.to_builtins(labels.layout_of(name)) for name in labels.version_names},
+        "agreement": msgspec.to_builtins(labels.agreement),
         "offsets": {str(partition): offset for partition, offset in labels.offsets.items()},
         "newest_ms": {str(partition): ms for partition, ms in labels.clock.newest_ms.items()},
         "idle": sorted(labels.clock.idle),
@@ -95,8 +96,11 @@ def save_labels(model: str, labels: LabelState, written: set[str]) -> SavedLabel
     return saved
 
 
-def load_labels(labels: LabelState, model: str, values: Mapping[str, Any], blobs: Mapping[str, bytes]) -> None:
-    """Bring a new join to where ``save_labels`` was. Raises ``ValueError`` or ``KeyError`` where the saved one cannot go on."""
+def load_labels(labels: LabelState, model: str, values: Mapping[str, Any], blobs: Mapping[str, bytes]) -> list[str]:
+    """Bring a new join to where ``save_labels`` was; returns what an operator should know.
+
+    Raises ``ValueError`` or ``KeyError`` where the saved one cannot go on.
+    """
     prefix = f"{model}/labels"
     if values["topic"] != labels.config.topic:
         raise ValueError(f"labels.topic was {values['topic']} and is {labels.config.topic}: offsets of one mean nothing in the other")
@@ -109,9 +113,9 @@ def load_labels(labels: LabelState, model: str, values: Mapping[str, Any], blobs
     changed = [name for name, value in definition.items() if values["definition"].get(name) != value]
     if changed:
         raise ValueError(f"labels.{changed[0]} changed: labels that were applied before cannot be restated under another one")
-    for name, layout in values["layouts"].items():
-        if layout != _fingerprint(labels.layout_of(name), labels.agreement):
-            raise ValueError(f"the cells of version {name} changed: labels of predictions counted in the old ones cannot be restated")
+    if not _same_agreement(labels, values.get("agreement", labels.agreement)):
+        raise ValueError("annotators, confidence or versions of labels changed: what labels said of each other cannot be restated")
+    notices = [notice for name, saved in values["layouts"].items() for notice in _keep_cells(labels, model, name, saved)]
     labels.offsets = {int(partition): offset for partition, offset in values["offsets"].items()}
     labels.clock.newest_ms = {int(partition): ms for partition, ms in values["newest_ms"].items()}
     labels.clock.idle = set(values["idle"])
@@ -137,6 +141,44 @@ def load_labels(labels: LabelState, model: str, values: Mapping[str, Any], blobs
             unpack_restated(restated, counted.restated)
     labels.pending.restore(values["pending"], blobs)
     labels.records.restore(values["records"], blobs)
+    return notices
+
+
+def _same_agreement(labels: LabelState, saved: Mapping[str, Any] | AgreementLayout | None) -> bool:
+    now = labels.agreement
+    was = msgspec.convert(saved, AgreementLayout | None) if not isinstance(saved, AgreementLayout) else saved
+    if now is None or was is None or labels.config.task != "regression":
+        return now == was
+    return replace(was, values=now.values) == now  # values are cells of each version's own score
+
+
+def _keep_cells(labels: LabelState, model: str, name: str, saved: Mapping[str, Any] | str) -> Iterator[str]:
+    """A version goes on in the cells that it was counted in, though a reference that came since has others for its score.
+
+    What waits for labels, and what labels may still take back, stands in these: anew, retractions would be of what was never counted.
+    """
+    now = labels.layout_of(name)
+    if isinstance(saved, str):  # a state of before says only whether they are the same
+        if saved != _fingerprint(now, labels.agreement_of(name)):
+            raise ValueError(f"the cells of version {name} changed: labels of predictions counted in the old ones cannot be restated")
+        return
+    was = msgspec.convert(saved, OutcomeLayout)
+    scale = now.scale if labels.config.target_scale else was.scale
+    if was != replace(now, score=was.score, scale=scale):
+        raise ValueError(f"the cells of version {name} changed: labels of predictions counted in the old ones cannot be restated")
+    if was == now:
+        return
+    labels.kept[name] = was
+    if name not in labels.layouts:
+        return  # without a reference it was counted in cells of another version's, and now that is another one
+    if was.task == "regression":
+        effect = f"its errors are counted in units of {was.scale:g}, where the reference has {now.scale:g}"
+    else:
+        effect = "by score, nothing of it is compared with the reference: calibration, area under the curve, and the estimate by score"
+    yield (
+        f"version {name} of model {model} was counted with its labels before this reference came, and goes on in the cells of its score "
+        f"that it began in, until the state is begun anew; {effect}"
+    )
 
 
 def _definition(labels: LabelState) -> dict[str, Any]:

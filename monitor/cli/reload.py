@@ -1,8 +1,7 @@
 """Starting anew by the files as they are now: on SIGHUP, and when a pattern of ``references`` matches something new.
 
 What runs is told to stop as by SIGTERM, and the same process then runs the same command again: what follows is what follows a
-restart, so nothing else needs to know of it. Files that cannot be used change nothing, and that is said. Nor does by itself a reference
-that came too late, after labels of its version were counted without it: those would have to be counted again from the log.
+restart, so nothing else needs to know of it. Files that cannot be used change nothing, and that is said.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Collection
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -29,12 +27,8 @@ LOOK_SECONDS = 5.0
 class Reload:
     """Looks beside what runs; once the files are others and can be used, ``due`` is true and ``stop`` set."""
 
-    def __init__(
-        self, path: Path, config: Config, stop: threading.Event, telemetry: Telemetry, judged: Callable[[], Collection[tuple[str, str]]]
-    ) -> None:
-        """``judged``: models and versions whose labels are counted without a reference."""
+    def __init__(self, path: Path, config: Config, stop: threading.Event, telemetry: Telemetry) -> None:
         self.due = False
-        self._judged = judged
         self._path, self._stop, self._telemetry = path, stop, telemetry
         self._patterns = [reference for model in config.models for reference in model.references]
         self._seen = seen_by_patterns(self._patterns)
@@ -57,15 +51,9 @@ class Reload:
 
     def _try(self, why: str) -> None:
         try:
-            references = load_references(load_config(self._path))
+            load_references(load_config(self._path))
         except DriftgaugeError as error:
             self._telemetry.emit(process_events.ReloadRefused(reason_of(error)))
-            return
-        found = {(model, each.model_version) for model, those in references.items() for each in those}
-        late = sorted(found & {*self._judged()})
-        if late and why == "references":
-            for model, version in late:
-                self._telemetry.emit(process_events.ReloadWaits(model, version))
             return
         if not self._stop.is_set():
             self._telemetry.emit(process_events.ReloadRequested(why))

@@ -7,8 +7,6 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -24,7 +22,6 @@ from monitor.expose.self_metrics import SelfMetrics
 from monitor.expose.server import HttpServer
 from monitor.expose.snapshot import Snapshot
 from monitor.reference.fit import load_references
-from monitor.state import ModelState
 from monitor.telemetry import Telemetry, configure_logging
 
 _EXAMPLES = """\
@@ -65,8 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
     asked = _on_signals(stop, telemetry)
     drills = _drills(config, arguments.config, telemetry) if not arguments.until_end else None
     job = Monitor(config, references, self_metrics, telemetry, _wall_ms, drilled=drills.turned if drills else _as_it_is)
-    judged = partial(_judged_alone, job.checkpoint.models)
-    reload = Reload(arguments.config, config, stop, telemetry, judged) if not arguments.until_end else None
+    reload = Reload(arguments.config, config, stop, telemetry) if not arguments.until_end else None
     server = HttpServer(config.http, job.published, telemetry)
     saved = False
     try:
@@ -92,17 +88,6 @@ def _drills(config: Config, path: Path, telemetry: Telemetry) -> DrillSchedule |
         return None
     command = (sys.executable, "-m", "monitor", "drill", "-c", str(path), "--json", "--background")
     return DrillSchedule(config.drill, command, telemetry, _wall_ms())
-
-
-def _judged_alone(models: Mapping[str, ModelState]) -> list[tuple[str, str]]:
-    """Models and versions whose labels are counted without a reference. Read beside the loop that changes them: a copy of names."""
-    return [
-        (name, version)
-        for name, model in models.items()
-        if model.labels is not None
-        for version in tuple(model.labels.versions)
-        if version not in model.references
-    ]
 
 
 def _as_it_is(snapshot: Snapshot, _now_ms: int) -> Snapshot:

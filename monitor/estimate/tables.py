@@ -149,11 +149,11 @@ def error_table(segments: Sequence[str], labelled: Int64, wrong: Int64) -> Error
     )
 
 
-def reference_table(labels: Mapping[str, Any], grouping: tuple[str, ...], cells: int) -> ErrorTable | None:
+def reference_table(labels: Mapping[str, Any], grouping: tuple[str, ...], cells: int, *, same_score: bool = True) -> ErrorTable | None:
     """The table of one grouping (ALL for the empty one) from ``labels`` of a reference; None where its data had no predicted class.
 
-    ``cells`` are those of the score that production is counted in. Where the reference has others only its totals are used, as of rows
-    without score.
+    ``cells`` are those of the score that production is counted in. Where the reference has others (another number, or not ``same_score``)
+    only its totals are used, as of rows without score.
     """
     errors = labels["errors"]
     if errors["wrong"] is None or not labels["rows"]:
@@ -162,9 +162,12 @@ def reference_table(labels: Mapping[str, Any], grouping: tuple[str, ...], cells:
     if not chosen:
         return None
     labelled, wrong = (np.array(errors[name], np.int64)[chosen] for name in ("labelled", "wrong"))
-    if labelled.shape[1] != cells:
+    if labelled.shape[1] != cells or not same_score:
         labelled, wrong = (np.pad(table.sum(axis=1, keepdims=True), ((0, 0), (0, cells - 1))) for table in (labelled, wrong))
-    return replace(error_table([errors["segments"][i] for i in chosen], labelled, wrong), lags=_reference_lags(labels["lag"], cells))
+    return replace(
+        error_table([errors["segments"][i] for i in chosen], labelled, wrong),
+        lags=_reference_lags(labels["lag"], cells) if same_score else None,
+    )
 
 
 def _reference_lags(lag: Mapping[str, Any] | None, cells: int) -> ReferenceLags | None:

@@ -27,7 +27,7 @@ from monitor.join.match import Matched, Predictions, Touched, match
 from monitor.join.record import Records, Source
 from monitor.join.rows import label_rows
 from monitor.join.state import LabelEntry, LabelState, VersionOutcomes
-from monitor.outcome.annotations import AgreementLayout, annotation_codes
+from monitor.outcome.annotations import annotation_codes
 from monitor.outcome.cells import Outcomes, outcome_codes, prediction_codes
 
 Int64 = NDArray[np.int64]
@@ -183,21 +183,22 @@ def _apply(state: LabelState, labels: LabelRows, start_ms: int) -> Applied:
         state.ledger[entry] += count
     _count(state, matched, start_ms)
     if state.agreement is not None:
-        _annotate(state, state.agreement, matched.touched)
+        _annotate(state, matched.touched)
     texts = np.full(len(ids), "", object)
     texts[subject] = labels.texts
     of_each = matched.touched.predictions.subject
     return Applied(start_ms, matched.touched, ids[of_each], texts[of_each])
 
 
-def _annotate(state: LabelState, layout: AgreementLayout, touched: Touched) -> None:
+def _annotate(state: LabelState, touched: Touched) -> None:
     """Count what labels of the touched predictions say about labelling, in place of what they said before."""
     numbers = np.array([0, *state.annotators], np.uint64)  # 0: no annotator named
     predictions = touched.predictions
     for records, effective, sign in ((touched.before, touched.before_effective, -1), (touched.after, touched.after_effective, 1)):
         versions = predictions.rows["version"][effective.subject]
         for number in np.unique(versions).tolist():
-            counted = state.outcomes_of(state.version_names[number])
+            counted, layout = state.outcomes_of(state.version_names[number]), state.agreement_of(state.version_names[number])
+            assert layout is not None
             mine = effective.where(versions == number)
             theirs = records.where(predictions.rows["version"][records.subject] == number)
             codes, item = annotation_codes(layout, items_of(counted.layout, predictions, theirs, mine, state.ranks, numbers))

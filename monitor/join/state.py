@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
@@ -108,6 +108,7 @@ class LabelState:
     applied_pane: int | None = None  # labels that arrived in panes below this one are applied
     layouts: dict[str, OutcomeLayout] = field(default_factory=dict)  # of versions that have a reference
     fallback: OutcomeLayout = field(default_factory=lambda: OutcomeLayout("binary", ("0", "1")))  # of those without
+    kept: dict[str, OutcomeLayout] = field(default_factory=dict)  # of versions that were counted in other cells before, and go on in them
     max_versions: int = 32  # without a reference, that are counted apart
     keeps_probabilities: bool = False
     agreement: AgreementLayout | None = None  # None: labels name neither annotator nor confidence nor version
@@ -124,8 +125,14 @@ class LabelState:
     revisions: int = 0  # labels of predictions that were restated
 
     def layout_of(self, version: str) -> OutcomeLayout:
-        """The cells that a version is counted in."""
-        return self.layouts.get(version, self.fallback)
+        """The cells that a version is counted in: those it began in, as long as the state lives."""
+        return self.kept.get(version) or self.layouts.get(version, self.fallback)
+
+    def agreement_of(self, version: str) -> AgreementLayout | None:
+        """The cells of a version's agreement; values of a regression are cells of its own score. None where labels name nobody."""
+        if self.agreement is None or self.config.task != "regression":
+            return self.agreement
+        return replace(self.agreement, values=self.layout_of(version).score_cells)
 
     def place_of(self, version: str) -> str:
         """Its name, or ``__other__`` once there are so many: which of a flood of made-up versions get a place does not matter."""

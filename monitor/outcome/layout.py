@@ -20,7 +20,7 @@ from typing import Literal
 
 import numpy as np
 
-from monitor.profile.layout import FAULT_CELLS, SignalBins
+from monitor.profile.layout import FAULT_CELLS, Layout, SignalBins
 
 Task = Literal["binary", "multiclass", "regression"]
 
@@ -132,3 +132,13 @@ class OutcomeLayout:
         cells[np.isinf(scores)] = 2
         cells[np.isnan(scores)] = 0
         return cells.astype(np.int64)
+
+
+def score_bins(layout: Layout) -> SignalBins | None:
+    """The cells of the score that a reference or another version of the model has; None where it has no score, or one of a single value."""
+    return next((signal for signal in layout.signals if signal.name == "score" and signal.edges), None)
+
+
+def same_score(reference: Layout, counted: OutcomeLayout) -> bool:
+    """Whether a reference's tables by score cell stand beside what is counted: they do not where its version was counted before it came."""
+    return score_bins(reference) in (None, counted.score)

@@ -38,11 +38,17 @@ class Validation:
 
 
 def validation(
-    labels: Mapping[str, Any], layout: OutcomeLayout, class_index: Mapping[str, int], score_means: Float64 | None = None
+    labels: Mapping[str, Any],
+    layout: OutcomeLayout,
+    class_index: Mapping[str, int],
+    score_means: Float64 | None = None,
+    *,
+    same_score: bool = True,
 ) -> Validation | None:
     """Counts of the ``labels`` of a ``Reference``; ``class_index``: every spelling of a class to its index in ``layout.classes``.
 
-    None for a regression, of which a reference keeps nothing. Score cells other than the layout's are left out, with ``score_means``.
+    None for a regression, of which a reference keeps nothing. Score cells other than the layout's (by their number, or said by
+    ``same_score``) are left out, with ``score_means``.
     """
     if layout.task == "regression":
         return None
@@ -52,7 +58,7 @@ def validation(
     wrong = None if errors["wrong"] is None else np.array(errors["wrong"], np.int64).reshape(labelled.shape)
     positive = _positive(labels, layout, class_index, labelled)
     confusion = _confusion(labels["confusion"], segments, layout, class_index)
-    if labelled.shape[1] != layout.score_cells:
+    if labelled.shape[1] != layout.score_cells or not same_score:
         # Another score: what remains is the totals, in the cell of missing scores.
         labelled, wrong, positive = (None if t is None else _in_one_cell(t, layout.score_cells) for t in (labelled, wrong, positive))  # type: ignore[assignment]
         score_means = None
