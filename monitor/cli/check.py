@@ -14,8 +14,8 @@ from monitor.errors import ConfigError, DriftgaugeError, Mistake
 from monitor.expose.server import Certificates
 from monitor.reference.fit import load_references
 from monitor.reference.reference import Reference
-from monitor.segment import parse_key
 from monitor.sequential.labels import outcomes_told
+from monitor.sequential.version import comparable
 from monitor.source.check import check_source
 
 _EXAMPLES = """\
@@ -86,15 +86,19 @@ def detection_lines(model: ModelConfig, references: Sequence[Reference]) -> Iter
     counted = {(), *model.segments.groupings}
     for reference in references:
         version = f"version {reference.model_version}"
-        segments = sum(parse_key(key)[0] in counted for key in leaves_of(reference).streams)
+        told = outcomes_told(model, reference)
+        leaves = leaves_of(comparable(reference, counted, told), model.detection.max_streams)
+        segments = len(leaves.streams)
         if not segments:
             yield f"{version} is not watched: its reference has fewer than {LEAST_ROWS} rows"
             continue
-        told = outcomes_told(model, reference)
         outcomes = [name for name, row in (("error rate", "wrong"), ("label rate", "positive")) if row in told]
         more = f", {' and '.join(outcomes)}" if outcomes else ""
         place = "all traffic" if segments == 1 else f"all traffic and {segments - 1} segments"
         text = f"{version} is watched in {place}: {len(reference.layout.signals)} signals, their missing values{more}"
+        if leaves.left_out:
+            smaller = "1 smaller segment is" if leaves.left_out == 1 else f"{leaves.left_out} smaller segments are"
+            text += f"; {smaller} not, as detection.max_streams is {model.detection.max_streams:,}"
         if reference.start_ms is None:
             text += "; its reference has no times, so thresholds are known only after an hour of rows"
         yield text

@@ -37,6 +37,12 @@ class Detection(Section):
     enabled: bool = Field(True, description="Whether streams are watched; distances of windows are judged in any case.")
     false_alarms: FalseAlarms = Field(default_factory=FalseAlarms, description="Acceptable false triggers.")
     effects: Effects = Field(default_factory=Effects, description="Smallest effects that matter.")
+    max_streams: int = Field(
+        100_000,
+        gt=0,
+        description="Most streams of a version, which memory and time grow with; ALL is watched always, then segments with the most"
+        " reference rows.",
+    )
     signal_effects: dict[str, Annotated[float, Field(gt=0, lt=1)]] = Field(
         default_factory=dict,
         description="Overrides: a feature, score or predicted_class to the smallest effect of its values that matters.",

@@ -69,11 +69,15 @@ def alarms() -> Dashboard:
             row("What is watched"),
             lines(
                 "Streams",
-                "All, and those that can trigger: the others have triggered already, or have no threshold yet.",
+                "All; those that have a threshold and have not triggered yet; segments left out by max_streams.",
                 [
                     over_time(f"max by (model, version) ({pick('driftgauge_detection_streams', _VERSION)})", "{{model}} {{version}}"),
                     over_time(
                         f"max by (model, version) ({pick('driftgauge_detection_streams_armed', _VERSION)})", "{{model}} {{version}} armed"
+                    ),
+                    over_time(
+                        f"max by (model, version) ({pick('driftgauge_detection_segments_left_out', _VERSION)})",
+                        "{{model}} {{version}} segments left out",
                     ),
                 ],
                 "none",

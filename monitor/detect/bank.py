@@ -115,7 +115,7 @@ def bank_of(reference: Reference, settings: Detection, log_threshold: float) -> 
 
     A reference of fewer rows than ``leaves.LEAST_ROWS`` has no streams.
     """
-    leaves = leaves_of(reference)
+    leaves = leaves_of(reference, settings.max_streams)
     layout = reference.layout
     counts = leaf_counts(leaves, reference.table).astype(np.float64)
     pool = reference.table.counts[reference.table.index[ALL]].astype(np.float64)

@@ -31,6 +31,7 @@ class Leaves:
     rest_of: tuple[int, ...]  # leaves that the rest is the whole traffic without; empty when there is no rest
     streams: tuple[str, ...]  # segment keys, ALL first
     members: tuple[NDArray[np.intp], ...]  # per stream the leaves it sums
+    left_out: int = 0  # segments with enough rows that are no streams, because these would be too many
 
     @property
     def has_rest(self) -> bool:
@@ -88,11 +89,18 @@ class Leaves:
 REST = "__rest__"
 
 
-def leaves_of(reference: Reference) -> Leaves:
-    """The leaves and streams of a reference."""
+def kinds_of(reference: Reference) -> int:
+    """Streams of each segment: of every signal its values and whether it has one, and the outcomes."""
+    return 2 * len(reference.layout.signals) + (2 if reference.labels else 0)
+
+
+def leaves_of(reference: Reference, max_streams: int) -> Leaves:
+    """The leaves and streams of a reference: its largest segments, the whole traffic always among them."""
     table = reference.table
     rows = dict(zip(table.segments, table.rows.tolist(), strict=True))
-    watched = {key: parse_key(key) for key, n in rows.items() if n >= LEAST_ROWS and OTHER not in parse_key(key)[1]}
+    enough = [key for key, n in rows.items() if n >= LEAST_ROWS and OTHER not in parse_key(key)[1]]
+    enough.sort(key=lambda key: (key != ALL, -rows[key], key))
+    watched = {key: parse_key(key) for key in enough[: max(max_streams // kinds_of(reference), 1)]}
     everything = max(rows.get(ALL, 0), 1)
     columns = sorted({column for grouping in reference.groupings for column in grouping})
     of_grouping: dict[tuple[str, ...], list[str]] = {grouping: [] for grouping in ((), *reference.groupings)}
@@ -114,7 +122,8 @@ def leaves_of(reference: Reference) -> Leaves:
     streams = list(dict.fromkeys(streams))
     members = tuple(_members(key, watched, level, leaves) for key in streams)
     kept = [place for place, found in enumerate(members) if len(found)]
-    return Leaves(tuple(leaves), rest_of, tuple(streams[place] for place in kept), tuple(members[place] for place in kept))
+    left_out = len(enough) - len(watched)
+    return Leaves(tuple(leaves), rest_of, tuple(streams[place] for place in kept), tuple(members[place] for place in kept), left_out)
 
 
 def _members(

@@ -26,6 +26,7 @@ from monitor.detect.bank import Bank, bank_of, thresholds
 from monitor.detect.effect import Expected, of_kind, outcome_effect
 from monitor.detect.evidence import PANE_MS
 from monitor.detect.history import History
+from monitor.detect.leaves import kinds_of
 from monitor.detect.outcomes import FINE_MS, Outcome, outcomes_of
 from monitor.detect.rate import Rate, rate_of
 from monitor.profile.layout import FAULT_CELLS
@@ -81,9 +82,12 @@ class Watch:
         rate = rate_of(reference)
         period = settings.false_alarms.per_ms
         events = _EVENTS_ASSUMED if rate.reference_rate is None else rate.reference_rate * period
-        kinds = 2 * len(reference.layout.signals) + (2 if reference.labels else 0)
         log_threshold = float(
-            np.log(budget.thresholds(np.array([events, events]), np.array([True, False]), kinds, settings.false_alarms.at_most)[0])
+            np.log(
+                budget.thresholds(np.array([events, events]), np.array([True, False]), kinds_of(reference), settings.false_alarms.at_most)[
+                    0
+                ]
+            )
         )
         bank = bank_of(reference, settings, log_threshold)
         outcomes = outcomes_of(reference, bank.leaves, settings, log_threshold, _outcome_clustering(bank))

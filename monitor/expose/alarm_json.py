@@ -139,6 +139,7 @@ def _version(model: str, view: WatchView) -> dict[str, Any]:
         "watched": view.streams > 0,
         "because": view.because,
         "streams": view.streams,
+        "segments_left_out": view.left_out,
         "armed": view.armed,
         "triggered": view.triggered,
         "since": iso(view.started_ms),

@@ -32,6 +32,7 @@ def _versions(views: Sequence[tuple[tuple[str, str], WatchView]]) -> Iterator[tu
     yield "detection_streams", [(at, view.streams) for at, view in views]
     yield "detection_streams_armed", [(at, view.armed) for at, view in views]
     watched = [(at, view) for at, view in views if view.streams]
+    yield "detection_segments_left_out", [(at, view.left_out) for at, view in watched]
     yield "detection_threshold", [(at, view.threshold) for at, view in watched]
     yield "detection_threshold_frozen", [(at, view.frozen) for at, view in watched]
     yield "detection_end_timestamp_seconds", [(at, seconds(view.judged_ms)) for at, view in watched]

@@ -114,6 +114,7 @@ CATALOGUE: tuple[Metric, ...] = (
     _detected("detection_evidence", "", _STREAM, "Evidence over the threshold: 1 triggers, 0.001 warns. The 50 streams with the most."),
     _detected("detection_streams", "streams", _VERSION, "Streams watched; 0 where nothing can be, /api/v1/alarms says why."),
     _detected("detection_streams_armed", "streams", _VERSION, "Streams that can trigger: with a threshold, and not triggered already."),
+    _detected("detection_segments_left_out", "segments", _VERSION, "Segments not watched, as detection.max_streams is reached."),
     _detected("detection_threshold", "rows", _VERSION, "Threshold of the streams of `ALL`. Absent while the rate of rows is not known."),
     _detected("detection_threshold_frozen", "boolean", _VERSION, "1 once thresholds no longer follow the rate of rows, 0 before."),
     _detected("detection_end_timestamp_seconds", _S, _VERSION, "Event time up to which evidence was judged."),

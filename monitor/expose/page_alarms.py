@@ -43,10 +43,11 @@ def _watched(view: WatchView, several: bool) -> Html:
 
 
 def _armed(view: WatchView) -> str:
+    fewer = f"; {count(view.left_out)} smaller segments are not watched, max_streams is reached" if view.left_out else ""
     if view.threshold is None:
-        return f"{count(view.streams)} streams, without thresholds until the rate of rows is known"
+        return f"{count(view.streams)} streams, without thresholds until the rate of rows is known{fewer}"
     moving = "" if view.frozen else ", thresholds still follow the rate of rows"
-    return f"{count(view.armed)} of {count(view.streams)} streams armed{moving}"
+    return f"{count(view.armed)} of {count(view.streams)} streams armed{moving}{fewer}"
 
 
 def _standing(model: ModelView, view: WatchView) -> Html | None:

@@ -43,6 +43,7 @@ class WatchView:
     because: str  # why evidence begins where it does, or why nothing is watched
     key: Key = ()  # alike: nothing has changed
     streams: int = 0  # 0: nothing is watched
+    left_out: int = 0  # segments of the reference that are not watched, because that would be too many streams
     triggered: int = 0  # streams that have triggered and were not re-armed
     started_ms: int | None = None  # of the first evidence
     judged_ms: int | None = None  # up to which evidence was judged
@@ -85,6 +86,7 @@ def watch_view(version: str, sequential: Sequential, before: WatchView | None = 
         sequential.because,
         key,
         streams=sum(flags.size for flags in watch.triggered),
+        left_out=watch.bank.leaves.left_out,
         triggered=triggered,
         started_ms=sequential.started_ms,
         judged_ms=sequential.ended_ms,

@@ -159,8 +159,8 @@ def sequential_of(
     """
     if not settings.enabled:
         raise NotWatchedError("detection is switched off")
-    reference = _with_outcomes(_with_groupings(reference, {grouping.columns for base in bases for grouping in base.groupings}), told)
-    leaves = leaves_of(reference)
+    reference = comparable(reference, {grouping.columns for base in bases for grouping in base.groupings}, told)
+    leaves = leaves_of(reference, settings.max_streams)
     if not leaves.streams:
         raise NotWatchedError(f"the reference has fewer than {LEAST_ROWS} rows")
     watch = Watch.of(reference, settings)
@@ -168,6 +168,11 @@ def sequential_of(
     levels = levels_of(watch.bank.leaves, bases)
     panes = EvidencePanes(reference.layout, len(watch.bank.leaves.leaves), levels, watch.bank.hours, watch.pane_ms)
     return Sequential(watch, panes, settle_ms, because)
+
+
+def comparable(reference: Reference, counted: Collection[tuple[str, ...]], told: Collection[str]) -> Reference:
+    """The reference without what production has nothing of: segments of groupings that are not counted, outcomes that are not told."""
+    return _with_outcomes(_with_groupings(reference, counted), told)
 
 
 def _with_groupings(reference: Reference, counted: Collection[tuple[str, ...]]) -> Reference:

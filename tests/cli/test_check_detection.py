@@ -47,6 +47,16 @@ def test_segments_of_groupings_that_are_not_counted_are_not_watched() -> None:
     assert "is watched in all traffic: 5 signals" in said(model(groupings=()), reference(PLAIN))[1]
 
 
+def test_segments_beyond_the_most_streams_are_said() -> None:
+    watched, told = "5 signals, their missing values", "detection.max_streams is"
+    for most, expected in (
+        (50, f"all traffic and 4 segments: {watched}"),
+        (49, f"all traffic and 3 segments: {watched}; 1 smaller segment is not, as {told} 49"),
+        (1, f"all traffic: {watched}; 4 smaller segments are not, as {told} 1"),
+    ):
+        assert said(model(detection={"max_streams": most}), reference(PLAIN))[1].endswith(f"is watched in {expected}")
+
+
 def test_what_cannot_be_watched_or_has_no_threshold_yet_is_said() -> None:
     few = replace(world.reference(), table=replace(world.reference().table, counts=world.reference().table.counts // 10))
     assert said(model(), few)[1] == "version 1 is not watched: its reference has fewer than 200 rows"

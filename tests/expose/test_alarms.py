@@ -226,6 +226,14 @@ def test_what_cannot_be_asked_is_refused(query: dict[str, list[str]], message: s
         alarms_json(snapshot(*views), query)
 
 
+def test_segments_that_are_not_watched_are_counted_everywhere() -> None:
+    shown = snapshot(replace(flights(), left_out=1_234), unwatched("2013-03", "why"))
+    assert by(shown, "detection_segments_left_out", "version") == {("2013-02",): 1_234}
+    assert [each["segments_left_out"] for each in ask(shown)["detection"]] == [1_234, 0]  # type: ignore[union-attr, index]
+    assert "1\u202f234 smaller segments are not watched" in Outline(str(alarms(shown.models[0])).encode()).text
+    assert "not watched" not in Outline(str(alarms(snapshot(flights()).models[0])).encode()).text
+
+
 def test_how_the_streams_stand_is_told_for_each_version() -> None:
     watched_one, other = ask(snapshot(flights(), unwatched("2013-03", "the reference has fewer than 200 rows")))["detection"]  # type: ignore[misc]
     assert (watched_one["watched"], watched_one["streams"], watched_one["armed"], watched_one["triggered"]) == (True, 420, 418, 2)
