@@ -24,6 +24,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -73,6 +74,22 @@ def _nothing(_: str) -> None:
     return None
 
 
+def check_writable(directory: Path) -> None:
+    """Raises ``StateError`` where ``Store.open`` could not write. Leaves nothing, and does not mind a process that holds the folder."""
+    there = next(folder for folder in (directory, *directory.absolute().parents) if folder.exists())
+    try:
+        if there == directory and (directory / "lock").exists():
+            (directory / "lock").open("r+").close()
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise StateError(_unwritable(directory, error)) from error
+
+
+def _unwritable(directory: Path, error: OSError) -> str:
+    return f"{directory}: the state folder cannot be written: {error.strerror}; make it writable, or set state.directory to one that is"
+
+
 @dataclass(eq=False)
 class Store:
     """Commits of one process. ``at_step`` is called with the name of each step before and after it, for tests of crashes."""
@@ -92,7 +109,7 @@ class Store:
             self.directory.mkdir(parents=True, exist_ok=True)
             self._lock = (self.directory / "lock").open("w")
         except OSError as error:
-            raise StateError(f"{self.directory}: the state folder cannot be written: {error}") from error
+            raise StateError(_unwritable(self.directory, error)) from error
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

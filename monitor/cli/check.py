@@ -7,11 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from monitor.config import Labels, ModelConfig, Secret, format_duration, load_config
+from monitor.checkpoint.store import check_writable
+from monitor.cli.healthcheck import is_driftgauge
+from monitor.config import Config, Labels, ModelConfig, Secret, format_duration, load_config
 from monitor.config.types import Section
 from monitor.detect.leaves import LEAST_ROWS, leaves_of
-from monitor.errors import ConfigError, DriftgaugeError, Mistake
-from monitor.expose.server import Certificates
+from monitor.errors import ConfigError, DriftgaugeError, Mistake, StateError
+from monitor.expose.server import Certificates, listening
 from monitor.reference.fit import load_references
 from monitor.reference.reference import Reference
 from monitor.sequential.labels import outcomes_told
@@ -21,7 +23,7 @@ from monitor.source.check import check_source
 _EXAMPLES = """\
 examples:
   driftgauge check -c config.yaml
-  driftgauge check -c config.yaml --offline     without asking the broker
+  driftgauge check -c config.yaml --offline     for another machine: what is there and on the broker is not looked at
 """
 
 
@@ -30,13 +32,15 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "check",
         help="validate configuration, references and broker",
-        description="Validate the configuration, the secrets and references it names, and whether the broker and topics can be reached."
-        " Every mistake is listed, with its path.",
+        description="Validate the configuration, the secrets and references it names, and whether the broker and topics can be reached, the"
+        " state be written and the address be listened on: what would keep `run` from starting. Every mistake is listed, with its path.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("-c", "--config", type=Path, required=True, metavar="FILE", help="the configuration")
-    parser.add_argument("--offline", action="store_true", help="do not ask the broker")
+    parser.add_argument(
+        "--offline", action="store_true", help="do not ask the broker, nor this machine for the folder of the state and the port"
+    )
     parser.set_defaults(run=run)
 
 
@@ -55,11 +59,13 @@ def run(arguments: argparse.Namespace) -> int:
         references = {}
         mistakes += error.mistakes
     partitions: Mapping[str, int] = {}
-    if not arguments.offline and not any(mistake.path.startswith("source") for mistake in mistakes):
-        try:
-            partitions = check_source(config.source, config.topics)
-        except DriftgaugeError as error:
-            mistakes.append(Mistake("source", str(error)))
+    if not arguments.offline:
+        mistakes += unusable_here(config)
+        if not any(mistake.path.startswith("source") for mistake in mistakes):
+            try:
+                partitions = check_source(config.source, config.topics, None if config.controls is None else config.controls.topic)
+            except DriftgaugeError as error:
+                mistakes.append(Mistake("source", str(error)))
     if mistakes:
         raise ConfigError(str(arguments.config), mistakes)
     for model in config.models:
@@ -74,6 +80,19 @@ def run(arguments: argparse.Namespace) -> int:
     reached = "not asked" if arguments.offline else "reached"
     print(f"{arguments.config}: no mistakes; source {config.source.client} {reached}")
     return 0
+
+
+def unusable_here(config: Config) -> Iterator[Mistake]:
+    """What this machine refuses: the folder of the state, and the address to listen on unless a monitor answers there already."""
+    try:
+        check_writable(config.state.directory)
+    except StateError as error:
+        yield Mistake("state.directory", str(error))
+    try:
+        listening(config.http).close()
+    except ConfigError as error:
+        if not is_driftgauge(config.http):
+            yield from error.mistakes
 
 
 def detection_lines(model: ModelConfig, references: Sequence[Reference]) -> Iterator[str]:

@@ -166,11 +166,17 @@ def _credentials(arguments: argparse.Namespace) -> dict[str, str]:
 
 
 def _read(reply: Reply, url: str) -> dict[str, Any]:
-    if reply.status != 200 or not reply.complete:
-        message = f"expected status 200 from {url}, got {reply.status}: {reply.text(300).strip()}"
-        raise UnansweredError(message, again=reply.status >= 500)
     try:
-        [trial] = msgspec.json.decode(reply.body)["canaries"]
+        found = msgspec.json.decode(reply.body) if reply.complete else None
+    except msgspec.DecodeError:
+        found = None
+    if not isinstance(found, dict) or not found.keys() & {"error", "canaries"}:
+        message = f"expected the answer of a driftgauge from {url}, got status {reply.status} without one; --url takes the address where"
+        raise UnansweredError(f"{message} the monitor listens, http.bind and http.port of its configuration", again=reply.status >= 500)
+    if reply.status != 200:
+        raise UnansweredError(f"expected status 200 from {url}, got {reply.status}: {reply.text(300).strip()}", again=reply.status >= 500)
+    try:
+        [trial] = found["canaries"]
         if trial["verdict"] not in _OF_VERDICT:
             raise KeyError(trial["verdict"])
     except (msgspec.MsgspecError, KeyError, TypeError, ValueError) as error:

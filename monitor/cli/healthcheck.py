@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from monitor.config import load_config
+from monitor.config.root import Http
 
 
 def add_parser(subparsers: Any) -> None:
@@ -29,7 +30,30 @@ def add_parser(subparsers: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Ask on the loopback interface of the same machine."""
     config = load_config(arguments.config).http
-    host = config.bind if config.bind not in ("0.0.0.0", "::", "") else "127.0.0.1"  # noqa: S104
+    try:
+        status, text = ask(config, "/readyz" if arguments.ready else "/healthz")
+    except (OSError, http.client.HTTPException) as error:
+        print(f"driftgauge: expected an answer from {_host(config)}:{config.port}, got {type(error).__name__}", file=sys.stderr)
+        return 1
+    print(text)
+    return 0 if status == 200 else 1
+
+
+def is_driftgauge(config: Http) -> bool:
+    """Whether a monitor answers at the address."""
+    try:
+        return "loop_turned_seconds_ago" in ask(config, "/healthz")[1]
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+def _host(config: Http) -> str:
+    return config.bind if config.bind not in ("0.0.0.0", "::", "") else "127.0.0.1"  # noqa: S104
+
+
+def ask(config: Http, path: str) -> tuple[int, str]:
+    """Status and text of an answer. Raises ``OSError`` or ``HTTPException`` without one."""
+    host = _host(config)
     if config.tls is None:
         connection = http.client.HTTPConnection(host, config.port, timeout=5)
     else:
@@ -38,13 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         connection = http.client.HTTPSConnection(host, config.port, timeout=5, context=context)
     try:
-        connection.request("GET", "/readyz" if arguments.ready else "/healthz")
+        connection.request("GET", path)
         response = connection.getresponse()
-        text = response.read(1_000).decode(errors="replace").strip()
-    except (OSError, http.client.HTTPException) as error:
-        print(f"driftgauge: expected an answer from {host}:{config.port}, got {type(error).__name__}", file=sys.stderr)
-        return 1
+        return response.status, response.read(1_000).decode(errors="replace").strip()
     finally:
         connection.close()
-    print(text)
-    return 0 if response.status == 200 else 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -34,6 +34,8 @@ class Tls(Section):
 
 class Listen(Section):
     """Where an HTTP server listens, and who may use it."""
+
+    section: ClassVar[str] = "http"  # its place in the configuration
 
     bind: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 in a container.")
     port: int = Field(9464, ge=0, le=65_535, description="Port; 0 takes a free one.")
@@ -158,16 +160,19 @@ class Config(Section):
 
     @property
     def topics(self) -> list[str]:
-        """All topics that are read, of predictions and of labels."""
-        return [topic for _, topic in self._paths_and_topics()]
+        """All topics of events, of predictions and of labels."""
+        return [topic for _, topic in self._events()]
 
     def _paths_and_topics(self) -> Iterator[tuple[str, str]]:
+        yield from self._events()
+        if self.controls is not None:
+            yield "controls.topic", self.controls.topic
+
+    def _events(self) -> Iterator[tuple[str, str]]:
         for index, model in enumerate(self.models):
             yield f"models[{index}].predictions.topic", model.predictions.topic
             if model.labels is not None:
                 yield f"models[{index}].labels.topic", model.labels.topic
-        if self.controls is not None:
-            yield "controls.topic", self.controls.topic
 
     def model(self, name: str) -> ModelConfig:
         """The model of that name. Raises ``KeyError``."""

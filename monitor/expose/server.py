@@ -53,10 +53,10 @@ class Server:
         self._telemetry = telemetry
         self._limits = limits
         self._body_limit = body_limit
-        self._certificates = None if config.tls is None else Certificates(config.tls)
+        self._certificates = None if config.tls is None else Certificates(config.tls, config.section)
         self._slots = threading.BoundedSemaphore(limits.connections)
         self._stopping = threading.Event()
-        self._listener = _listen(config)
+        self._listener = listening(config)
         self._port = int(self._listener.getsockname()[1])
         self._thread = threading.Thread(target=self._accept, name="http", daemon=True)
         self._thread.start()
@@ -141,14 +141,15 @@ class HttpServer(Server):
         super().__init__(config, lambda request: answer(request, published, config, clock_ms()), telemetry, limits=limits)
 
 
-def _listen(config: Listen) -> socket.socket:
+def listening(config: Listen) -> socket.socket:
+    """A socket that listens as configured. Raises ``ConfigError``; its cause is the system's error."""
     try:
         family = socket.getaddrinfo(config.bind, config.port, type=socket.SOCK_STREAM)[0][0]
         listener = socket.create_server((config.bind, config.port), family=family, backlog=64)
     except OSError as error:
         said = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror  # create_server adds to strerror
         message = f"cannot listen on {config.bind}:{config.port}: {said}; choose an address of this machine and a free port"
-        raise ConfigError("http", [Mistake("http.bind", message)]) from error
+        raise ConfigError(config.section, [Mistake(f"{config.section}.bind", message)]) from error
     listener.settimeout(0.5)  # to notice a stop in any case; connections do not inherit it
     return listener
 
@@ -163,8 +164,8 @@ def _refuse(connection: socket.socket, *, plain: bool) -> None:
 class Certificates:
     """The server's certificate; read again when its files change, so that it can be renewed without a restart."""
 
-    def __init__(self, config: Tls) -> None:
-        self._config = config
+    def __init__(self, config: Tls, section: str = "http") -> None:
+        self._config, self._section = config, section
         self._stamp: tuple[int, int] | None = None
         self._context: ssl.SSLContext
         self._load()
@@ -186,5 +187,5 @@ class Certificates:
             context.load_cert_chain(*files)
         except OSError as error:  # ssl.SSLError is one
             message = f"expected a PEM certificate and its key in {files[0]} and {files[1]}: {error.strerror or type(error).__name__}"
-            raise ConfigError("http", [Mistake("http.tls", message)]) from error
+            raise ConfigError(self._section, [Mistake(f"{self._section}.tls", message)]) from error
         self._stamp, self._context = stamp, context

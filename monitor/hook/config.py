@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -21,6 +21,8 @@ _ADDRESS = re.compile(r"https?://[^/?#@\s]+(/[^?#\s]*)?")
 
 class HookListen(Listen):
     """Where Alertmanager posts its notifications, to the path /webhook."""
+
+    section: ClassVar[str] = "listen"
 
     port: int = Field(9465, ge=0, le=65_535, description="Port; 0 takes a free one.")
     anonymous: bool = Field(

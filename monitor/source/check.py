@@ -5,28 +5,34 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from monitor.config.source import SourceConfig
-from monitor.errors import SourceError
+from monitor.source.base import Needs
+from monitor.source.open import open_source
 
 
-def check_source(config: SourceConfig, topics: Sequence[str]) -> dict[str, int]:
-    """Number of partitions of each topic. Raises ``SourceError`` when the cluster, a topic or the file cannot be read.
+def check_source(config: SourceConfig, topics: Sequence[str], controls: str | None = None) -> dict[str, int]:
+    """Number of partitions of each topic of events. Raises ``SourceError`` when the cluster, a topic or a file cannot be read.
 
-    kafka-python asks for both Kafka clients: a member that joined the group would move the partitions of a running monitor.
+    ``controls`` is the control topic, which a folder of files may be without. kafka-python asks for both Kafka clients: a member
+    that joined the group would move the partitions of a running monitor.
     """
+    open_source(config, topics, Needs())  # says when its client is not installed, and touches nothing
     if config.client == "ndjson":
         assert config.path is not None
-        from monitor.source.ndjson import partition_files
+        from monitor.source.controls import open_controls
+        from monitor.source.ndjson import LineReader, partition_files
 
         files = partition_files(config.path, topics)
         for file in files.values():
+            reader = LineReader(file)
             try:
-                with file.open("rb"):
-                    pass
-            except OSError as error:
-                raise SourceError(f"source.path: {file} cannot be read: {error.strerror}") from error
+                reader.read(1, 1)  # what is no gzip is known only then
+            finally:
+                reader.close()
+        if controls is not None:
+            open_controls(config, controls, {}).poll()
         return {topic: sum(name == topic for name, _ in files) for topic in topics}
     from monitor.source.kafka_client import connect
 
-    client, partitions = connect(config, topics)
+    client, partitions = connect(config, [*topics, *([] if controls is None else [controls])])
     client.close()
-    return partitions
+    return {topic: partitions[topic] for topic in topics}

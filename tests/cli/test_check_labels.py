@@ -20,7 +20,11 @@ BOTH = "One process reads both topics, so that every label can find its predicti
 def write(folder: Path, source: dict[str, Any], topic: str = "t", **labels: Any) -> Path:
     model = world.CONFIG["models"][0]
     labels = {"topic": "l", "id": "id", "label": "y"} | labels
-    tree = {"source": source, "models": [{**model, "predictions": {**model["predictions"], "topic": topic}, "labels": labels}]}
+    tree = {
+        "source": source,
+        "models": [{**model, "predictions": {**model["predictions"], "topic": topic}, "labels": labels}],
+        "http": {"port": 0},
+    }
     path = folder / "config.yaml"
     path.write_text(yaml.safe_dump(tree))
     return path

@@ -25,7 +25,11 @@ def driftgauge(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
 
 
 def write(folder: Path, **changes) -> Path:
-    tree = {"source": {"client": "ndjson", "path": "events.ndjson"}, "models": [{**world.CONFIG["models"][0], **changes}]}
+    tree = {
+        "source": {"client": "ndjson", "path": "events.ndjson"},
+        "models": [{**world.CONFIG["models"][0], **changes}],
+        "http": {"port": 0},
+    }
     (folder / "events.ndjson").write_text("")
     path = folder / "config.yaml"
     path.write_text(yaml.safe_dump(tree))
@@ -185,7 +189,6 @@ def test_run_until_the_end_of_a_file_judges_saves_and_goes_on_where_it_stopped(t
 
 def test_only_a_run_to_the_end_of_its_data_shows_progress(tmp_path):
     path = write(tmp_path)
-    path.write_text(path.read_text() + "http: {port: 0}\n")
     assert any(line.startswith("reading") for line in driftgauge("run", "-c", str(path), "--until-end").stderr.splitlines())
     running = subprocess.Popen([sys.executable, "-m", "monitor", "run", "-c", str(path)], cwd=ROOT, stderr=subprocess.PIPE, text=True)
     assert running.stderr is not None

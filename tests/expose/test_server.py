@@ -11,12 +11,14 @@ from dataclasses import replace
 
 import pytest
 
-from monitor.config.root import Http
+from monitor.config.root import Http, Tls
 from monitor.errors import ConfigError
+from monitor.expose.answer import problem
 from monitor.expose.published import Published
 from monitor.expose.self_metrics import SelfMetrics
-from monitor.expose.server import HttpServer
+from monitor.expose.server import HttpServer, Server
 from monitor.expose.snapshot import Phase
+from monitor.hook.config import HookListen
 from monitor.telemetry import Telemetry
 from tests.expose.client import WAIT_SECONDS, fetch
 from tests.expose.exposition import families
@@ -134,3 +136,12 @@ def test_an_address_that_is_taken_is_a_mistake_of_the_configuration(start: Start
     port = start().port
     with pytest.raises(ConfigError, match=rf"http\.bind: cannot listen on 127\.0\.0\.1:{port}: Address already in use; choose an address"):
         HttpServer(Http(port=port), Published(running(), SelfMetrics(), 1000), Telemetry())
+
+
+def test_the_mistake_is_where_the_address_stands(start: Start, tmp_path) -> None:
+    listen = HookListen(port=start().port)
+    with pytest.raises(ConfigError, match=r"listen\.bind: cannot listen on"):
+        Server(listen, lambda _request: problem(404, "nothing"), Telemetry())
+    tls = listen.model_copy(update={"port": 0, "tls": Tls(cert_file=tmp_path / "cert.pem", key_file=tmp_path / "key.pem")})
+    with pytest.raises(ConfigError, match=r"listen\.tls: expected a PEM certificate"):
+        Server(tls, lambda _request: problem(404, "nothing"), Telemetry())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import socket
 import threading
@@ -78,10 +79,31 @@ def test_a_monitor_that_does_not_answer_is_an_error(capsys):
     assert f"expected an answer from {url}, got none" in capsys.readouterr().err
 
 
-def test_another_server_is_no_monitor(start, capsys):
-    # Whatever answers, but with something else: the metrics of a process.
-    url = f"{start(snapshot(WORSE)).address}metrics?x="
-    assert main(["gate", "--model", "m", "--candidate", "4", "--url", url.split("?", maxsplit=1)[0]]) == 3
+@pytest.mark.parametrize(("status", "body"), [(404, b"<html>not here</html>"), (200, b"<html>welcome</html>"), (200, b'{"ok": true}')])
+def test_another_server_is_no_monitor(status, body, capsys):
+    class Answer(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_arguments):
+            pass
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), Answer)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        assert main(["gate", "--model", "m", "--candidate", "4", "--url", f"http://127.0.0.1:{server.server_port}"]) == 3
+    finally:
+        server.shutdown()
+        server.server_close()
+    said = capsys.readouterr().err
+    assert f"expected the answer of a driftgauge from http://127.0.0.1:{server.server_port}, got status {status} without one; --url" in said
+    assert "<html>" not in said
+
+
+def test_a_wrong_path_of_a_monitor_is_told_in_its_own_words(start, capsys):
+    assert main(["gate", "--model", "m", "--candidate", "4", "--url", f"{start(snapshot(WORSE)).address}metrics"]) == 3
     assert "expected status 200" in capsys.readouterr().err
 
 

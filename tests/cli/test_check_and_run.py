@@ -1,0 +1,124 @@
+"""``driftgauge check`` says everything that keeps ``driftgauge run`` from starting, and nothing that does not."""
+
+from __future__ import annotations
+
+import http.server
+import socket
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from monitor.__main__ import main
+from monitor.config import load_config
+from monitor.expose.published import Published
+from monitor.expose.self_metrics import SelfMetrics
+from monitor.expose.server import HttpServer
+from monitor.telemetry import Telemetry
+from tests.cli.test_commands import driftgauge
+from tests.expose.trials import snapshot
+from tests.flow import world
+
+
+def write(folder: Path, tree: dict[str, Any], logs: dict[str, bytes] | None = None) -> Path:
+    (folder / "log").mkdir()
+    for name, content in ({"t.ndjson": b""} if logs is None else logs).items():
+        (folder / "log" / name).write_bytes(content)
+    path = folder / "config.yaml"
+    whole = {"source": {"client": "ndjson", "path": "log"}, "models": [world.CONFIG["models"][0]], "http": {"port": 0}, **tree}
+    path.write_text(yaml.safe_dump(whole))
+    return path
+
+
+def both(path: Path) -> tuple[int, str, int, str]:
+    """Exit code and errors of ``check``, and of ``run``."""
+    checked, ran = driftgauge("check", "-c", str(path)), driftgauge("run", "-c", str(path), "--until-end")
+    return checked.returncode, checked.stderr, ran.returncode, ran.stderr
+
+
+@pytest.mark.parametrize("source", [{}, {"source": {"client": "ndjson", "path": "log/t.ndjson"}}])
+def test_files_need_none_for_decisions(tmp_path, source):
+    code, said, ran, log = both(write(tmp_path, {"controls": {"topic": "decisions"}, **source}))
+    assert (code, said) == (0, "")
+    assert ran == 0, log
+
+
+@pytest.mark.parametrize(
+    ("tree", "logs", "said"),
+    [
+        ({"state": {"directory": "config.yaml"}}, None, "the state folder cannot be written: "),
+        ({"state": {"directory": "config.yaml/below"}}, None, "the state folder cannot be written: Not a directory"),
+        ({}, {"t.ndjson.gz": b"no gzip"}, "log/t.ndjson.gz after line 0: Not a gzipped file"),
+        ({}, {"other.ndjson": b""}, "expected t.ndjson or t-<partition>.ndjson"),
+    ],
+)
+def test_what_keeps_it_from_starting_is_said_before(tmp_path, tree, logs, said):
+    code, before, ran, log = both(write(tmp_path, tree, logs))
+    assert code == 2, before
+    assert said in before
+    assert ran not in (0, 2), log
+    assert said in log
+
+
+def test_decisions_that_cannot_be_read_are_said_before(tmp_path):
+    path = write(tmp_path, {"controls": {"topic": "decisions"}})
+    (tmp_path / "log" / "decisions.ndjson").mkdir()
+    code, before, ran, log = both(path)
+    assert (code, ran) == (2, 4), log
+    assert "cannot open" in before and "decisions.ndjson" in before
+    assert "cannot open" in log and "decisions.ndjson" in log
+
+
+@pytest.mark.broker
+@pytest.mark.parametrize("client", ["kafka-python", "librdkafka"])
+def test_a_topic_for_decisions_has_to_be_there(broker, topic, tmp_path, client):
+    model = world.CONFIG["models"][0]
+    model = {**model, "predictions": {**model["predictions"], "topic": topic()}}
+    tree = {"source": {"client": client, "brokers": [broker.bootstrap], "group": "g"}, "models": [model], "controls": {"topic": "absent"}}
+    code, before, ran, log = both(write(tmp_path, tree))
+    assert code == 2
+    assert "they are not there or hidden from this user: absent" in before
+    assert ran == 4
+    assert "they are not there or hidden from this user: absent" in log
+
+
+def test_nothing_is_left_where_the_state_will_be(tmp_path, capsys):
+    path = write(tmp_path, {"state": {"directory": "deep/state"}})
+    assert main(["check", "-c", str(path)]) == 0, capsys.readouterr().err
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["config.yaml", "log"]
+    (tmp_path / "deep").write_text("a file")
+    assert main(["check", "-c", str(path)]) == 2
+    assert "state.directory: " in capsys.readouterr().err
+    assert main(["check", "-c", str(path), "--offline"]) == 0, "about another machine"
+
+
+def test_a_port_of_another_program_is_a_mistake_and_that_of_a_monitor_is_not(tmp_path, capsys):
+    def code(port: int) -> int:
+        config.write_text(yaml.safe_dump(yaml.safe_load(config.read_text()) | {"http": {"port": port}}))
+        return main(["check", "-c", str(config)])
+
+    config = write(tmp_path, {})
+    server = HttpServer(load_config(config).http, Published(snapshot(None), SelfMetrics(), 1_000), Telemetry())
+    try:
+        assert code(server.port) == 0, capsys.readouterr().err
+    finally:
+        server.stop()
+    other = http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler)
+    threading.Thread(target=other.serve_forever, daemon=True).start()
+    try:
+        assert code(other.server_port) == 2
+        assert f"http.bind: cannot listen on 127.0.0.1:{other.server_port}: Address already in use" in capsys.readouterr().err
+    finally:
+        other.shutdown()
+        other.server_close()
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(0)
+        threading.Thread(target=_close_what_comes, args=[silent], daemon=True).start()
+        assert code(silent.getsockname()[1]) == 2
+
+
+def _close_what_comes(listener: socket.socket) -> None:
+    listener.accept()[0].close()
