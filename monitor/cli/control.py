@@ -5,15 +5,19 @@ from __future__ import annotations
 import argparse
 import getpass
 import json
+import sys
 import time
 import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from monitor.cli.named import mistakes_of, near, notes_of
 from monitor.config import Config, load_config
 from monitor.decide.control import KINDS, ControlError, control_message, control_schema, kind_of, parse_control
-from monitor.errors import ConfigError, Mistake, SinkError
+from monitor.errors import ConfigError, DriftgaugeError, Mistake, SinkError
+from monitor.reference.fit import load_references
+from monitor.reference.reference import Reference
 from monitor.sink import open_sink
 
 _EXAMPLES = """\
@@ -97,9 +101,14 @@ def run(arguments: argparse.Namespace) -> int:
             fields[more.get("dest", option)] = value
     message = control_message(arguments.decision(**fields))
     try:
-        parse_control(message)  # what nobody would read is not written
+        control = parse_control(message)  # what nobody would read is not written
     except ControlError as error:
         raise ConfigError(f"control {name}", [Mistake("", str(error))]) from error
+    references = _references(config, fields["model"])
+    if mistakes := mistakes_of(control, config.model(fields["model"]), references):
+        raise ConfigError(f"control {name}", mistakes)
+    for note in notes_of(control, references):
+        print(f"driftgauge: {note}", file=sys.stderr)
     if arguments.print:
         print(message.decode())
         return 0
@@ -121,13 +130,21 @@ def _schema(_arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _references(config: Config, model: str) -> list[Reference]:
+    try:
+        return load_references(config)[model]
+    except DriftgaugeError:
+        return []  # the process that decides has them, and says what is wrong with them
+
+
 def _model(config: Config, arguments: argparse.Namespace) -> str:
     names = [model.name for model in config.models]
     if arguments.model is None and len(names) == 1:
         return names[0]
     if arguments.model not in names:
+        known = ", ".join(names) if arguments.model is None else near(arguments.model, names)
         got = "none" if arguments.model is None else repr(arguments.model)
-        raise ConfigError(str(arguments.config), [Mistake("models", f"expected --model with one of {', '.join(names)}, got {got}")])
+        raise ConfigError(str(arguments.config), [Mistake("models", f"expected --model with one of {known}, got {got}")])
     return str(arguments.model)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,13 @@ import yaml
 from kafka import KafkaConsumer
 
 from monitor.__main__ import main
+from monitor.cli.named import near
+from monitor.config import load_config
 from monitor.decide.control import KINDS, kind_of, parse_control
+from monitor.reference.fit import load_references
+from monitor.reference.format import with_fingerprint, write_reference
 from tests.broker.process import free_ports
+from tests.flow import label_world, world
 
 ARGUMENTS = {
     "hold": ["--until", "2026-03-02T06:00Z"],
@@ -27,7 +33,12 @@ ARGUMENTS = {
 
 def write(folder: Path, *names: str, brokers: str = "127.0.0.1:1", **more: object) -> str:
     models = [
-        {"name": name, "predictions": {"topic": f"t-{name}", "id": "id"}, "features": [{"name": "x", "type": "numeric"}]}
+        {
+            "name": name,
+            "predictions": {"topic": f"t-{name}", "id": "id"},
+            "features": [{"name": "x", "type": "numeric"}],
+            "segments": {"columns": {"country": "country", "device": "device"}, "groupings": [["country"], ["country", "device"]]},
+        }
         for name in names or ("m",)
     ]
     tree = {"source": {"brokers": [brokers], "connect_timeout": "2s"}, "models": models, "controls": {"topic": "controls"}, **more}
@@ -84,6 +95,15 @@ def test_two_decisions_have_two_ids(tmp_path, capsys):
         (["hold", "--why", "x", "--until", "tomorrow"], "--until: expected a time such as 2026-03-02T06:00Z, got 'tomorrow'"),
         (["assign", "--why", "x", "--failure-mode", "f1"], "expected owner, fix_version or both"),
         (["release", "--why", "x", "--model", "other"], "models: expected --model with one of m, got 'other'"),
+        (["release", "--why", "x", "--model", "mm"], "expected --model with one of m; did you mean 'm'?, got 'mm'"),
+        (["accept", "--why", "x", "--signal", "y"], "--signal: expected one of x, got 'y'"),
+        (["rebaseline", "--why", "x", "--signal", "xx"], "--signal: expected one of x; did you mean 'x'?, got 'xx'"),
+        (["accept", "--why", "x", "--segment", "FR"], "--segment: expected ALL or country=... or country=...,device=..., by the groupings"),
+        (["accept", "--why", "x", "--segment", "device=ios"], "--segment: expected ALL or country=... or country=...,device=..."),
+        (
+            ["accept", "--why", "x", "--segment", "device=ios,country=FR"],
+            "--segment: expected 'country=FR,device=ios', as the grouping has it",
+        ),
         (["explode", "--why", "x"], "invalid choice: 'explode'"),
     ],
 )
@@ -97,6 +117,53 @@ def test_a_mistake_is_said_and_nothing_is_written(tmp_path, capsys, arguments, s
     assert code == 2
     assert said in shown.err
     assert shown.out == ""
+
+
+def with_references(folder: Path) -> str:
+    for version in ("1", "2"):
+        reference = with_fingerprint(replace(label_world.reference(), model_version=version, dataset_version=version))
+        write_reference(reference, folder / f"{version}.json.gz")
+    model = {**world.CONFIG["models"][0], "references": ["*.json.gz"], "predictions": label_world.PREDICTIONS}
+    model |= {"labels": label_world.SECTION, "retraining": {"performance": [{"metric": "recall[1]", "floor": 0.5}]}}
+    return write(folder, models=[model])
+
+
+@pytest.mark.parametrize("signal", ["x", "score", "predicted_class", "error", "label", "recall[1]"])
+def test_what_a_policy_may_read_can_be_accepted(tmp_path, capsys, signal):
+    assert printed(capsys, "accept", "-c", with_references(tmp_path), "--signal", signal).signal == signal
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--segment", "country=FR", "--version", "1"], ""),
+        (
+            ["--segment", "country=fr"],
+            "no reference has the segment 'country=fr'; those of its grouping: country=FR; did you mean 'country=FR'?",
+        ),
+        (["--version", "10"], "no reference is of version '10'; those there are: 1, 2; did you mean '1'?"),
+    ],
+)
+def test_what_only_production_may_have_is_written_and_said(tmp_path, capsys, arguments, said):
+    assert main(["control", "accept", "-c", with_references(tmp_path), *arguments, "--why", "because", "--print"]) == 0
+    shown = capsys.readouterr()
+    parse_control(shown.out.encode())
+    assert shown.err == (f"driftgauge: {said}\n" if said else "")
+
+
+def test_a_reference_to_switch_to_is_one_that_there_is(tmp_path, capsys):
+    path = with_references(tmp_path)
+    known = {each.model_version: each.fingerprint for each in load_references(load_config(Path(path)))["m"]}
+    assert printed(capsys, "switch-reference", "-c", path, "--version", "1", "--reference", known["2"][:12]).reference == known["2"][:12]
+    given = ["control", "switch-reference", "-c", path, "--version", "1", "--reference", "0123abcd", "--why", "because", "--print"]
+    assert main(given) == 2
+    assert f"expected the fingerprint of one of {known['1'][:12]} (version 1), {known['2'][:12]} (version 2)" in capsys.readouterr().err
+
+
+def test_of_many_names_the_nearest_are_shown():
+    shown = near("feature_77x", [f"feature_{n}" for n in range(100)])
+    assert shown.startswith("feature_77, ")
+    assert shown.endswith(" and 88 more; did you mean 'feature_77'?")
 
 
 def test_of_several_models_one_must_be_named(tmp_path, capsys):
