@@ -16,6 +16,9 @@ _WIDTH = 24
 Advance = Callable[[int, int], None]
 """Called with how much more is done (in the unit of ``total``) and how many more rows that were."""
 
+Part = Callable[[str, int | None], Advance]
+"""Called with the label and the total of what begins now."""
+
 
 def bar_text(label: str, done: int, total: int | None, rows: int, elapsed_s: float) -> str:
     """One line of progress.
@@ -76,8 +79,23 @@ def progress(
     ``total`` is what ``done`` adds up to, None when unknown. Elsewhere than on a terminal a line is written every ten
     seconds and one at the end.
     """
-    line = _Line(label, total, sys.stderr if stream is None else stream, clock)
+    with parts(stream=stream, clock=clock) as part:
+        yield part(label, total)
+
+
+@contextmanager
+def parts(*, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> Iterator[Part]:
+    """``with parts() as part: advance = part(label, total)``; each part has a line of its own, and ends when the next begins."""
+    lines: list[_Line] = []
+
+    def part(label: str, total: int | None) -> Advance:
+        if lines:
+            lines[-1].show("\n")
+        lines.append(_Line(label, total, sys.stderr if stream is None else stream, clock))
+        return lines[-1].advance
+
     try:
-        yield line.advance
+        yield part
     finally:
-        line.show("\n")
+        if lines:
+            lines[-1].show("\n")

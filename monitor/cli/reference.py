@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from monitor.cli.progress import progress
+from monitor.cli.progress import parts
 from monitor.config import ModelConfig, load_config
 from monitor.errors import ConfigError, Mistake, ReferenceFileError
 from monitor.reference.build import Built, Options, build_reference
@@ -133,8 +133,8 @@ def _build(args: argparse.Namespace) -> int:
     model = _model(args)
     _check_output(args.output)
     rows = open_files(args.data, data_model(model), [path for path in (args.label, args.label_time) if path is not None])
-    with progress(2 * rows.size, "reading") as advance:
-        built = build_reference(model, rows, _options(args, args.label, args.label_time), advance)
+    with parts() as part:
+        built = build_reference(model, rows, _options(args, args.label, args.label_time), part)
     return _write(built, args.output)
 
 
@@ -142,8 +142,8 @@ def _learn(args: argparse.Namespace) -> int:
     model = _model(args)
     _check_output(args.output)
     stretch = Stretch(args.hours, args.start, args.max_spool_mb << 20)
-    with progress(None, "reading") as advance:
-        built = learn_reference(load_config(args.config).source, model, stretch, _options(args), advance)
+    with parts() as part:
+        built = learn_reference(load_config(args.config).source, model, stretch, _options(args), part)
     return _write(built, args.output)
 
 

@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 
 from monitor.detect.alarm import Alarm, Effect, Stream
-from monitor.detect.watch import MAX_ALSO
 from monitor.expose.query import Query, any_text, check_names, one_of, whole
 from monitor.expose.snapshot import ModelView, Snapshot
 from monitor.expose.text import iso
@@ -111,8 +110,7 @@ def _item(shown: _Shown) -> dict[str, Any]:
         "evidence": finite(alarm.evidence),
         "threshold": finite(alarm.threshold),
         "worst": [{"cell": plain(each.cell), "expected": each.expected, "share": each.share} for each in alarm.worst],
-        "also_moved": [_stream(stream) for stream in alarm.also[:MAX_ALSO]],
-        "also_moved_left_out": max(len(alarm.also) - MAX_ALSO, 0),
+        "also_moved": [_stream(stream) for stream in alarm.also],
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlencode
 
 from monitor.detect.alarm import Alarm, Effect
+from monitor.detect.watch import MAX_ALSO
 from monitor.expose.markup import Html, el, join, table
 from monitor.expose.page_findings import link
 from monitor.expose.snapshot import ModelView
@@ -72,8 +73,15 @@ def _row(model: ModelView, each: Stands) -> tuple[Html | str, ...]:
         _effect(alarm.effect),
         join(el("span", clock(alarm.start_ms), class_="nowrap"), el("div", f"raised {clock(alarm.time_ms)}", class_="small soft nowrap")),
         _worst(alarm),
-        count(len(alarm.also)) if alarm.also else "",
+        _others(len(alarm.also)),
     )
+
+
+def _others(named: int) -> Html | str:
+    """An alarm names at most so many; how many more moved with it is not counted."""
+    if named >= MAX_ALSO:
+        return f"{MAX_ALSO} or more"
+    return count(named) if named else ""
 
 
 def _effect(effect: Effect | None) -> Html | str:

@@ -13,7 +13,7 @@ import msgspec
 
 from monitor.errors import SourceError
 from monitor.reference.columns import number_of
-from monitor.reference.read import csv_header, file_kind, lines, pyarrow_parquet
+from monitor.reference.read import csv_header, file_kind, lines, not_by_line, pyarrow_parquet
 
 SAMPLE_ROWS = 10_000
 _MAX_LINE_BYTES = 1_000_000
@@ -32,7 +32,7 @@ def read_sample(path: Path, limit: int = SAMPLE_ROWS) -> tuple[list[dict[str, An
                 with _opened(path) as file:
                     return _csv(file, limit), 0
         with _opened(path) as file:
-            return _ndjson(file, limit)
+            return _ndjson(path, file, limit)
     except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
         raise SourceError(f"{path}: cannot be read: {error}") from error
 
@@ -41,12 +41,14 @@ def _opened(path: Path) -> BinaryIO:
     return cast(BinaryIO, gzip.open(path, "rb")) if path.suffix.lower() == ".gz" else path.open("rb")
 
 
-def _ndjson(file: BinaryIO, limit: int) -> tuple[list[dict[str, Any]], int]:
+def _ndjson(path: Path, file: BinaryIO, limit: int) -> tuple[list[dict[str, Any]], int]:
     rows, others = [], 0
     for line in islice(lines(file, _MAX_LINE_BYTES), limit):
         try:
             rows.append(msgspec.json.decode(line, type=dict[str, Any]))
-        except (msgspec.DecodeError, RecursionError):
+        except (msgspec.DecodeError, RecursionError) as error:
+            if not rows and not others and (wrong := not_by_line(line)):
+                raise SourceError(f"{path}: {wrong}") from error
             others += 1
     return rows, others
 

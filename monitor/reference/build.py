@@ -29,7 +29,13 @@ from monitor.reference.survey import Survey, survey_model
 from monitor.reference.tally import Tally
 from monitor.segment import ALL
 
-Advance = Callable[[int, int], None]
+Part = Callable[[str, int | None], Callable[[int, int], None]]
+"""Told what begins and what it adds up to; gives what is then told of how much more is done, and of how many more rows."""
+
+
+def unwatched(_label: str, _total: int | None) -> Callable[[int, int], None]:
+    """A ``Part`` that nobody looks at."""
+    return lambda _done, _rows: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +59,10 @@ class Built:
     notes: tuple[str, ...]
 
 
-def build_reference(model: ModelConfig, rows: Rows, options: Options, advance: Advance = lambda done, rows: None) -> Built:
+def build_reference(model: ModelConfig, rows: Rows, options: Options, part: Part = unwatched) -> Built:
     """Read the rows twice and count them.
 
-    ``advance`` is told of bytes and rows done; the bytes add up to twice ``rows.size``. Raises ``SourceError`` when
+    ``part`` is told of each reading, whose bytes add up to ``rows.size``. Raises ``SourceError`` when
     no row can be used, the rows are of several versions and none was chosen, or no label or predicted class can be understood.
     """
     mapping = with_fallback_version(model if rows.as_produced else data_model(model), options.model_version or model.version)
@@ -67,6 +73,7 @@ def build_reference(model: ModelConfig, rows: Rows, options: Options, advance: A
         mapping = with_columns(mapping, {LABEL: options.label})
     survey = Survey(mapping, options.model_version, options.seed, options.sample_rows)
     reasons: dict[RejectReason, str] = {}
+    advance = part("pass 1 of 2, finding cells", rows.size)
     for batch, done in _decoded(rows, Decoder(survey_model(mapping), {}), reasons):
         survey.add(batch)
         advance(done, len(batch))
@@ -78,6 +85,7 @@ def build_reference(model: ModelConfig, rows: Rows, options: Options, advance: A
     tally = Tally(survey, survey.layout(), version, has_times)
     decoder = Decoder(mapping, tally.vocabulary)
     when_labelled = None if options.label_time is None or not has_times else Decoder(with_time_at(mapping, options.label_time), {})
+    advance = part("pass 2 of 2, counting", rows.size)
     for raws, done in rows.read():
         batch, _ = decoder.decode(raws)
         tally.add(batch, None if when_labelled is None else _lag_ms(batch, when_labelled.decode(raws)[0]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,7 +16,7 @@ from monitor.config.source import SourceConfig
 from monitor.decode import Decoder, id_hash, needs
 from monitor.duplicates import SeenIds
 from monitor.errors import SourceError
-from monitor.reference.build import Advance, Built, Options, build_reference
+from monitor.reference.build import Built, Options, Part, build_reference, unwatched
 from monitor.reference.read import Rows
 from monitor.reference.spool import Spool
 from monitor.reference.summary import time_text
@@ -55,9 +55,7 @@ class _FromTheStart:
         return
 
 
-def learn_reference(
-    source: SourceConfig, model: ModelConfig, stretch: Stretch, options: Options, advance: Advance = lambda done, rows: None
-) -> Built:
+def learn_reference(source: SourceConfig, model: ModelConfig, stretch: Stretch, options: Options, part: Part = unwatched) -> Built:
     """Read the topic from its start, keep the stretch on disk, and build from it.
 
     The stretch is complete once every partition has passed its end by the lateness, or the log has ended. Repeated ids are
@@ -70,18 +68,18 @@ def learn_reference(
     try:
         reader.start(_FromTheStart())
         try:
-            _gather(gathered, reader, advance)
+            _gather(gathered, reader, part("reading", None))
         finally:
             reader.close()
         start, end = gathered.window()
-        rows = Rows(gathered.spool.size, lambda: gathered.spool.read(start, end), as_produced=True)
-        built = build_reference(model, rows, options, advance)
+        rows = Rows(gathered.spool.size_of(start, end), lambda: gathered.spool.read(start, end), as_produced=True)
+        built = build_reference(model, rows, options, part)
         return Built(built.reference, (*gathered.notes(), *built.notes))
     finally:
         gathered.spool.close()
 
 
-def _gather(gathered: _Gathered, reader: Source, advance: Advance) -> None:
+def _gather(gathered: _Gathered, reader: Source, advance: Callable[[int, int], None]) -> None:
     waiting_since = time.monotonic()
     wait_ms = JOIN_MS
     while not reader.finished():

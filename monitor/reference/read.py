@@ -88,6 +88,20 @@ def _opened(path: Path, raw: BinaryIO) -> BinaryIO:
     return cast(BinaryIO, gzip.GzipFile(fileobj=raw)) if path.suffix.lower() == ".gz" else raw
 
 
+def not_by_line(first: bytes) -> str | None:
+    """What to do about a file that is JSON, but not an object a line, as its first line shows; None for any other.
+
+    >>> not_by_line(b'{"id": 1}'), not_by_line(b"[1]"), (not_by_line(b'[{"id": 1},') or "")[:52]
+    (None, None, 'expected one JSON object a line, got one JSON array;')
+    """
+    first = first.strip()
+    if first == b"[" or (first.startswith(b"[") and b"{" in first):
+        return "expected one JSON object a line, got one JSON array; write a line for each element: jq -c '.[]' FILE > FILE.ndjson"
+    if first == b"{":
+        return "expected one JSON object a line, got one over several lines; write each into a line: jq -c . FILE > FILE.ndjson"
+    return None
+
+
 def lines(file: BinaryIO, max_bytes: int) -> Iterator[bytes]:
     """Non-empty lines; of one longer than ``max_bytes`` the first ``max_bytes + 1``, which decoding then rejects."""
     rest = b""
@@ -111,7 +125,9 @@ def lines(file: BinaryIO, max_bytes: int) -> Iterator[bytes]:
 
 def _ndjson(path: Path, model: ModelConfig, _: Sequence[str]) -> Iterator[tuple[list[bytes], int]]:
     with path.open("rb") as raw:
-        for chunk in _chunks(lines(_opened(path, raw), model.predictions.max_message_bytes)):
+        for number, chunk in enumerate(_chunks(lines(_opened(path, raw), model.predictions.max_message_bytes))):
+            if not number and (wrong := not_by_line(chunk[0])):
+                raise SourceError(f"{path}: {wrong}")
             yield chunk, raw.tell()
 
 

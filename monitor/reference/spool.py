@@ -57,12 +57,19 @@ class Spool:
             self.rows += len(chosen)
         return True
 
+    def size_of(self, start_ms: int, end_ms: int) -> int:
+        """Bytes that ``read`` yields of the same stretch."""
+        return sum(length for number, _, length, _ in self.frames if self._touches(number, start_ms, end_ms))
+
+    def _touches(self, number: int, start_ms: int, end_ms: int) -> bool:
+        return number * self.slice_ms < end_ms and (number + 1) * self.slice_ms > start_ms
+
     def read(self, start_ms: int, end_ms: int) -> Iterator[Chunk]:
         """The messages of slices that touch [start_ms, end_ms), slice by slice, some thousand at a time."""
         chunk: list[RawBatch] = []
         rows = size = 0
         for number, position, length, messages in sorted(self.frames):
-            if number * self.slice_ms < end_ms and (number + 1) * self.slice_ms > start_ms:
+            if self._touches(number, start_ms, end_ms):
                 self.file.seek(position)
                 chunk.append(_batch(msgspec.msgpack.decode(zstandard.decompress(self.file.read(length)), type=_Frame)))
                 rows, size = rows + messages, size + length

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from monitor.cli.progress import BAR_EVERY_S, LINE_EVERY_S, bar_text, progress
+from monitor.cli.progress import BAR_EVERY_S, LINE_EVERY_S, bar_text, parts, progress
 
 
 class Terminal(io.StringIO):
@@ -32,6 +32,21 @@ def test_a_terminal_sees_one_line_that_is_redrawn() -> None:
     last = drawn.rstrip("\n").split("\r")[-1].rstrip()
     assert last == bar_text("reading", 1_000, 1_000, 50, 10 * BAR_EVERY_S)
     assert "100 %" in last and "50 rows" in last
+
+
+def test_each_part_counts_for_itself_and_keeps_its_last_line() -> None:
+    out, clock = Terminal(), Clock()
+    with parts(stream=out, clock=clock) as part:
+        for label, total in (("pass 1 of 2", 100), ("pass 2 of 2", 100)):
+            advance = part(label, total)
+            for _ in range(4):
+                clock.now += 1
+                advance(25, 10)
+    shown = [line.split("\r")[-1].rstrip() for line in out.getvalue().rstrip("\n").split("\n")]
+    assert shown == [bar_text(f"pass {number} of 2", 100, 100, 40, 4.0) for number in (1, 2)]
+    with parts(stream=out, clock=clock):
+        pass  # nothing began, so nothing is said
+    assert out.getvalue().count("\n") == 2
 
 
 def test_a_shorter_line_wipes_what_a_longer_one_left() -> None:

@@ -169,7 +169,7 @@ def test_the_api_says_everything_that_an_alarm_says() -> None:
             "effect": {"unit": "share", "size": 0.041, "low": 0.008, "high": 0.074, "rows": 410, "cell": "missing"},
             "evidence": 3e10, "threshold": 8e9,
             "worst": [{"cell": "48", "expected": 0.11, "share": 0.19}, {"cell": "30", "expected": 0.14, "share": 0.08}],
-            "also_moved": [{"segment": "origin=JFK", "signal": "wind_speed", "kind": "missing"}], "also_moved_left_out": 0,
+            "also_moved": [{"segment": "origin=JFK", "signal": "wind_speed", "kind": "missing"}],
         }
     ]  # fmt: skip
 
@@ -268,6 +268,14 @@ def test_the_page_says_what_moved_by_how_much_and_since_when() -> None:
     assert "quiet" in quiet and "420 of 420 streams armed" in quiet and "Level" not in quiet
     none = Outline(str(alarms(snapshot(unwatched("3", "the reference has fewer than 200 rows")).models[0])).encode()).text
     assert "not watched the reference has fewer than 200 rows." in re.sub(r"\s+", " ", none)
+
+
+@pytest.mark.parametrize(("named", "said"), [(49, "<td>49</td>"), (50, "<td>50 or more</td>")])
+def test_an_alarm_that_names_as_many_others_as_it_can_may_have_moved_with_more(named: int, said: str) -> None:
+    others = tuple(Stream(f"carrier={n}", "wind_speed", "values") for n in range(named))
+    each = replace(alarm("trigger", "ALL", "distance", "values", None), also=others)
+    page = str(alarms(snapshot(replace(flights(), standing=(Stands(each, 0, 0),))).models[0]))
+    assert said in re.sub(r"<td[^>]*>", "<td>", page)
 
 
 def test_the_page_has_the_newest_triggers_first_and_then_warnings() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import math
 import sys
@@ -15,6 +16,7 @@ import pytest
 from scipy import stats
 
 from monitor.errors import SourceError
+from monitor.init.sample import read_sample
 from monitor.profile.bare import bare_layout
 from monitor.profile.layout import FAULT_CELLS, Role
 from monitor.reference.build import Built, Options, build_reference
@@ -322,3 +324,21 @@ def test_memory_does_not_grow_with_the_number_of_rows(tmp_path: Path) -> None:
     large = write_ndjson(tmp_path / "large.ndjson", flat_rows(100_000))
     peak_bytes(small)  # imports and caches
     assert peak_bytes(large) < 1.2 * peak_bytes(small)
+
+
+@pytest.mark.parametrize("name", ["rows.json", "rows.ndjson.gz"])
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[{"id": "1", "x": 1},\n {"id": "2", "x": 2}]', r"got one JSON array; write a line for each element: jq -c '\.\[\]' FILE"),
+        ('[\n  {\n    "id": "1"\n  }\n]', r"got one JSON array"),
+        ('{\n  "id": "1"\n}', r"got one over several lines; write each into a line: jq -c \. FILE"),
+    ],
+)
+def test_json_that_is_not_an_object_a_line_is_named(tmp_path: Path, name: str, text: str, said: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
+    with pytest.raises(SourceError, match=rf"{name}: expected one JSON object a line, {said}"):
+        build(path)
+    with pytest.raises(SourceError, match=rf"{name}: expected one JSON object a line, {said}"):
+        read_sample(path)

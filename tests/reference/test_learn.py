@@ -108,6 +108,7 @@ def test_a_spool_gives_messages_back_in_the_order_of_their_times() -> None:
     assert spool.add(raw, np.array([1, 3, 5]), times[[1, 3, 5]])
     ((found, size),) = spool.read(0, 6_000)
     assert 0 < size < spool.size  # the last slice was left out
+    assert size == spool.size_of(0, 6_000)
     spool.close()
     assert [batch.offsets.tolist() for batch in found] == [[11, 13], [12], [10], [15]]
     assert found[0].values == [values[1], values[3]]
