@@ -104,7 +104,8 @@ class Monitor:
                 for portion in self._portions.of(raws):
                     if not stop.is_set():  # what is left is read again
                         self._turn(source, decoders, portion, lag)
-                progress(sum(map(len, raws)), sum(lag.values()))
+                progress(read := sum(map(len, raws)), sum(lag.values()))
+                self.partitions.say_headway(lag, read)
                 if source.finished() or (until_end and not raws and self.partitions.all_read(lag)):
                     self._finish(source, stop, until_end)
             self._stop()

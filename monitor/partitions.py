@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from monitor import events, label_events
+from monitor.headway import Headway
 from monitor.pipeline import Step, advance
 from monitor.source.base import Assignment, Gap, Lag, Source, TopicPartition
 from monitor.state import ModelState
@@ -24,6 +25,9 @@ class Partitions:
     owned: set[TopicPartition] = field(default_factory=set)
     active_ms: dict[TopicPartition, int] = field(default_factory=dict)  # last message, or when it came or was resumed
     paused: set[TopicPartition] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.headway = Headway(self.clock_ms())
 
     def assigned(self, partitions: frozenset[TopicPartition]) -> Mapping[TopicPartition, int]:
         """Partitions came: they begin where the state ends."""
@@ -81,6 +85,11 @@ class Partitions:
                 self.telemetry.emit(label_events.LabelsSeparated(model.config.name, here, of, labels_here, of_labels))
             else:
                 self.telemetry.emit(label_events.LabelsJoined(model.config.name, of, of_labels, of == of_labels))
+
+    def say_headway(self, lag: Lag, read: int) -> None:
+        """Tell, now and then, how far reading has come where it is behind."""
+        for event in self.headway.turn(self.streams, self.owned, lag, read, self.clock_ms()):
+            self.telemetry.emit(event)
 
     def heard_from(self, partition: TopicPartition, now_ms: int) -> None:
         """A message came."""

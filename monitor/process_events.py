@@ -25,6 +25,34 @@ class StopRequested(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class AssignmentAwaited(Event):
+    """No partition came yet: other members of the group have them, or one that ended without leaving is still waited for.
+
+    The group gives up a member after ``source.session_timeout``.
+    """
+
+    topics: tuple[str, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryPassed(Event):
+    """Reading is behind, and this far."""
+
+    messages: int  # read in all
+    per_second: float
+    unread: int | None  # None: not known, as of files
+    event_time: str  # that every partition has reached; empty: not known
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryFinished(Event):
+    """Reading is behind no more."""
+
+    event_time: str
+
+
+@dataclass(frozen=True, slots=True)
 class ReloadRequested(Event):
     """The process will save its state and start anew by its files as they are now."""
 

@@ -22,7 +22,7 @@ STAGES = (
     ("label_estimates",), ("review",), ("state",), ("versions",), ("detections",),
     ("label_verdicts", "mode_samples", "labels"), ("facts",), ("decisions",), ("pipeline",),
     ("stream",),
-    ("checkpoint",), ("telemetry", "sink"), ("expose",), ("view", "changes"),
+    ("checkpoint",), ("telemetry", "sink"), ("expose",), ("view", "changes"), ("headway",),
     ("partitions", "portions", "letters", "triggers", "control_topic"), ("replay",), ("drill",), ("app",), ("hook",),
     ("threads",), ("cli", "__main__"),
 )  # fmt: skip
@@ -30,7 +30,7 @@ ALLOWED_BACK = {("checkpoint", "evaluate"), ("source", "telemetry"), ("expose", 
 PURE = (
     "batch", "number", "segment", "window", "clock", "duplicates", "pipeline", "state", "versions", "view", "profile", "decode", "evaluate",
     "labels", "label_verdicts", "mode_samples", "review", "stream", "facts", "decisions",
-    "outcome", "performance", "estimate", "canary", "detect", "decide", "sequential", "detections",
+    "outcome", "performance", "estimate", "canary", "detect", "decide", "sequential", "detections", "headway",
 )  # fmt: skip
 PURE_IN_EDGES = ("hook.alert", "hook.policy", "hook.template", "hook.target.outcome")
 EDGES = {"time", "socket", "logging", "threading", "kafka", "confluent_kafka", "subprocess", "requests", "urllib", "os", "datetime.now"}

@@ -90,7 +90,7 @@ def test_a_field_that_is_not_plain_is_refused_before_it_reaches_a_line(tmp_path:
 
 
 def test_every_event_has_only_plain_fields_a_docstring_and_a_name_in_the_past_tense() -> None:
-    plain = {int, float, str, bool, float | None, tuple[int, ...], tuple[str, ...]}  # None: not known
+    plain = {int, float, str, bool, int | None, float | None, tuple[int, ...], tuple[str, ...]}  # None: not known
     for kind in EVENTS:
         hints = get_type_hints(kind)
         assert {hints[field.name] for field in dataclasses.fields(kind)} <= plain, kind
