@@ -89,6 +89,7 @@ class Detector:
         settings: Detection | None = None,
         groupings: Sequence[tuple[str, ...]] | None = None,
         threshold: float | None = None,
+        positive: Any = None,
         lateness_ms: int = 600_000,
         partitions: Sequence[int] = (0,),
         label_partitions: Sequence[int] = (0,),
@@ -97,10 +98,12 @@ class Detector:
 
         ``labels`` [n] true classes and ``label_time_ms`` [n] when they were known, for error and label rates. ``groupings`` of segment
         columns, each column by itself when left out. ``threshold`` of the score from which on the class is "1", where ``events`` have
-        no predicted class. Raises ``ValueError`` for columns that do not fit together.
+        no predicted class. ``positive`` is the class in ``labels`` whose probability the score is, as ``labels.positive`` of a
+        configuration; when left out it is known by its name: of two the one that is not no, false, 0 or the like, else the last by name.
+        Raises ``ValueError`` for columns that do not fit together, and for a positive class that is none of two.
         """
         model = model_of(events, groupings, threshold, lateness_ms)
-        return Detector.of(reference_of(model, events, labels, label_time_ms), model, settings, partitions, label_partitions)
+        return Detector.of(reference_of(model, events, labels, label_time_ms, positive), model, settings, partitions, label_partitions)
 
     @staticmethod
     def of(

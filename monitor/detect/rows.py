@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.batch import UNSEEN, Batch, Span
+from monitor.config.labels import Labels as LabelsConfig
 from monitor.config.model import PREDICTED_CLASS, ModelConfig
 from monitor.decode.identity import hash_ids
 from monitor.detect.events import Events, is_absent, milliseconds, same_length
@@ -175,11 +176,26 @@ def _coded(texts: Any, rows: int, most: int) -> tuple[tuple[str, ...], NDArray[n
     return distinct, place[codes] if rows else codes
 
 
-def reference_of(model: ModelConfig, events: Events, labels: Any = None, label_time_ms: Any = None) -> Reference:
+def _with_positive(model: ModelConfig, labels: Any, positive: Any) -> ModelConfig:
+    """The model with labels of two classes of which ``positive`` is one, as a configuration names them."""
+    if labels is None:
+        raise ValueError("expected labels with positive, got None")
+    classes = dict.fromkeys(clean_value(value, 1_000) for value in np.asarray(labels).tolist() if not is_absent(value))
+    wanted = clean_value(positive, 1_000)
+    if wanted not in classes or len(classes) != 2:
+        shown = ", ".join(map(repr, sorted(classes)[:5])) or "none"
+        raise ValueError(f"expected positive to be one of the two classes of labels, got {wanted!r}; labels are {shown}")
+    named = {"positive": [wanted], "negative": [name for name in classes if name != wanted]}
+    section = LabelsConfig.model_validate({"topic": "labels", "id": "id", "label": "label", **named})
+    return model.model_copy(update={"labels": section})
+
+
+def reference_of(model: ModelConfig, events: Events, labels: Any = None, label_time_ms: Any = None, positive: Any = None) -> Reference:
     """The reference of rows in memory, in the order of their times.
 
-    ``labels`` [n] true classes (None: unknown) and ``label_time_ms`` [n] when they were known. Raises ``ValueError`` without rows, or for
-    labels of which there are more or fewer.
+    ``labels`` [n] true classes (None: unknown) and ``label_time_ms`` [n] when they were known. ``positive`` is the class whose
+    probability the score is; None: by its name, as ``positive_class`` says. Raises ``ValueError`` without rows, for labels of which there
+    are more or fewer, and for a positive class that is none of two.
     """
     if not len(events):
         raise ValueError("expected rows to make a reference of, got none")
@@ -190,7 +206,8 @@ def reference_of(model: ModelConfig, events: Events, labels: Any = None, label_t
     events = events.rows(order)
     truth = None if labels is None else np.asarray(labels, object)[order]
     lag_ms = None if label_time_ms is None else milliseconds(label_time_ms)[order] - milliseconds(events.time_ms)
-    mapping = model if truth is None else with_columns(model, {LABEL: "label"})
+    named = model if positive is None else _with_positive(model, truth, positive)
+    mapping = model if truth is None else with_columns(named, {LABEL: "label"})
     survey = Survey(mapping, None)
     surveyed = survey_model(mapping)
     parts = [slice(start, start + _AT_ONCE) for start in range(0, len(events), _AT_ONCE)]

@@ -166,3 +166,53 @@ def test_how_rows_are_cut_changes_no_alarm(sizes: list[int]) -> None:
         found += cut.predictions(events.rows(slice(start, start + size)))
         start, turn = start + size, turn + 1
     assert found + cut.finish() == expected
+
+
+def learnt_with(names: tuple[str, str], **more: Any) -> Detector:
+    """A reference of labels with these names of the negative and the positive class."""
+    events = rows(ROWS)
+    truth = np.random.default_rng(1).random(ROWS) < np.asarray(events.score)
+    return Detector.learn(events, np.array(names, object)[truth.astype(int)], events.time_ms + 3_600_000, threshold=0.5, **more)
+
+
+def test_the_positive_class_is_the_one_that_is_named() -> None:
+    """Of good and bad the guess is good; the score is the probability of bad."""
+    score = np.asarray(rows(ROWS).score)
+    truth = np.random.default_rng(1).random(ROWS) < score
+    plain, named, guessed = learnt_with(("0", "1")), learnt_with(("good", "bad"), positive="bad"), learnt_with(("good", "bad"))
+    held = named.reference.labels
+    assert held is not None and guessed.reference.labels is not None
+    assert (held["positive"], guessed.reference.labels["positive"]) == ("bad", "good")
+    assert held["performance"]["brier"] == pytest.approx(float(((score - truth) ** 2).mean()), rel=1e-6)
+    assert guessed.reference.labels["performance"]["brier"] > 1.5 * held["performance"]["brier"]
+
+    fresh = rows(3_000, ROWS)
+    worse = np.random.default_rng(2).random(3_000) < 0.9  # bad nine times in ten, whatever the score
+    alarms = []
+    for detector_, names in ((plain, ("0", "1")), (named, ("good", "bad"))):
+        found = detector_.predictions(fresh)
+        found += detector_.labels(fresh.ids, np.array(names, object)[worse.astype(int)], fresh.time_ms + 60_000) + detector_.finish()
+        alarms.append(found)
+    assert triggers(alarms[0])
+    assert {alarm.stream.kind for alarm in triggers(alarms[0])} >= {"error", "label"}
+    assert alarms[0] == alarms[1], "names of classes change nothing"
+
+
+@pytest.mark.parametrize(
+    ("labels", "positive", "message"),
+    [
+        (None, "bad", "expected labels with positive, got None"),
+        (["good", "bad"] * 25, "ugly", "one of the two classes of labels, got 'ugly'; labels are 'bad', 'good'"),
+        (["good", "bad", "ugly", None, "bad"] * 10, "bad", "labels are 'bad', 'good', 'ugly'"),
+    ],
+)
+def test_a_positive_class_that_is_none_of_two_is_refused(labels: Any, positive: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Detector.learn(rows(50), labels, threshold=0.5, positive=positive)
+
+
+def test_a_number_or_a_truth_may_name_the_positive_class() -> None:
+    events = rows(50)
+    for labels, positive, said in (([0, 1] * 25, 0, "0"), ([True, False] * 25, False, "false")):
+        learnt = Detector.learn(events, labels, threshold=0.5, positive=positive).reference.labels
+        assert learnt is not None and learnt["positive"] == said
