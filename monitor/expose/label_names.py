@@ -95,6 +95,6 @@ LABEL_OUTCOMES: Mapping[str, str] = MappingProxyType({
     "duplicate": "The same label once more.",
     "late": "Later than the horizon after its prediction.",
     "late_arrival": "Behind its own partition's newest label by more than the lateness.",
-    "orphan": "No prediction has its id.",
+    "orphan": "No prediction of its id is known that it may reach.",
 })  # fmt: skip
 """Values of the label ``outcome``, and what each means."""
