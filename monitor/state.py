@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from monitor.label_estimates import EstimateHistory
 from monitor.outcome.annotations import AgreementLayout
 from monitor.outcome.cells import row_dtype
 from monitor.outcome.combination import Combinations
-from monitor.outcome.layout import OutcomeLayout, score_bins
+from monitor.outcome.layout import OutcomeLayout
 from monitor.performance.backlog import Backlog
 from monitor.performance.validation import Validation
 from monitor.profile.bare import bare_layout
@@ -37,6 +37,7 @@ from monitor.profile.layout import Layout, Vocabulary, vocabulary
 from monitor.profile.leaves import Leaves
 from monitor.profile.pane import OpenPane
 from monitor.profile.windows import Windows
+from monitor.reference.outcomes import reference_layout, stored_scale
 from monitor.reference.reference import Reference
 from monitor.review.queue import ReviewQueue
 from monitor.river import RiverWatch
@@ -197,20 +198,16 @@ def _needed(directory: Path | None) -> Path:
 
 
 def _new_labels(config: ModelConfig, labels: Labels, references: Mapping[str, Reference], fallback: Layout, directory: Path) -> LabelState:
-    def outcomes(layout: Layout, std: float) -> OutcomeLayout:
-        score = score_bins(layout)
-        scale = labels.target_scale or (std if std > 0 else 1.0)
-        plain = OutcomeLayout(labels.task, labels.class_names, scale=scale, kpi_max=labels.kpi_max, probabilities=keeps)
-        return plain if score is None else replace(plain, score=score)
-
     def std_of(reference: Reference) -> float:
+        if (stored := stored_scale(reference.labels)) is not None:
+            return stored  # in which it holds its errors
         names = reference.layout.names
         return float(reference.stds[names.index(SCORE)]) if SCORE in names else 0.0
 
     keeps = config.predictions.probabilities is not None
-    layouts = {version: outcomes(reference.layout, std_of(reference)) for version, reference in references.items()}
+    layouts = {version: reference_layout(labels, reference.layout, std_of(reference), keeps) for version, reference in references.items()}
     bucket_ms = bucket_width(labels.horizon_ms)
-    plain = outcomes(fallback, std_of([*references.values()][-1]) if references else 0.0)
+    plain = reference_layout(labels, fallback, std_of([*references.values()][-1]) if references else 0.0, keeps)
     return LabelState(
         config=labels,
         clock=EventClock(config.windows.pane_ms, labels.lateness_ms),

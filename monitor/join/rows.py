@@ -12,7 +12,7 @@ from monitor.batch import Batch, Carried, Labels
 from monitor.join.inbox import LabelRows
 from monitor.join.record import RECORD, Source
 from monitor.join.state import LabelState
-from monitor.outcome.cells import PROBABILITY_SCALE, row_dtype
+from monitor.outcome.cells import kept_rows
 from monitor.outcome.layout import OutcomeLayout
 
 NO_FIELDS = np.dtype([])
@@ -52,17 +52,11 @@ def _rows(
     probabilities: NDArray[np.float64] | None,
 ) -> NDArray[np.void]:
     layout: OutcomeLayout = state.outcomes_of(version).layout
-    rows = np.zeros(len(segments), row_dtype(layout, state.keeps_probabilities))
+    score = np.full(len(segments), np.nan) if scores is None else scores
+    known = np.full(len(segments), np.nan) if predicted is None else predicted
+    rows = kept_rows(layout, score, layout.score_cell(score), known, probabilities)
     rows["combination"] = state.combinations.number(segments, segment_values)
     rows["version"] = state.version_names.number_of(version)
-    score = np.full(len(rows), np.nan) if scores is None else scores
-    rows["score"], rows["score_cell"] = score, layout.score_cell(score)
-    classes = len(layout.classes)
-    known = np.full(len(rows), np.nan) if predicted is None else predicted
-    rows["predicted"] = np.where((known >= 0) & (known < classes), known, classes) if classes else 0
-    if state.keeps_probabilities and probabilities is not None:
-        usable = np.isfinite(probabilities).all(axis=1, keepdims=True)
-        rows["probabilities"] = np.rint(np.clip(np.where(usable, probabilities, 0.0), 0.0, 1.0) * PROBABILITY_SCALE)
     return rows
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +42,20 @@ def row_dtype(layout: OutcomeLayout, probabilities: bool) -> np.dtype[np.void]:
     if probabilities:
         fields.append(("probabilities", "<u2", (len(layout.classes),)))
     return np.dtype(fields)
+
+
+def kept_rows(
+    layout: OutcomeLayout, scores: Float64, score_cells: NDArray[np.integer[Any]], predicted: Float64, probabilities: Float64 | None
+) -> NDArray[np.void]:
+    """[n] what is kept of predictions; ``predicted``: class indices, NaN for none of the classes; ``probabilities`` [n, classes]."""
+    rows = np.zeros(len(scores), row_dtype(layout, layout.probabilities))
+    rows["score"], rows["score_cell"] = scores, score_cells
+    classes = len(layout.classes)
+    rows["predicted"] = np.where((predicted >= 0) & (predicted < classes), predicted, classes) if classes else 0
+    if layout.probabilities and probabilities is not None:
+        usable = np.isfinite(probabilities).all(axis=1, keepdims=True)
+        rows["probabilities"] = np.rint(np.clip(np.where(usable, probabilities, 0.0), 0.0, 1.0) * PROBABILITY_SCALE)
+    return rows
 
 
 @dataclass(frozen=True, eq=False)

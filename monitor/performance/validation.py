@@ -1,10 +1,11 @@
 """What the reference's labels say, as the same counts that production's labels are counted in.
 
-So validation performance is computed by the same code, with its own intervals. A reference keeps less than production does: for ALL the
-whole confusion table, per segment and score cell how many rows were labelled, wrong and positive. What it does not keep is 0 here, and what
-is computed of it unknown.
+So validation performance is computed by the same code, with its own intervals. A reference keeps less than production does: per segment and
+score cell how many rows were labelled, wrong and positive, per segment the confusion table, losses and probabilities of classes or,
+of a regression, the errors. What it does not keep is 0 here, and what is computed of it unknown.
 
-A binary segment's confusion table follows from these: where the model predicts the positive class from some score on, every score
+A reference that was built without the configuration of labels, or by an earlier version, has the confusion table and the losses of ALL
+alone. A binary segment's table follows from that: where the model predicts the positive class from some score on, every score
 cell but the one that holds the threshold is predicted one way, and errors are of one kind. In that one cell rows are split as
 in ALL. Where errors of both kinds share more cells, predictions do not follow the score, and the table stays unknown.
 """
@@ -19,9 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.outcome.counts import OutcomeCounts
-from monitor.outcome.layout import LAGS, SUM_SCALE, SUMS, OutcomeLayout
+from monitor.outcome.layout import CLASS_SCORES, LAGS, SUM_SCALE, SUMS, OutcomeLayout
 from monitor.performance.calibration import score_bounds
 from monitor.profile.layout import FAULT_CELLS
+from monitor.reference.outcomes import stored_tables
 from monitor.segment import ALL
 
 Float64 = NDArray[np.float64]
@@ -47,17 +49,21 @@ def validation(
 ) -> Validation | None:
     """Counts of the ``labels`` of a ``Reference``; ``class_index``: every spelling of a class to its index in ``layout.classes``.
 
-    None for a regression, of which a reference keeps nothing. Score cells other than the layout's (by their number, or said by
-    ``same_score``) are left out, with ``score_means``.
+    Score cells other than the layout's (by their number, or said by ``same_score``) are left out, with ``score_means``. None for a
+    regression whose reference holds no errors in the layout's cells, such as one that an earlier version built.
     """
+    tables = stored_tables(labels, layout)
     if layout.task == "regression":
-        return None
+        return None if tables is None or not same_score else Validation(_errors(layout, *tables), score_means)
     errors = labels["errors"]
     segments = tuple(errors["segments"])
     labelled = np.array(errors["labelled"], np.int64).reshape(len(segments), -1)
     wrong = None if errors["wrong"] is None else np.array(errors["wrong"], np.int64).reshape(labelled.shape)
     positive = _positive(labels, layout, class_index, labelled)
     confusion = _confusion(labels["confusion"], segments, layout, class_index)
+    exact = None if tables is None else _in_order(segments, *tables)
+    if exact is not None:
+        confusion = exact[1][:, : layout.predicted * layout.truth].reshape(confusion.shape)
     if labelled.shape[1] != layout.score_cells or not same_score:
         # Another score: what remains is the totals, in the cell of missing scores.
         labelled, wrong, positive = (None if t is None else _in_one_cell(t, layout.score_cells) for t in (labelled, wrong, positive))  # type: ignore[assignment]
@@ -72,15 +78,40 @@ def validation(
         by_lag[:, 0] = by_score.sum(axis=1)
     else:
         by_lag[:, 0] = confusion.sum(axis=1)
-    if positive is not None and wrong is not None:
+    if positive is not None and wrong is not None and exact is None:
         _split_segments(confusion, segments, labelled, wrong, positive)
     sums = np.zeros((g, len(SUMS)), np.int64)
     # Losses are of the class that the reference took for positive: for the other one they would be others.
     if ALL in segments and positive is not None and class_index.get(labels["positive"]) == 1:
         _add_losses(sums[segments.index(ALL)], labels["performance"], layout, by_score[segments.index(ALL)])
+    class_scores = None
+    if exact is not None:
+        sums = exact[0]
+        if layout.probabilities:
+            class_scores = exact[1][:, layout.predicted * layout.truth :].reshape(g, layout.truth, CLASS_SCORES, 2)
     predictions = np.zeros((g, s, layout.predicted), np.int64)
-    counts = OutcomeCounts(layout, segments, predictions, confusion, by_score, right_wrong, by_lag, sums)
+    counts = OutcomeCounts(layout, segments, predictions, confusion, by_score, right_wrong, by_lag, sums, class_scores=class_scores)
     return Validation(counts, score_means)
+
+
+def _errors(layout: OutcomeLayout, segments: tuple[str, ...], sums: Int64, tables: Int64) -> OutcomeCounts:
+    """Counts of a regression: all labels in the first cell of the lag, since a reference keeps none by segment."""
+    g, s, t = len(segments), layout.score_cells, layout.truth
+    by_score = tables.reshape(g, s, t)
+    right_wrong, by_lag = np.zeros((g, LAGS, s, 2), np.int64), np.zeros((g, LAGS, t), np.int64)
+    right_wrong[:, 0, :, 0], by_lag[:, 0] = by_score.sum(axis=2), by_score.sum(axis=1)
+    predictions = np.zeros((g, s, layout.predicted), np.int64)
+    return OutcomeCounts(layout, segments, predictions, by_score.sum(axis=1)[:, None, :], by_score, right_wrong, by_lag, sums)
+
+
+def _in_order(segments: Sequence[str], known: Sequence[str], sums: Int64, tables: Int64) -> tuple[Int64, Int64]:
+    """Sums and tables of ``known`` segments as those of ``segments``; zeros for the others."""
+    place = {segment: row for row, segment in enumerate(known)}
+    at = [(row, place[segment]) for row, segment in enumerate(segments) if segment in place]
+    own, theirs = np.array(at, np.intp).reshape(-1, 2).T
+    found = np.zeros((len(segments), sums.shape[1]), np.int64), np.zeros((len(segments), tables.shape[1]), np.int64)
+    found[0][own], found[1][own] = sums[theirs], tables[theirs]
+    return found
 
 
 def _in_one_cell(table: Int64, cells: int) -> Int64:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,10 +109,20 @@ def build_reference(model: ModelConfig, rows: Rows, options: Options, part: Part
         stds=moments.stds,
         hours=None if tally.hours is None else tally.hours.slots_by_segment(),
         blocks=None if tally.blocks is None else tally.blocks.moments(),
-        labels=None if tally.labels is None else {"path": options.label, **tally.labels.content(ALL)},
+        labels=_labels(tally, options),
         fingerprint="",
     )
     return Built(with_fingerprint(reference), (*_notes(model, reference, survey, reasons), *of_classes))
+
+
+def _labels(tally: Tally, options: Options) -> dict[str, Any] | None:
+    if tally.labels is None:
+        return None
+    found = {"path": options.label, **tally.labels.content(ALL)}
+    if tally.outcomes is None:
+        return found
+    numbers = {"performance": tally.outcomes.errors(ALL)} if tally.outcomes.layout.task == "regression" else {}
+    return {**found, **numbers, "outcomes": tally.outcomes.content()}
 
 
 def _decoded(rows: Rows, decoder: Decoder, reasons: dict[RejectReason, str]) -> Iterator[tuple[Batch, int]]:

@@ -38,6 +38,16 @@ class Classes:
         """The class that a label means; ``MISSING`` for one that production would reject."""
         return text if self.of_text is None else self.of_text.get(text, MISSING)
 
+    def value(self, text: str, classes: Sequence[str]) -> float:
+        """The number that a label means: the place in ``classes``, or without any itself; NaN for none."""
+        if classes:
+            name = self.label(text)
+            return float(classes.index(name)) if name in classes else math.nan
+        try:
+            return float(text)
+        except ValueError:
+            return math.nan
+
 
 def classes_of(model: ModelConfig, labels: Mapping[str, int], by_frequency: Sequence[str], known: Vocabulary) -> Classes:
     """Classes of rows with ``labels`` (rows by text; ``by_frequency`` their texts, the most frequent first) and predictions ``known``.

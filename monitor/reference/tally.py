@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from monitor.batch import UNSEEN, Batch
 from monitor.config.model import PREDICTED_CLASS, SCORE
+from monitor.decode.decoder import PROBABILITIES
+from monitor.outcome.cells import kept_rows
 from monitor.profile.bins import Binning
 from monitor.profile.cells import cells_of
 from monitor.profile.layout import Layout, vocabulary
@@ -22,6 +24,7 @@ from monitor.reference.hours import HourCounts, hour_counts
 from monitor.reference.labels import LABEL, LabelCounts
 from monitor.reference.leaves import Admitted, Leaf, admit, leaves_of
 from monitor.reference.moments import CellSums
+from monitor.reference.outcomes import Judged, OutcomeTables, reference_layout
 from monitor.reference.survey import Survey, rows_of_version
 from monitor.segment import segment_key
 
@@ -58,6 +61,7 @@ class Tally:
         columns = tuple(survey.model.segments.columns)
         self.label_place = columns.index(LABEL) if LABEL in columns else None
         self.labels = None if self.label_place is None else self._label_counts()
+        self.outcomes = None if self.label_place is None else self._outcome_tables()
 
     def _block_rows(self) -> tuple[dict[Leaf, int], list[int]]:
         """Numbers of the finest grouping's segments, as they are counted, and their rows."""
@@ -82,6 +86,17 @@ class Tally:
             spellings=self.classes.spellings,
         )
 
+    def _outcome_tables(self) -> OutcomeTables | None:
+        """None where the configuration does not say what labels are."""
+        given, predictions = self.survey.model.labels, self.survey.model.predictions
+        if given is None:
+            return None
+        scores = self.survey.reservoir.values[:, self.layout.names.index(SCORE)] if SCORE in self.layout.names else np.zeros(0)
+        scores = scores[np.isfinite(scores)]
+        return OutcomeTables(
+            reference_layout(given, self.layout, float(scores.std()) if len(scores) else 0.0, predictions.probabilities is not None)
+        )
+
     def add(self, batch: Batch, lag_ms: NDArray[np.float64] | None = None) -> None:
         """Add rows decoded with ``vocabulary``; those of other versions are left out.
 
@@ -96,6 +111,7 @@ class Tally:
         self.sums.add(cells.cells, batch.values[chosen])
         numbered: list[Numbers] = []
         outcomes = self._add_labels(batch, chosen, lag_ms, cells.cells)
+        judged = self._judged(batch, chosen)
         for index, base in enumerate(self.survey.bases):
             found, all_rows = leaves_of(batch, base)
             group = all_rows[chosen]
@@ -106,6 +122,8 @@ class Tally:
             if self.labels is not None and outcomes is not None:
                 keys = [segment_key(base.columns, leaf) for leaf in leaves]
                 self.labels.add_segments(keys, group, self._score_cells(cells.cells), outcomes)
+                if self.outcomes is not None and judged is not None:
+                    self.outcomes.add(keys, group[judged.at], judged)
             if self.blocks is not None and index == self.finest:
                 numbers = np.array([self.block_segments[leaf] for leaf in leaves], np.intp)
                 self.blocks.add(times, numbers[group], cells.cells)
@@ -130,6 +148,27 @@ class Tally:
         lags = unknown if lag_ms is None else lag_ms[rows]
         self.labels.add(labels, predicted, scores, lags, outcomes, self._score_cells(cells))
         return outcomes
+
+    def _judged(self, batch: Batch, rows: NDArray[np.intp]) -> Judged | None:
+        """The labelled ones of ``rows``."""
+        if self.outcomes is None or self.label_place is None or self.classes is None:
+            return None
+        layout, names = self.outcomes.layout, self.layout.names
+        values = np.array([self.classes.value(text, layout.classes) for text in batch.segment_values[self.label_place]], np.float64)
+        truth = values[batch.segments[rows, self.label_place]]
+        at = np.flatnonzero(np.isfinite(truth))
+        of = rows[at]
+        scores = batch.values[of, names.index(SCORE)] if SCORE in names else np.full(len(of), np.nan)
+        predicted, answered = np.full(len(of), np.nan), np.zeros(len(of), np.bool_)
+        if PREDICTED_CLASS in names:
+            index = {name: place for place, name in enumerate(layout.classes)}
+            of_code = np.array([*(index.get(name, np.nan) for name in self.classes.predicted), np.nan])
+            codes = np.nan_to_num(batch.values[of, names.index(PREDICTED_CLASS)], nan=UNSEEN).astype(np.intp)
+            answered = codes >= 0
+            predicted = of_code[np.where(answered, codes, -1)]
+        probabilities = batch.extra.get(PROBABILITIES)
+        kept = kept_rows(layout, scores, layout.score_cell(scores), predicted, None if probabilities is None else probabilities[of])
+        return Judged(at, kept, truth[at], answered)
 
     def _score_cells(self, cells: NDArray[np.uint8]) -> NDArray[np.uint8]:
         names = self.layout.names

@@ -125,5 +125,5 @@ def test_multiclass_validation_knows_all_of_all_and_the_accuracy_of_segments() -
     assert_same_metrics(found.counts, rows.counts(), {"accuracy", "ece"}, [0, 1, 2])
 
 
-def test_a_reference_of_a_regression_keeps_nothing() -> None:
+def test_a_regression_whose_reference_holds_no_errors_has_no_validation() -> None:
     assert validation({}, OutcomeLayout("regression", ()), {}) is None
