@@ -83,8 +83,7 @@ class Findings:
         """What a step led to."""
         for outcome in outcomes:
             match outcome:
-                case Evaluated():
-                    self._at(outcome.event_ms)
+                case Evaluated() if self._counts(outcome.event_ms):
                     self._windows(outcome.verdicts, outcome.event_ms)
                     self._alarms("data", outcome.alarms, outcome.event_ms)
                     self._river_alarms(model, outcome.event_ms)
@@ -93,13 +92,18 @@ class Findings:
 
     def judged(self, labels: LabelsEvaluated) -> None:
         """An evaluation of labels."""
-        self._at(labels.event_ms)
+        if not self._counts(labels.event_ms):
+            return
         self._labels([each.by_label for each in labels.verdicts], labels.event_ms)
         self._alarms("concept", labels.alarms, labels.event_ms)
 
-    def _at(self, event_ms: int) -> None:
-        self.last_ms = event_ms if self.last_ms is None else max(self.last_ms, event_ms)
-        self.evaluations += 1
+    def _counts(self, event_ms: int) -> bool:
+        """Whether an evaluation counts: how far beyond ``until_ms`` was read must not show."""
+        within = self.until_ms is None or event_ms <= self.until_ms
+        reached = event_ms if self.until_ms is None else min(event_ms, self.until_ms)
+        self.last_ms = reached if self.last_ms is None else max(self.last_ms, reached)
+        self.evaluations += within
+        return within
 
     # ---- windows
 

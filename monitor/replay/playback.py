@@ -17,6 +17,7 @@ from pathlib import Path
 from monitor.batch import Batch, Labels
 from monitor.checkpoint.checkpoint import Checkpoint
 from monitor.checkpoint.store import Store
+from monitor.clock import EventClock
 from monitor.config import Config
 from monitor.control_topic import ControlTopic
 from monitor.decode import Decoder, LabelDecoder, needs, needs_ids
@@ -125,7 +126,7 @@ class Playback:
                 observer.happened(stream.model, advance(stream.model, stream.idle(partition), observer.judged))
             size = sum(len(value) + 1 for raw in raws for value in raw.values if value is not None)
             observer.progress(sum(map(len, raws)), size, sum(lag.values()))
-            if ended or self._reached():
+            if ended or self._reached(done):
                 return
             self._partitions.hold_back(source, 0)
             since_commit += sum(map(len, raws))
@@ -137,7 +138,10 @@ class Playback:
         """Partitions without another message that no longer hold the others up."""
         found = []
         for _, stream in sorted(self._streams.items()):
-            frontier = _frontier(self._mates(stream), ended, everything=everything)
+            mates = self._mates(stream)
+            # A model whose topics have all ended waits for no other model's.
+            over_all = everything or all((each.topic, p) in ended for each in mates for p in each.clock.owned)
+            frontier = _frontier(mates, ended, everything=over_all)
             for partition in sorted(stream.clock.owned - stream.clock.idle):
                 newest = stream.clock.newest_ms.get(partition)
                 over = (stream.topic, partition) in ended
@@ -148,9 +152,12 @@ class Playback:
     def _mates(self, stream: Stream) -> list[Stream]:
         return [each for each in self._streams.values() if each.model is stream.model]
 
-    def _reached(self) -> bool:
-        """Whether everything up to ``until_ms`` was decided about."""
-        return self.until_ms is not None and all(_is_past(model, self.until_ms) for model in self.models)
+    def _reached(self, ended: set[tuple[str, int]]) -> bool:
+        """Whether everything up to ``until_ms`` was decided about, of models that go on."""
+        if self.until_ms is None:
+            return False
+        going_on = {s.model.config.name for s in self._streams.values() if not {(s.topic, p) for p in s.clock.owned} <= ended}
+        return all(_is_past(model, self.until_ms) for model in self.models if model.config.name in going_on)
 
 
 def _holds_ms(stream: Stream) -> int:
@@ -175,13 +182,14 @@ def _frontier(streams: Sequence[Stream], ended: set[tuple[str, int]], *, everyth
 
 
 def _is_past(model: ModelState, until_ms: int) -> bool:
-    def reached(pane: int | None) -> bool:
-        return pane is not None and pane * model.clock.pane_ms >= until_ms
+    """Whether both sides are there, or have ended before: of those nothing more will come, however long another topic goes on."""
+
+    def reached(clock: EventClock, pane: int | None) -> bool:
+        over = clock.owned and clock.owned <= clock.idle
+        return bool(over) or (pane is not None and pane * model.clock.pane_ms >= until_ms)
 
     labels = model.labels
-    return reached(model.clock.closed_panes) and (
-        labels is None or not labels.clock.owned - labels.clock.idle or reached(labels.applied_pane)
-    )
+    return reached(model.clock, model.clock.closed_panes) and (labels is None or reached(labels.clock, labels.applied_pane))
 
 
 def _decoder(stream: Stream, *, with_ids: bool) -> Decoder | LabelDecoder:

@@ -14,7 +14,8 @@ import pytest
 
 from monitor.__main__ import main
 from tests.decide.make import control
-from tests.flow import world
+from tests.flow import label_world, world
+from tests.flow.label_world import event_of
 from tests.replay.world import POLICY, configured, logs, model, write
 
 MINUTES = 150
@@ -79,6 +80,47 @@ def test_a_shorter_warm_up_lets_more_count_and_since_lets_less(recorded, capsys)
     assert late["warm_up_until"] == iso(MINUTES - 20).replace("Z", ".000Z")
     assert all(at >= late["warm_up_until"] for at in times(late))
     assert set(times(late)) < set(times(short))
+
+
+def first_of(messages, end: int):
+    """Messages up to the first one of that minute."""
+    late = [n for n, each in enumerate(messages) if (event_of(each) or {}).get("ts", 0) >= world.START + end * world.MINUTE]
+    return messages[: late[0] if late else None]
+
+
+@pytest.mark.parametrize("which", ["both go on", "predictions end before", "another model goes on"])
+def test_nothing_is_read_long_after_until(tmp_path, capsys, which):
+    """What lies hours behind is not read, and what is found is what a log without it gives."""
+    predictions, labels = logs(60)
+    long_predictions, long_labels = logs(700)
+    shared = {"max_poll_records": 100}
+    results, read, lines_read = [], [], []
+    for tail in (False, True):
+        folder = tmp_path / str(tail)
+        folder.mkdir()
+        goes_on = [each if tail else first_of(each, 150) for each in long_labels]
+        if which == "both go on":
+            write(folder, "t", [each if tail else first_of(each, 150) for each in long_predictions])
+            write(folder, "l", goes_on)
+        else:
+            write(folder, "t", predictions)
+            write(folder, "l", goes_on if which == "predictions end before" else labels)
+        models_ = [model()]
+        if which == "another model goes on":
+            write(folder, "u", [each if tail else first_of(each, 150) for each in long_predictions])
+            models_.append({**world.CONFIG["models"][0], "name": "other", "predictions": {**label_world.PREDICTIONS, "topic": "u"}})
+        configured(folder, {"client": "ndjson", "path": ".", **shared}, *models_)
+        code, out, err = run(folder, "--json", "--until", iso(90), capsys=capsys)
+        assert code == 0, err
+        results.append(json.loads(out)["models"])
+        read.append(int(re.findall(r"([\d,]+) rows", err)[-1].replace(",", "")))
+        lines_read.append(sum(len(each.read_bytes().splitlines()) for each in folder.glob("*.ndjson")))
+    for each in (*results[0], *results[1]):
+        del each["rejected"]  # of messages without a time nobody knows whether they are later
+    assert results[0] == results[1]
+    assert results[0][0]["evaluations"] > 50 and results[0][0]["alarms"]
+    assert read[1] < read[0] + 1_500, "a few polls more where several partitions go on"
+    assert read[1] < lines_read[1] / 2
 
 
 def test_until_ends_what_counts(recorded, capsys):
