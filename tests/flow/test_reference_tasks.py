@@ -157,8 +157,10 @@ def test_a_reference_of_a_regression_in_another_unit_is_not_compared(tmp_path: P
 def test_data_without_predicted_classes_tell_nothing_of_mistakes(tmp_path: Path) -> None:
     data = rows("multiclass")
     reference = build(tmp_path, config("multiclass"), [{**row, "said": None} for row in data])
-    found = judged(tmp_path, config("multiclass"), reference, data).by_prediction
-    assert np.isnan(found.reference[:, found.column("accuracy")]).all()
+    one = judged(tmp_path, config("multiclass"), reference, data)
+    found = one.by_prediction
+    assert np.isnan(found.reference[:, [found.column("accuracy"), found.column("recall", "a"), found.column("expected_cost")]]).all()
+    assert np.isnan(one.modes.reference_rate).all()
     assert found.reference[:, found.column("log_loss")] == pytest.approx(found.value[:, found.column("log_loss")])
 
 
