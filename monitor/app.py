@@ -44,7 +44,7 @@ from monitor.state import ModelState, new_model_state
 from monitor.stream import streams_of
 from monitor.telemetry import Telemetry, reason_of
 from monitor.triggers import Triggers
-from monitor.view import labels_view, model_view
+from monitor.view import labels_view, model_view, shown_labels
 
 _PUBLISH_EVERY_MS = 1_000
 
@@ -211,10 +211,7 @@ class Monitor:
             return
         self._published_at = now_ms
         latest = {evaluation.model: evaluation for evaluation in evaluated if isinstance(evaluation, Evaluated)}
-        judged = {evaluation.model: evaluation for evaluation in evaluated if isinstance(evaluation, LabelsEvaluated)}
-        if judged:
-            others = [each for each in self.snapshot.labels if each.model not in judged]
-            self.snapshot = replace(self.snapshot, labels=(*others, *judged.values()))
+        self.snapshot = replace(self.snapshot, labels=shown_labels(self.snapshot.labels, self._models, evaluated))
         for name in latest:
             self._evaluated_ms[name] = now_ms
         if latest:
@@ -281,12 +278,12 @@ class Monitor:
 
     def _finish(self, source: Source, stop: threading.Event, until_end: bool) -> None:
         """Everything was read that is this process's to read: save, and go on showing what was found unless told to end."""
-        self._operate(history=False)
+        labels = shown_labels(self.snapshot.labels, self._models, self._operate(history=False))
         self._commit()
         if elsewhere := source.assignment().elsewhere:
             self.telemetry.emit(events.PartitionsShared(elsewhere))
         self.telemetry.emit(events.SourceFinished(sum(each.messages for each in self._models)))
-        self.snapshot = replace(self.snapshot, phase=Phase.FINISHED, taken_ms=self.clock_ms())
+        self.snapshot = replace(self.snapshot, phase=Phase.FINISHED, taken_ms=self.clock_ms(), labels=labels)
         self.published.publish(self.snapshot)
         if until_end:
             stop.set()

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 from monitor.batch import RejectReason
+from monitor.decide.control import Assign
+from monitor.decisions import Decided
 from monitor.expose.decided import RetrainingView
 from monitor.expose.snapshot import LabelsView, Ledger, Memory, ModelView, PartitionProgress, RiverAlarms, VersionView
 from monitor.expose.watched import WatchView, unwatched, watch_view
 from monitor.join.state import LabelEntry, LabelState
+from monitor.labels import LabelsEvaluated
+from monitor.pipeline import Outcome
 from monitor.state import Entry, ModelState, open_bytes
 
 
@@ -67,6 +72,18 @@ def watch_views(model: ModelState, before: Sequence[WatchView]) -> tuple[WatchVi
     found = {name: unwatched(name, why) for name, why in model.not_watched.items()}
     found |= {name: watch_view(name, sequential, last.get(name)) for name, sequential in model.sequential.items()}
     return tuple(found[name] for name in sorted(found))
+
+
+def shown_labels(
+    before: tuple[LabelsEvaluated, ...], models: Sequence[ModelState], outcomes: Sequence[Outcome]
+) -> tuple[LabelsEvaluated, ...]:
+    """The newest of each model, ``before`` itself where nothing is new. An assignment shows though nothing was evaluated since."""
+    judged = {each.model: each for each in outcomes if isinstance(each, LabelsEvaluated)}
+    shown = (*(each for each in before if each.model not in judged), *judged.values()) if judged else before
+    decided = [(each.model, said.control) for each in outcomes if isinstance(each, Decided) for said in each.transitions]
+    backlogs = {model.config.name: tuple(model.backlog.values()) for model in models}
+    assigned = {model for model, control in decided if isinstance(control, Assign)}
+    return tuple(replace(each, backlog=backlogs[each.model]) for each in shown) if assigned else shown
 
 
 def labels_view(labels: LabelState, *, lag: Mapping[int, int], paused: Collection[int], partitions_in_topic: int) -> LabelsView:

@@ -53,7 +53,7 @@ _OPTIONS: dict[str, tuple[tuple[str, bool, dict[str, Any]], ...]] = {
         ("reference", True, {"help": "fingerprint of a configured reference, or the beginning of it"}),
     ),
     "assign": (
-        ("failure-mode", True, {"help": "id of the failure mode, as in /api/v1/performance", "dest": "failure_mode"}),
+        ("failure-mode", True, {"help": "id of the failure mode, as in /api/v1/failure-modes", "dest": "failure_mode"}),
         ("owner", False, {"help": "who looks after it"}),
         ("fix-version", False, {"help": "model version that is to fix it", "dest": "fix_version"}),
     ),
