@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -51,6 +53,29 @@ def test_merge_leaves_its_arguments_as_they_were(a, b):
 @given(tables())
 def test_a_round_trip_through_bytes_changes_nothing(a):
     assert unpack_table(pack_table(a), LAYOUT) == a
+
+
+@given(tables())
+def test_counts_as_they_were_packed_before_are_read(a):
+    """One array of all segments, as version 1 had it."""
+    content = {
+        "version": 1,
+        "signals": [[signal.name, signal.fingerprint, signal.cells] for signal in LAYOUT.signals],
+        "segments": list(a.segments),
+        "counts": ["<i8", a.counts.astype("<i8").tobytes()],
+        "tails": ["<i8", a.tails.astype("<i8").tobytes()],
+    }
+    assert unpack_table(zstandard.ZstdCompressor().compress(msgspec.msgpack.encode(content)), LAYOUT) == a
+
+
+def test_a_large_segment_does_not_make_the_small_ones_wider():
+    layout = Layout((SignalBins("x", "numeric", edges=tuple(float(edge) for edge in range(100))),))
+    rng = np.random.default_rng(1)
+    counts = rng.integers(0, 256, (200, layout.cells))  # each byte is needed
+    counts[0] = rng.integers(0, 2**16, layout.cells)
+    table = CountTable(layout, tuple(f"k={i:03d}" for i in range(200)), counts, np.zeros((200, 1, 2), np.int64))
+    assert unpack_table(pack_table(table), layout) == table
+    assert len(pack_table(table)) < 1.1 * counts.size
 
 
 @given(tables(), tables())
