@@ -12,6 +12,7 @@ from monitor.config import load_config
 from monitor.errors import ConfigError, Mistake, SourceError
 from monitor.init.column import Column, columns_of
 from monitor.init.labels import assign_labels
+from monitor.init.names import FEW_CLASSES
 from monitor.init.roles import assign
 from monitor.init.sample import SAMPLE_ROWS, read_sample
 from monitor.init.text import Origin, config_text
@@ -56,7 +57,9 @@ def run(args: argparse.Namespace) -> int:
     roles = assign(columns, rows)
     labels = None if args.labels is None else assign_labels(*_sample(args.labels), roles)
     if labels is not None and labels.label is not None:
-        roles = assign(columns, rows, labels.label.column.name)
+        truth = labels.label.column
+        classes = frozenset(truth.values) if truth.kind == "text" and 2 <= truth.distinct <= FEW_CLASSES else frozenset[str]()
+        roles = assign(columns, rows, truth.name, classes)
     stem = re.sub(r"[^A-Za-z0-9_.:/-]", "_", args.data.name.split(".")[0]).lstrip("0123456789.:/-")
     model = args.model or roles.model or stem[:100] or "model"
     topic = args.topic or model

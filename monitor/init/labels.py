@@ -51,7 +51,7 @@ def assign_labels(columns: Sequence[Column], rows: int, predictions: Roles) -> L
     if (version := take(_label_version(free))) is not None:
         others["label_version"] = version
     if label is None:
-        label = take(_few_values(free))
+        label = take(_few_values(free) or _only_one(free))
     return LabelRoles(rows, ids, time, label, others)
 
 
@@ -95,6 +95,15 @@ def _few_values(columns: Sequence[Column]) -> Chosen | None:
     others = [other.path for other in few[1:4]]
     why = f"also possible: {', '.join(others)}" if others else "no other column has a few values"
     return Chosen(few[0], f"{few[0].distinct} different in the sample, such as {shown(few[0])}; {why}")
+
+
+def _only_one(columns: Sequence[Column]) -> Chosen | None:
+    usable = [column for column in columns if column.values and column.kind in (*_NUMBERS, "text", "boolean")]
+    if len(usable) != 1:
+        return None
+    return Chosen(
+        usable[0], f"the only column that is nothing else, {usable[0].distinct:,} different in the sample, such as {shown(usable[0])}"
+    )
 
 
 def _label_version(columns: Sequence[Column]) -> Chosen | None:
@@ -176,8 +185,7 @@ def _task(predictions: Roles, label: Column | None, high: str | None) -> Iterato
         return
     spoken = _texts(chosen.column)
     found = spoken if label is None else _texts(label)
-    names = sorted({*spoken, *found})
-    two_sides = len(spoken) <= 2 and len(found) <= 2 and (not {*spoken} & {*found} or len(names) <= 2)
+    names, two_sides = sorted({*spoken, *found}), _two_sides(spoken, found)
     if MIN_CLASSES <= len(names) <= MAX_CLASSES and not two_sides:
         yield f"  task: multiclass  # {len(names)} classes in the sample"
         yield f"  classes: [{', '.join(map(quoted, names))}]  # all that there are, as events write them"
@@ -195,6 +203,18 @@ def _task(predictions: Roles, label: Column | None, high: str | None) -> Iterato
         yield "  # the other to negative."
         names = found
     yield from _binary(names)
+
+
+def _two_sides(spoken: list[str], found: list[str]) -> bool:
+    return len(spoken) <= 2 and len(found) <= 2 and (not {*spoken} & {*found} or len({*spoken, *found}) <= 2)
+
+
+def has_probabilities(predictions: Roles, labels: LabelRoles | None) -> bool:
+    """Whether the probabilities are of exactly the classes that the section of labels names."""
+    if labels is None or labels.label is None or predictions.predicted_class is None or not predictions.probabilities:
+        return False
+    spoken, found = _texts(predictions.predicted_class.column), _texts(labels.label.column)
+    return {*spoken, *found} == predictions.probabilities.keys() and not _two_sides(spoken, found)
 
 
 def _binary(names: list[str]) -> Iterator[str]:

@@ -12,7 +12,7 @@ TIME_WORDS = {"time", "timestamp", "ts", "date", "datetime", "at", "when", "day"
 SCORE_WORDS = {"score", "prob", "proba", "probability", "prediction", "predicted", "pred", "yhat", "pd", "likelihood"}
 SCORE_NAMES = {"p"}
 CLASS_WORDS = {"class", "label", "decision", "predicted", "prediction", "outcome"}
-OUTPUT_WORDS = {"output", "outputs", "prediction", "predictions", "response", "result"}
+OUTPUT_WORDS = {"output", "outputs", "prediction", "predictions", "response", "result", "answer"}
 INPUT_WORDS = {"features", "feature", "inputs", "input", "ext", "external"}
 """A score that stands under one of these is another's: an input."""
 

@@ -27,6 +27,7 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:/-]{0,99}")
 
 MAX_CATEGORIES = 1_000
 MAX_SEGMENT_VALUES = 50
+_PROBABILITY = re.compile(r"^(?:p|prob|proba|probability)_")
 _CONTAINERS = {"features", "feature", "inputs", "input", "instance", "instances", "x"}
 # Seconds from 2001 to 2100: numbers of that size are times and little else.
 _FIRST_S, _LAST_S = 978_307_200, 4_102_444_800
@@ -53,14 +54,18 @@ class Roles:
     version: Chosen | None = None
     score: Chosen | None = None
     predicted_class: Chosen | None = None
+    probabilities: dict[str, Column] = field(default_factory=dict)  # of each predicted class, where all of them have one
     truth: Chosen | None = None  # the true outcome, which training rows hold; left out too
     segments: list[Chosen] = field(default_factory=list)
     features: list[Chosen] = field(default_factory=list)
     left_out: list[Chosen] = field(default_factory=list)
 
 
-def assign(columns: Sequence[Column], rows: int, label: str | None = None) -> Roles:
-    """Give every column of a sample of ``rows`` rows its role. ``label``: the name of the truth in the label events."""
+def assign(columns: Sequence[Column], rows: int, label: str | None = None, classes: frozenset[str] = frozenset()) -> Roles:
+    """Give every column of a sample of ``rows`` rows its role.
+
+    ``label``: the name of the truth in the label events; ``classes``: its values, where they are few texts.
+    """
     roles = Roles(rows)
     taken: set[str] = set()
 
@@ -79,10 +84,19 @@ def assign(columns: Sequence[Column], rows: int, label: str | None = None) -> Ro
     inside = [column for column in columns if _in_container(column)]
     outside = [column for column in free() if column not in inside]
     roles.score = take(_score(outside))
-    roles.predicted_class = take(_predicted_class([column for column in outside if column.path not in taken], roles.score))
+    roles.predicted_class = take(_predicted_class([column for column in outside if column.path not in taken], roles.score, classes))
+    said = None if roles.predicted_class is None else roles.predicted_class.column
+    roles.probabilities = {} if said is None else _probabilities([c for c in outside if c.path not in taken], said)
+    taken |= {column.path for column in roles.probabilities.values()}
+    truths = {column.path for column in free() if is_truth(column, label) or (said is not None and _says_the_same(column, said))}
     for column in free():
         chosen, is_feature = _feature(column, rows, not inside or column in inside, label)
-        if roles.truth is None and is_truth(column, label):
+        if is_feature and column.path in truths:
+            chosen, is_feature = (
+                Chosen(column, "has the values of the predicted class: the true outcome, which is no input?", chosen.detail),
+                False,
+            )
+        if roles.truth is None and column.path in truths:
             roles.truth = chosen
         (roles.features if is_feature else roles.left_out).append(chosen)
     # An event of which nothing looks like an input still has to give a configuration that runs.
@@ -93,7 +107,7 @@ def assign(columns: Sequence[Column], rows: int, label: str | None = None) -> Ro
         roles.left_out = [chosen for chosen in roles.left_out if chosen not in usable]
     if not roles.features:
         roles.features = [Chosen(columns[0], "no other column: an input is needed", _type(columns[0]) or "categorical string")]
-    roles.segments = _segments([column for column in columns if column.path not in taken and not is_truth(column, label)], rows)
+    roles.segments = _segments([column for column in free() if column.path not in truths], rows)
     return roles
 
 
@@ -188,16 +202,33 @@ def _within_unit(column: Column) -> bool:
     return all(0 <= value <= 1 for value in column.values)
 
 
-def _predicted_class(columns: Sequence[Column], score: Chosen | None) -> Chosen | None:
+def _says_the_same(column: Column, said: Column) -> bool:
+    return column.kind == said.kind == "text" and column.distinct > 1 and set(column.values) == set(said.values)
+
+
+def _probabilities(columns: Sequence[Column], said: Column) -> dict[str, Column]:
+    """The column of each class's probability: one named like it, as ``barolo`` under ``probabilities``, or ``p_barolo``."""
+    classes = sorted(set(said.values)) if said.kind == "text" and 3 <= said.distinct <= MAX_SEGMENT_VALUES else []
+    inside = [column for column in columns if column.kind in ("number", "integer") and _within_unit(column)]
+    found: dict[str, Column] = {}
+    for name in classes:
+        named = [column for column in inside if column.name == name or _PROBABILITY.sub("", column.name.lower()) == name.lower()]
+        if len(named) == 1:
+            found[name] = named[0]
+    return found if len(found) == len(classes) else {}
+
+
+def _predicted_class(columns: Sequence[Column], score: Chosen | None, classes: frozenset[str]) -> Chosen | None:
     found = []
     for column in columns:
         beside = score is not None and len(column.keys) > 1 and column.keys[:-1] == score.column.keys[:-1]
-        predicted = beside or bool(column.words & {"predicted", "prediction", "pred", "decision"})
+        predicted = beside or is_output(column) or bool(column.words & {"predicted", "prediction", "pred", "decision"})
         few = column.kind in ("text", "integer", "boolean") and column.distinct <= MAX_CATEGORIES
         if predicted and few and column.words & CLASS_WORDS:
             found.append(column)
     if not found:
-        return None
+        alike = [column for column in columns if column.kind == "text" and column.distinct > 1 and set(column.values) <= classes]
+        return Chosen(alike[0], f"its {alike[0].distinct} values are labels too") if alike else None
     return Chosen(found[0], f"named like a predicted class, {found[0].distinct} different in the sample")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from monitor.config.model import PREDICTED_CLASS, RESERVED, SCORE
-from monitor.init.labels import LabelRoles, labels_lines
+from monitor.init.labels import LabelRoles, has_probabilities, labels_lines
 from monitor.init.roles import Chosen, Roles
 from monitor.init.yaml_text import comment, quoted, scalar
 
@@ -28,7 +28,7 @@ class Origin:
 
 def config_text(roles: Roles, origin: Origin, labels: LabelRoles | None = None) -> str:
     """YAML that ``load_config`` accepts. Comments say why each thing was chosen and what to check."""
-    return "\n".join([*_lines(roles, origin, labelled=labels is not None), *labels_lines(roles, labels, origin.label_topic)]) + "\n"
+    return "\n".join([*_lines(roles, origin, labels), *labels_lines(roles, labels, origin.label_topic)]) + "\n"
 
 
 def name_of(path: str, used: set[str]) -> str:
@@ -53,20 +53,20 @@ def name_of(path: str, used: set[str]) -> str:
     return name
 
 
-def _lines(roles: Roles, origin: Origin, *, labelled: bool) -> Iterator[str]:
+def _lines(roles: Roles, origin: Origin, labels: LabelRoles | None) -> Iterator[str]:
     yield f"# Written by `driftgauge init` from the first {roles.rows:,} rows of {comment(origin.data)}."
     yield "# Every choice below is a guess with its reason. Check them, then:"
     yield f"#   driftgauge check -c {comment(origin.config)}"
     yield f"#   driftgauge reference build -c {comment(origin.config)} --data <training data> -o reference.json.gz"
     yield f"#   driftgauge run -c {comment(origin.config)}"
     yield ""
-    yield from _source(origin, keyed=roles.id is None, labelled=labelled)
+    yield from _source(origin, keyed=roles.id is None, labelled=labels is not None)
     yield ""
     yield "models:"
     yield f"  - name: {quoted(origin.model)}"
     yield "    # Without a reference everything is counted and nothing can be judged: build one, then uncomment this."
     yield "    # references: [reference.json.gz]"
-    yield from _predictions(roles, origin)
+    yield from _predictions(roles, origin, labels)
     yield from _features(roles)
     yield from _segments(roles)
     yield "    windows:  # event time; more rows a window show smaller drifts"
@@ -97,7 +97,7 @@ def _source(origin: Origin, *, keyed: bool, labelled: bool) -> Iterator[str]:
     yield from (f"  # {line}" for line in kafka)
 
 
-def _predictions(roles: Roles, origin: Origin) -> Iterator[str]:
+def _predictions(roles: Roles, origin: Origin, labels: LabelRoles | None) -> Iterator[str]:
     yield "    predictions:"
     yield f"      topic: {quoted(origin.topic)}  # the topic of the prediction events"
     yield from _path("id", roles.id, "$key", "no column is different in each row: the key of the message is assumed to be the id")
@@ -117,6 +117,11 @@ def _predictions(roles: Roles, origin: Origin) -> Iterator[str]:
             yield "      # threshold: 0.5  # score from which on the model decides for the positive class"
     if roles.predicted_class is not None:
         yield from _path("predicted_class", roles.predicted_class, "", "")
+    if roles.probabilities:
+        off = "" if has_probabilities(roles, labels) else "# "
+        yield f"      {off}probabilities:  # of each class" + ("" if not off else "; of exactly the classes of labels: uncomment with them")
+        for name, column in sorted(roles.probabilities.items()):
+            yield f"      {off}  {quoted(name)}: {quoted(column.path)}"
 
 
 def _path(key: str, chosen: Chosen | None, otherwise: str, why: str) -> Iterator[str]:

@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from monitor.cli import check
 from monitor.cli import init as command
-from monitor.config import Config, load_config
+from monitor.config import Config, load_config, parse_config
 from monitor.init.column import columns_of
 from monitor.init.labels import LabelRoles, assign_labels
 from monitor.init.roles import Roles, assign
+from monitor.init.text import Origin, config_text
 
 Event = dict[str, Any]
 ROWS = 1_000
@@ -262,3 +264,82 @@ def test_a_folder_with_more_partitions_of_the_samples_is_not_read_in_their_stead
     (tmp_path / "labels-1.ndjson").write_text("{}\n")
     config, _ = run(tmp_path, events(), outcomes())
     assert config.source.client == "kafka-python"
+
+
+CULTIVARS = ("barbera", "barolo", "grignolino")
+
+
+def wines(*, flat: bool = False) -> tuple[list[Event], list[Event]]:
+    """Predictions of three classes with their probabilities, a region beside them, and what turned out to be true."""
+    chance = random.Random(5)
+    events, truths = [], []
+    for i in range(300):
+        weights = [chance.random() + 0.1 for _ in CULTIVARS]
+        probabilities = {name: round(weight / sum(weights), 4) for name, weight in zip(CULTIVARS, weights, strict=True)}
+        said, true = max(probabilities, key=lambda name: probabilities[name]), chance.choice(CULTIVARS)
+        event: Event = {"id": f"w-{i}", "at": f"2026-10-01T00:{i // 60:02}:{i % 60:02}Z", "region": chance.choice(["alba", "asti"])}
+        if flat:
+            event |= {"hue": chance.random() * 9, "predicted": said, **{f"p_{name}": p for name, p in probabilities.items()}, "grape": true}
+        else:
+            event |= {"inputs": {"hue": chance.random() * 9}, "answer": {"class": said, "probabilities": probabilities}}
+        events.append(event)
+        truths.append({"id": f"w-{i}", "at": "2026-10-02T00:00:00Z", "cultivar": true})
+    return events, truths
+
+
+def test_a_class_below_the_answer_and_the_probabilities_beside_it_are_the_models(tmp_path: Path) -> None:
+    config, _ = run(tmp_path, *wines())
+    model = config.models[0]
+    assert model.predictions.predicted_class == "answer.class"
+    assert model.predictions.probabilities == {name: f"answer.probabilities.{name}" for name in CULTIVARS}
+    assert [feature.name for feature in model.features] == ["hue"]
+    assert list(model.segments.columns) == ["region"]
+    assert model.labels is not None
+    assert (model.labels.task, model.labels.label, model.labels.classes) == ("multiclass", "cultivar", CULTIVARS)
+
+
+def test_a_class_of_any_name_is_told_by_the_values_of_the_labels(tmp_path: Path) -> None:
+    events, truths = wines()
+    for event in events:
+        event["verdict"] = event.pop("answer")["class"]
+    config, _ = run(tmp_path, events, truths)
+    assert config.models[0].predictions.predicted_class == "verdict"
+    assert config.models[0].predictions.probabilities is None
+
+
+def test_probabilities_wait_for_labels_of_the_same_classes() -> None:
+    events, truths = wines()
+    for truth in truths[:10]:
+        truth["cultivar"] = "nebbiolo"
+    found = roles(events)
+    assert found.probabilities.keys() == set(CULTIVARS)
+    text = config_text(found, Origin("d", None, "c", "m", "t", "t.labels"), labelled(truths, events))
+    assert "# probabilities:" in text and "nebbiolo" in text
+    assert uncommented_probabilities(text) is None
+
+
+def uncommented_probabilities(text: str) -> Any:
+    return parse_config(yaml.safe_load(text)).models[0].predictions.probabilities
+
+
+def test_what_has_the_values_of_the_predicted_class_is_the_truth_of_training_rows() -> None:
+    found = roles(wines(flat=True)[0])
+    assert found.predicted_class is not None and found.predicted_class.column.path == "predicted"
+    assert found.probabilities.keys() == set(CULTIVARS)
+    assert found.truth is not None and found.truth.column.path == "grape"
+    assert features(found) == {"region", "hue"}
+    assert [each.column.path for each in found.segments] == ["region"]
+
+
+def test_the_label_of_a_regression_is_the_column_that_is_left(tmp_path: Path) -> None:
+    chance = random.Random(6)
+    events = [
+        {"id": f"p-{i}", "ts": 1_700_000_000 + i, "bmi": chance.random() * 30, "predicted_progression": 100 * chance.random()}
+        for i in range(300)
+    ]
+    truths = [{"id": f"p-{i}", "at": 1_700_090_000 + i, "progression": 100 * chance.random()} for i in range(300)]
+    config, _ = run(tmp_path, events, truths)
+    assert config.models[0].labels is not None
+    assert (config.models[0].labels.task, config.models[0].labels.label) == ("regression", "progression")
+    found = labelled([{**truth, "weight": chance.random()} for truth in truths], events)
+    assert found.label is None, "of two it is not known which"
