@@ -11,15 +11,15 @@ from monitor.join.join import Applied
 from monitor.join.record import Records, Source
 from monitor.join.state import LabelState
 from monitor.performance.backlog import Backlog, with_samples, without_samples
-from monitor.performance.failure_modes import rows_of_modes
+from monitor.performance.failure_modes import rows_of_modes, wrong_rows
 
 
 def sampled(backlog: Backlog, labels: LabelState, groupings: Sequence[tuple[str, ...]], applied: Applied) -> Backlog:
     """The backlog with ids of the mistakes that labels have just shown, and without those that they took back.
 
-    Of classifications. Labels of the review queue and of the audit sample count in no mode, so they show none here.
+    Labels of the review queue and of the audit sample count in no mode, so they show none here.
     """
-    if not backlog or labels.config.task == "regression":
+    if not backlog:
         return backlog
     modes = dict(backlog)
     touched = applied.touched
@@ -37,14 +37,14 @@ def _mistakes(
     rows, found = applied.touched.predictions.rows[organic.subject], []
     for number in np.unique(rows["version"]).tolist():
         layout = labels.outcomes_of(labels.version_names[number]).layout
-        predicted = np.minimum(rows["predicted"].astype(np.int64), layout.predicted - 1)
-        truth = organic.rows["value"].astype(np.int64)
-        wrong = np.flatnonzero((rows["version"] == number) & (predicted != truth))
+        mine = np.flatnonzero(rows["version"] == number)
+        at, predicted, truth = wrong_rows(layout, rows[mine], organic.rows["value"][mine].astype(np.float64))
+        wrong = mine[at]
         if not len(wrong):
             continue
         combination = rows["combination"][wrong]
         segments = [np.array(labels.combinations.keys(grouping))[combination] for grouping in groupings]
-        of_modes = rows_of_modes([mode.key for mode in modes.values()], layout, segments, predicted[wrong], truth[wrong])
+        of_modes = rows_of_modes([mode.key for mode in modes.values()], layout, segments, predicted, truth)
         subject = organic.subject[wrong]
         found += [(id_, subject[at]) for id_, at in zip(modes, of_modes, strict=True) if len(at)]
     return found

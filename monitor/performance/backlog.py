@@ -104,7 +104,7 @@ def _moved(state: ModeState, mode: Mode, version: str, now_ms: int) -> ModeState
         if not known and state.closed is not None and mode.low > state.closed[1] and mode.certain:
             return replace(
                 state, status=ModeStatus.REOPENED, changed_ms=now_ms, version=version, opened=interval, seen=interval, fix_version=None,
-                closed=None, closed_by=None,
+                closed=None, closed_by=None, sample_ids=(),  # those of before it was closed show nothing of it now
             )  # fmt: skip
         return state
     lower = mode.high < state.seen[0] if version != state.version else mode.high < state.opened[0] and not above

@@ -27,6 +27,8 @@ from monitor.segment import ALL
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
 
+_BINARY_KINDS, _REGRESSION_KINDS = ("false_positive", "false_negative"), ("over", "under")
+
 Key = tuple[str, str, str]
 """Segment, predicted class (``""``: none of the classes, or a regression), kind of error."""
 
@@ -173,8 +175,10 @@ def _errors(counts: OutcomeCounts) -> tuple[tuple[tuple[str, str], ...], Int64]:
     if layout.task == "regression":
         table, edges = residuals(counts), np.array(RESIDUAL_EDGES)
         over, under = int(np.searchsorted(edges, 1.0)) + 1, int(np.searchsorted(edges, -1.0)) + 1
-        return (("", "over"), ("", "under")), np.stack([table[:, over:].sum(axis=1), table[:, :under].sum(axis=1)], axis=1)
-    kinds = ("false_positive", "false_negative") if layout.task == "binary" else layout.classes
+        return tuple(("", kind) for kind in _REGRESSION_KINDS), np.stack(
+            [table[:, over:].sum(axis=1), table[:, :under].sum(axis=1)], axis=1
+        )
+    kinds = _BINARY_KINDS if layout.task == "binary" else layout.classes
     names = (*layout.classes, "")
     places = _places(layout)
     predicted, truth = (np.array(column) for column in zip(*places, strict=True))
@@ -204,14 +208,25 @@ def _extra_costs(layout: OutcomeLayout, costs: Float64) -> Float64:
     return np.array([costs[p, t] - costs[t, t] for p, t in _places(layout)])
 
 
+def wrong_rows(layout: OutcomeLayout, rows: NDArray[np.void], value: Float64) -> tuple[NDArray[np.intp], Int64, Int64]:
+    """Which of n labelled ``rows`` of ``row_dtype`` are wrong, and the predicted and true class of these, or the place of their kind."""
+    if layout.task == "regression":
+        error = (rows["score"] - value) / layout.scale
+        wrong = np.flatnonzero((error >= 1.0) | (error < -1.0))
+        return wrong, np.zeros(len(wrong), np.int64), (error[wrong] < 0).astype(np.int64)
+    predicted, truth = np.minimum(rows["predicted"].astype(np.int64), layout.predicted - 1), value.astype(np.int64)
+    wrong = np.flatnonzero(predicted != truth)
+    return wrong, predicted[wrong], truth[wrong]
+
+
 def rows_of_modes(
     keys: Sequence[Key], layout: OutcomeLayout, segments: Sequence[NDArray[np.str_]], predicted: Int64, truth: Int64
 ) -> list[NDArray[np.intp]]:
-    """Which of n labelled rows of a classification are of each mode, to keep the ids of some.
+    """Which of n wrong rows are of each mode, to keep the ids of some.
 
-    ``segments``: for each grouping the segment key of every row, [n]; ``predicted`` and ``truth`` [n] as cells of the layout.
+    ``segments``: for each grouping the segment key of every row, [n]; ``predicted`` and ``truth`` [n] as ``wrong_rows`` gives them.
     """
-    kinds = ("false_positive", "false_negative") if layout.task == "binary" else layout.classes
+    kinds = _REGRESSION_KINDS if layout.task == "regression" else _BINARY_KINDS if layout.task == "binary" else layout.classes
     names = (*layout.classes, "")
     found = []
     for segment, of, kind in keys:

@@ -126,3 +126,20 @@ def test_a_regression_is_judged_by_its_errors(tmp_path):
     assert value(one, "bias") == pytest.approx(error.mean(), abs=1e-4)
     assert one.estimate is None
     assert one.wanted is None
+
+
+def test_failure_modes_of_a_regression_show_ids_that_are_off_so(tmp_path):
+    """Of the second half all labels are taken back: they were right."""
+    n = 400
+    off = np.where(np.arange(n) % 4 == 0, 30.0, np.where(np.arange(n) % 4 == 1, -30.0, 1.0))
+    state = model(tmp_path, {"score": "score"}, {"task": "regression", "target_scale": 5.0})
+    predictions = [{"id": f"p{i}", "ts": ts, "v": "1", "score": 100 + off[i], "country": "FR"} for i, ts in enumerate(times(n))]
+    labels = [{"id": f"p{i}", "ts": ts + 3 * MINUTE, "y": 100.0} for i, ts in enumerate(times(n))]
+    again = [{"id": f"p{i}", "ts": START + 60 * MINUTE, "y": 100 + off[i]} for i in range(n // 2, n)]
+    play(state, predictions, [*labels, *again])
+    modes = {mode.key: mode.sample_ids for mode in state.backlog.values()}
+    assert {("country=FR", "", "over"), ("country=FR", "", "under")} <= set(modes)
+    for (_, _, kind), ids in modes.items():
+        assert ids
+        assert {int(id_[1:]) % 4 for id_ in ids} == {0 if kind == "over" else 1}
+        assert all(int(id_[1:]) < n // 2 for id_ in ids)

@@ -161,7 +161,9 @@ def test_a_mode_is_opened_by_evidence_fixed_by_a_version_closed_and_reopened_by_
     assert (closed.status, closed.closed_by, closed.owner, closed.first_seen_ms) == (ModeStatus.CLOSED, "2", "ada", 2000)
     assert story.window(0.5).status is ModeStatus.CLOSED  # the old version still serves, and still fails: known
     assert story.window(0.15, version="2").status is ModeStatus.CLOSED
+    story.put(with_samples(story.state(), ["p1", "p2"]))
     again = story.window(0.45, version="2")
+    assert again.sample_ids == ()  # those were of before it was closed
     assert (again.status, again.version, again.fix_version, again.changed_ms) == (ModeStatus.REOPENED, "2", None, story.now_ms)
     assert assign(again, "bob", 1).status is ModeStatus.ASSIGNED
 
