@@ -112,6 +112,11 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.print:
         print(message.decode())
         return 0
+    if not config.source.brokers:
+        what = (
+            f"expected brokers to write to, got none; with --print, append the line to the file {config.controls.topic}.ndjson of a source"
+        )
+        raise ConfigError(f"control {name}", [Mistake("source.brokers", f"{what} of files, which is read at the start")])
     sink = open_sink(config.source)
     try:
         sink.send(config.controls.topic, fields["model"].encode(), message, [("content-type", b"application/json")])

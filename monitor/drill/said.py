@@ -28,7 +28,8 @@ def lines(drilling: Drilling) -> Iterator[str]:
         if each.first is None:
             yield "      MISSED: nothing was said that is not said without it"
         if each.restless:
-            yield f"      {each.restless:,} streams are beyond their thresholds without it too, and cannot catch it"
+            which = "1 stream is beyond its threshold" if each.restless == 1 else f"{each.restless:,} streams are beyond their thresholds"
+            yield f"      {which} without it too, and cannot catch it"
         for catch in each.catches:
             yield f"      {printable(_catch(catch))}"
 

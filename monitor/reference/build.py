@@ -112,7 +112,7 @@ def build_reference(model: ModelConfig, rows: Rows, options: Options, part: Part
         labels=_labels(tally, options),
         fingerprint="",
     )
-    return Built(with_fingerprint(reference), (*_notes(model, reference, survey, reasons), *of_classes))
+    return Built(with_fingerprint(reference), (*_notes(model, reference, survey, reasons), *_told_the_truth(model, options), *of_classes))
 
 
 def _labels(tally: Tally, options: Options) -> dict[str, Any] | None:
@@ -183,6 +183,13 @@ def _notes(model: ModelConfig, reference: Reference, survey: Survey, reasons: di
             yield f"{name}: no row has a value; is its path right?"
     if any(seen.error for seen in survey.leaves):
         yield "too many different segments to count each: those with counts of their own were chosen by estimated sizes"
+
+
+def _told_the_truth(model: ModelConfig, options: Options) -> Iterator[str]:
+    """Features that are the label: production has none of it, so that all of it would be missing there."""
+    for feature in model.features:
+        if options.label is not None and options.label in (feature.name, feature.where):
+            yield f"the label {options.label} is the feature {feature.name} too: production does not know it yet; take it out of features"
 
 
 def _values(table: CountTable) -> list[int]:

@@ -178,6 +178,15 @@ def test_without_a_control_topic_there_is_nowhere_to_write_to(tmp_path, capsys):
     assert "controls: expected a section with the topic to write to, got none" in capsys.readouterr().err
 
 
+def test_of_files_it_is_said_how_a_decision_gets_there(tmp_path, capsys):
+    (tmp_path / "log").mkdir()
+    path = write(tmp_path, source={"client": "ndjson", "path": "log"})
+    assert main(["control", "hold", "-c", path, "--why", "x"]) == 2
+    said = capsys.readouterr().err
+    assert "source.brokers: expected brokers to write to, got none; with --print, append the line to the file controls.ndjson" in said
+    assert printed(capsys, "hold", "-c", path).model == "m"
+
+
 def test_a_broker_that_is_down_is_an_error_of_the_sink(tmp_path, capsys):
     [port] = free_ports(1)
     assert main(["control", "release", "-c", write(tmp_path, brokers=f"127.0.0.1:{port}"), "--why", "x"]) == 4

@@ -342,3 +342,13 @@ def test_json_that_is_not_an_object_a_line_is_named(tmp_path: Path, name: str, t
         build(path)
     with pytest.raises(SourceError, match=rf"{name}: expected one JSON object a line, {said}"):
         read_sample(path)
+
+
+def test_a_label_that_is_a_feature_too_is_said(tmp_path: Path) -> None:
+    path = write_ndjson(tmp_path / "rows.ndjson", flat_rows(200))
+    feature = model().features[0]
+    told = [note for note in build(path, Options(label=feature.where)).notes if "is the feature" in note]
+    assert told == [
+        f"the label {feature.where} is the feature {feature.name} too: production does not know it yet; take it out of features"
+    ]
+    assert not [note for note in build(path).notes if "is the feature" in note]
