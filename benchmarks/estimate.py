@@ -1,4 +1,4 @@
-"""Accuracy without labels in ten scenarios, over many seeds: the error table alone (binned CBPE) and the rectified estimate.
+"""Accuracy without labels in thirteen scenarios, over many seeds: the error table alone (binned CBPE) and the rectified estimate.
 
     python -m benchmarks.estimate [--seeds 60] [--minutes 30] [--again]
 

@@ -30,7 +30,8 @@ HARD_SCENARIOS = (CONCEPT, LARGE_CONCEPT, CORRELATED_CONCEPT, SEGMENTS_OFF)
 def bound(stream: World, scenario: Scenario, now: int, window: int) -> float:
     """Least mean absolute error that can be expected of an estimate of the newest ``window`` predictions, in points."""
     recent = slice(now - window, now)
-    p, waited = stream.probability[recent], now - np.arange(now - window, now)
+    told = now - now % scenario.delivered if scenario.delivered else now
+    p, waited = stream.probability[recent], np.maximum(told - np.arange(now - window, now), 1e-9)
     come = stream.arrival[recent] <= now
     # Of those without label: a wrong one that is labelled sooner would have come.
     ahead = [0.5 * np.vectorize(math.erfc)(np.log(waited * factor / 10_000) / math.sqrt(2)) for factor in (scenario.wrong_sooner, 1.0)]

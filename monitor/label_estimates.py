@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from monitor.estimate.accuracy import Estimates, estimate_accuracy
 from monitor.estimate.error import ErrorTrack, estimate_error, track
-from monitor.estimate.outcomes import pane_counts
+from monitor.estimate.outcomes import label_instants_ms, pane_counts
 from monitor.estimate.tables import ErrorTable, reference_table
 from monitor.outcome.layout import OutcomeLayout, same_score
 from monitor.outcome.panes import OutcomePanes
@@ -50,21 +50,23 @@ def estimates(
     groupings: Sequence[tuple[str, ...]],
     window: tuple[int, int],
     labels_to_ms: int,
+    label_panes: Collection[int],
 ) -> Estimates | None:
     """Accuracy of the predictions made in ``window`` [start, end) in ms, for ALL and every segment; None without tables or predictions.
 
-    ALL is the sum of the segments of the first grouping that has a table, so a changed mix of them is taken into account.
+    ``label_panes`` are the numbers of those in which labels came. ALL is the sum of the segments of the first grouping that has a table,
+    so a changed mix of them is taken into account.
     """
     panes = {number: counts for number, counts in by_prediction.settle().items() if (number + 1) * pane_ms <= window[1]}
     inside = {number for number in panes if number * pane_ms >= window[0]}
     if not inside or not tables:
         return None
-    parts = []
+    parts, instants = [], label_instants_ms(label_panes, pane_ms)
     several = any(grouping in tables for grouping in groupings if grouping)
     for grouping, place in zip(groupings, places, strict=True):
         if grouping not in tables or (several and not grouping):
             continue
-        counts = pane_counts(layout, panes, pane_ms, shown, place, labels_to_ms)
+        counts = pane_counts(layout, panes, pane_ms, shown, place, labels_to_ms, instants)
         chosen = np.isin(counts.start_ms // pane_ms, sorted(inside))
         parts.append((grouping, estimate_accuracy(tables[grouping], counts, chosen)))
     return _joined(parts) if parts else None

@@ -171,6 +171,7 @@ def _estimate(
         places,
         groupings,
         labels_to_ms=end_ms,
+        label_panes=counted.by_label.settle().keys(),
     )
     for waited in [each[:2] for each in history.waiting if _is_over(counted, config, each[0], each[1], end_ms)]:
         settle(history, waited, of(window=waited))

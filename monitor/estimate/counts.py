@@ -6,7 +6,7 @@ of two sources are joined by putting their rows one after the other; repeated ro
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,8 +39,8 @@ class LabelledRows:
     cell: Int64
     predicted: Int64
     lag: Int64  # bin of label time - prediction time
-    right: Int64  # rows predicted right, wrong
-    wrong: Int64
+    right: Int64 | Float64  # rows predicted right, wrong; parts of rows where lags are not known for sure
+    wrong: Int64 | Float64
 
     def __len__(self) -> int:
         return len(self.pane)
@@ -61,6 +61,7 @@ class PaneCounts:
     predictions: PredictionRows
     labelled: LabelledRows
     lag_edges_ms: tuple[int, ...]  # bin i holds lags with i edges <= lag
+    label_instants_ms: Int64 = field(default_factory=lambda: np.zeros(0, np.int64))  # sorted: when labels came; none: unknown
 
     def __post_init__(self) -> None:
         edges = np.append(self.start_ms, self.end_ms)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,9 @@ from monitor.outcome.sparse import SparseCounts
 
 Int64 = NDArray[np.int64]
 
+TRICKLE = 2
+"""Panes from one label to the next, at most, where labels come at any time."""
+
 
 def pane_counts(
     layout: OutcomeLayout,
@@ -21,6 +24,7 @@ def pane_counts(
     segments: Sequence[str],
     place: NDArray[np.intp],
     labels_to_ms: int,
+    label_instants_ms: Int64,
 ) -> PaneCounts:
     """Counts of one grouping from panes by number, kept by the predictions' time (and restated as labels come).
 
@@ -66,4 +70,15 @@ def pane_counts(
         predictions,
         labelled,
         LAG_EDGES_MS,
+        label_instants_ms,
     )
+
+
+def label_instants_ms(panes: Collection[int], pane_ms: int) -> Int64:
+    """When labels came, from the numbers of the panes that they came in: their ends. None where they trickle, a pane or two apart.
+
+    That they came within such panes is all that is known, and says nothing of deliveries.
+    """
+    numbers = np.array(sorted(panes), np.int64)
+    apart = len(numbers) > 1 and int(np.diff(numbers).max()) > TRICKLE
+    return (numbers + 1) * pane_ms if apart else np.zeros(0, np.int64)

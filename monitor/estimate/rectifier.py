@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from monitor.estimate.cohort import blocks_of, fractions, label_share, right_lags
 from monitor.estimate.counts import LabelledRows, PaneCounts, labelled_rows, total
+from monitor.estimate.delivery import spread_over_lags
 from monitor.estimate.fit import Fit, LabelledBefore
 from monitor.estimate.lag import LagEffect, still_ahead
 from monitor.estimate.tables import ErrorTable, expit, logit
@@ -94,7 +95,7 @@ def strata(table: ErrorTable, classes: int, ranges: int) -> Int64:
 
 def rectify(table: ErrorTable, counts: PaneCounts, settings: Settings) -> Rectifier:
     """What the labels in ``counts`` say of ``table``. The lags of the reference are used if they have the bins of ``counts``."""
-    table = table.at(counts.segments)
+    table, counts = table.at(counts.segments), spread_over_lags(counts)
     rows = counts.labelled
     classes = 1 + int(max(counts.predictions.predicted.max(initial=0), rows.predicted.max(initial=0)))
     place = strata(table, classes, settings.strata)

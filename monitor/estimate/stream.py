@@ -139,6 +139,7 @@ class Stream:
                 np.where(wrong, both, 0),
             ),
             LAG_EDGES_MS,
+            np.unique(label_time[labelled]),
         )
 
 

@@ -55,7 +55,7 @@ def counted():
 
 def of(counted, grouping: int) -> PaneCounts:
     _, panes, segments, places = counted
-    return pane_counts(LAYOUT, panes, HOUR, segments, places[grouping], 48 * HOUR)
+    return pane_counts(LAYOUT, panes, HOUR, segments, places[grouping], 48 * HOUR, np.zeros(0, np.int64))
 
 
 def test_counts_of_a_grouping_equal_plain_loops(counted):
@@ -96,6 +96,6 @@ def test_every_grouping_estimates_the_same_traffic(counted):
 
 def test_a_regression_is_neither_right_nor_wrong(counted):
     with pytest.raises(ValueError, match="expected a classification, got a regression"):
-        pane_counts(OutcomeLayout("regression", ()), counted[1], HOUR, counted[2], counted[3][0], 0)
+        pane_counts(OutcomeLayout("regression", ()), counted[1], HOUR, counted[2], counted[3][0], 0, np.zeros(0, np.int64))
     with pytest.raises(ValueError, match="expected panes of outcomes, got none"):
-        pane_counts(LAYOUT, {}, HOUR, counted[2], counted[3][0], 0)
+        pane_counts(LAYOUT, {}, HOUR, counted[2], counted[3][0], 0, np.zeros(0, np.int64))

@@ -21,6 +21,7 @@ from tests.estimate.world import (
     LARGE_CONCEPT,
     MISCALIBRATION,
     MIX,
+    NIGHTLY_CORRELATED,
     NO_DRIFT,
     SCENARIOS,
     SEGMENTS_OFF,
@@ -47,7 +48,8 @@ def errors(scenario: Scenario) -> dict[str, np.ndarray]:
     return dict(zip(("error", "covered", "alone", "alone_covered", "rectified"), np.array(rows, float).T, strict=True))
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+# By night: the first delivery alone cannot tell who is labelled sooner; more of them are in test_delivery.
+@pytest.mark.parametrize("scenario", [each for each in SCENARIOS if each is not NIGHTLY_CORRELATED], ids=lambda scenario: scenario.name)
 def test_the_estimate_holds(scenario: Scenario):
     found = errors(scenario)
     # Twelve windows: the mean of their absolute errors has a standard deviation of 0.08 points.

@@ -30,6 +30,7 @@ class Scenario:
     lifted: float = 0.0  # scores: added to their log odds
     segments_off: float = 0.0  # concept of three segments: added to the log odds of the truth
     wrong_sooner: float = 1.0  # delay of right predictions / delay of wrong ones; from the first event on
+    delivered: int = 0  # labels that are there are delivered every so many events; 0: at once
 
 
 NO_DRIFT = Scenario("no drift")
@@ -42,8 +43,12 @@ MISCALIBRATION = Scenario("miscalibration", stretched=1.5, lifted=0.4)
 CORRELATED = Scenario("correlated delay", wrong_sooner=2.5)
 CORRELATED_CONCEPT = Scenario("correlated delay, concept shift", wrong_sooner=2.5, weaker=0.188)
 SEGMENTS_OFF = Scenario("per-segment miscalibration", segments_off=1.2)
+HOURLY = Scenario("correlated delay, hourly deliveries", wrong_sooner=2.5, delivered=2_000)
+NIGHTLY = Scenario("nightly deliveries", delivered=50_000)
+NIGHTLY_CORRELATED = Scenario("correlated delay, nightly deliveries", wrong_sooner=2.5, delivered=50_000)
 SCENARIOS = (
     NO_DRIFT, COVARIATE, CONCEPT, LARGE_CONCEPT, BOTH, MIX, MISCALIBRATION, CORRELATED, CORRELATED_CONCEPT, SEGMENTS_OFF,
+    HOURLY, NIGHTLY, NIGHTLY_CORRELATED,
 )  # fmt: skip
 
 
@@ -113,4 +118,6 @@ def world(scenario: Scenario, seed: int, n: int = 180_000, onset: int = 80_000, 
     label = (rng.random(n) < p).astype(np.int64)
     median = np.where(predicted != label, 10_000 / scenario.wrong_sooner, 10_000.0)
     arrival = np.arange(n) + median * np.exp(rng.normal(0, 1, n))
+    if scenario.delivered:
+        arrival = np.ceil(arrival / scenario.delivered) * scenario.delivered
     return World(rows, segment, score, predicted, label, np.where(predicted == 1, 1 - p, p), arrival)
