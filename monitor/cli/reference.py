@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ from monitor.config import ModelConfig, load_config
 from monitor.errors import ConfigError, Mistake, ReferenceFileError
 from monitor.reference.build import Built, Options, build_reference
 from monitor.reference.diff import diff
+from monitor.reference.files import reference_files
 from monitor.reference.format import read_reference, write_reference
 from monitor.reference.learn import Stretch, learn_reference
 from monitor.reference.mapping import data_model
@@ -135,7 +137,7 @@ def _build(args: argparse.Namespace) -> int:
     rows = open_files(args.data, data_model(model), [path for path in (args.label, args.label_time) if path is not None])
     with parts() as part:
         built = build_reference(model, rows, _options(args, args.label, args.label_time), part)
-    return _write(built, args.output)
+    return _write(built, args.output, model, args.config)
 
 
 def _learn(args: argparse.Namespace) -> int:
@@ -144,7 +146,7 @@ def _learn(args: argparse.Namespace) -> int:
     stretch = Stretch(args.hours, args.start, args.max_spool_mb << 20)
     with parts() as part:
         built = learn_reference(load_config(args.config).source, model, stretch, _options(args), part)
-    return _write(built, args.output)
+    return _write(built, args.output, model, args.config)
 
 
 def _check_output(path: Path) -> None:
@@ -153,7 +155,7 @@ def _check_output(path: Path) -> None:
         raise ReferenceFileError(f"{path}: expected a folder to write the reference into, got none at {path.parent}; create it first")
 
 
-def _write(built: Built, path: Path) -> int:
+def _write(built: Built, path: Path, model: ModelConfig, config: Path) -> int:
     write_reference(built.reference, path)
     for note in built.notes:
         print(f"note: {note}", file=sys.stderr)
@@ -162,6 +164,10 @@ def _write(built: Built, path: Path) -> int:
         f"{path}: {reference.model} {reference.model_version}, {reference.rows:,} rows, {len(reference.layout.signals)} signals, "
         f"{len(reference.table.segments)} segments, {path.stat().st_size:,} bytes, fingerprint {reference.fingerprint[:12]}"
     )
+    named = {file.resolve() for each in model.references for file in reference_files(each)}
+    if path.resolve() not in named:
+        near = os.path.relpath(path, config.parent)
+        print(f"note: the configuration does not name it yet: under {model.name}, references: [{near}] has it used", file=sys.stderr)
     return 0
 
 

@@ -62,8 +62,18 @@ def test_build_says_what_it_built(folder: Path, capsys: pytest.CaptureFixture[st
     fingerprint = read_reference(out).fingerprint[:12]
     assert printed.out == f"{out}: churn 3, 2,000 rows, 3 signals, 4 segments, {out.stat().st_size:,} bytes, fingerprint {fingerprint}\n"
     said = printed.err.splitlines()
+    assert said[-1] == "note: the configuration does not name it yet: under churn, references: [c.gz] has it used"
     assert said[0].startswith("pass 1 of 2, finding cells ######################## 100 %  2,000 rows")
     assert said[1].startswith("pass 2 of 2, counting ######################## 100 %  2,000 rows")
+
+
+def test_a_reference_that_the_configuration_names_needs_no_word(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for references in ("[named.json.gz]", "['named*.json.gz']"):
+        config = folder / "named.yaml"
+        config.write_text(CONFIG.replace("  - name: churn\n", f"  - name: churn\n    references: {references}\n"))
+        assert references in config.read_text()
+        assert run("build", "-c", config, "--data", folder / "predictions.ndjson", "-o", folder / "named.json.gz") == 0
+        assert "does not name it" not in capsys.readouterr().err
 
 
 def test_learn_writes_a_reference_of_the_first_hours(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
