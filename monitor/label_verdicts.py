@@ -78,6 +78,11 @@ class LabelVerdicts:
     restated_panes: tuple[RestatedPane, ...] = ()  # panes of predictions, oldest first
     score_means: NDArray[np.float64] | None = None  # [S] mean score of the reference in each score cell, NaN unknown
 
+    @property
+    def performances(self) -> tuple[Performance, Performance, Performance]:
+        """The three views."""
+        return self.by_prediction, self.by_label, self.audited
+
 
 def label_verdicts(
     model: ModelState, labels: LabelState, version: str, end_ms: int, *, estimates_due: bool = True, shown: bool = True

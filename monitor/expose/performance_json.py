@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.evaluate.verdict import Status
+from monitor.expose.against_json import Against
 from monitor.expose.outcome_findings import Float64, delay_quantiles, delays_by_lag, metric_urgencies
 from monitor.expose.quality_json import estimate_values, quality_values
 from monitor.expose.query import Query, any_text, check_names, one_of, whole
@@ -36,22 +37,25 @@ _MOST_WANTED = 20
 def performance_json(snapshot: Snapshot, query: Query) -> bytes:
     """The metrics that the query asks for, worst first, one page of them. Raises ``BadParameterError``.
 
-    A parameter that is given several times means any of its values. ``next_offset`` is null on the last page.
+    A parameter that is given several times means any of its values. ``next_offset`` is null on the last page. With ``against``, a version,
+    the metrics of the others come with their difference from those of that one.
     """
-    check_names(query, ("model", "version", "view", "segment", "metric", "class", "status", "limit", "offset"))
+    check_names(query, ("model", "version", "view", "segment", "metric", "class", "status", "against", "limit", "offset"))
     limit, offset = whole(query, "limit", 100, 1, MAX_LIMIT), whole(query, "offset", 0, 0, 10**9)
+    against = Against.of(snapshot.labels, any_text(query, "against"))
     chosen_views = one_of(query, "view", VIEWS)
     found = [
         (view, *_matches(view, query))
         for _, one in _chosen(snapshot, query)
-        for view in (one.by_prediction, one.by_label, one.audited)
-        if chosen_views is None or view.view in chosen_views
+        for view in one.performances
+        if (chosen_views is None or view.view in chosen_views) and (against is None or one.version not in against.versions)
     ]
     urgent = np.concatenate([urgent for _, _, urgent in found]) if found else np.zeros(0)
     places = np.concatenate([places for _, places, _ in found]) if found else np.zeros(0, np.intp)
     owner = np.repeat(np.arange(len(found)), [len(places) for _, places, _ in found])
     page = np.argsort(-urgent, kind="stable")[offset : offset + limit].tolist()
-    items = [_metric(found[owner[at]][0], int(places[at])) for at in page]
+    asked = [(found[owner[at]][0], int(places[at])) for at in page]
+    items = [{**_metric(one, place), **({} if against is None else {"against": against.values(one, place)})} for one, place in asked]
     return _page(snapshot, "metrics", items, len(urgent), offset, limit)
 
 

@@ -98,9 +98,13 @@ def test_another_model_or_version_has_nothing() -> None:
         ("model=none", "model: expected one of flights, other, got 'none'"),
         ("view=both", "view: expected one of prediction_time, label_time, audit, got 'both'"),
         ("metric=auc", f"metric: expected one of {', '.join(METRICS)}, got 'auc'"),
+        ("against=1&against=2", "against: expected one of 2013-02, got '1, 2'"),
         ("status=worse", f"status: expected one of {', '.join(status.label for status in Status)}, got 'worse'"),
         ("limit=0", "limit: expected a whole number from 1 to 1000, got '0'"),
-        ("signal=x", "signal: expected one of the parameters model, version, view, segment, metric, class, status, limit, offset, got"),
+        (
+            "signal=x",
+            "signal: expected one of the parameters model, version, view, segment, metric, class, status, against, limit, offset, got",
+        ),
     ],
 )
 def test_a_bad_parameter_is_refused_with_what_was_expected(query: str, message: str) -> None:
@@ -188,3 +192,31 @@ def test_a_regression_has_no_reliability_and_no_rates_to_reweigh() -> None:
     [item] = labels("", regression)
     assert item["reliability"] is None
     assert (item["selection"]["reweighted_accuracy"], item["selection"]["reweighted_positive_rate"]) == (None, None)
+
+
+def test_a_version_comes_with_its_difference_from_an_earlier_one() -> None:
+    """Did the fix help? The earlier version's model is worse for JFK and EV; the fixed one's is not."""
+    fixed = outcomes.evaluated(worse=False, version="2013-03").verdicts[0]
+    both = replace(SNAPSHOT, labels=(replace(FLIGHTS, verdicts=(ONE, fixed)),))
+    found = ask("against=2013-02&view=prediction_time&metric=log_loss&limit=1000", both)["metrics"]
+    assert {item["version"] for item in found} == {"2013-03"}
+    by_segment = {item["segment"]: item for item in found}
+    for segment in ("ALL", "origin=JFK"):
+        item, before = by_segment[segment], ONE.by_prediction
+        g, m = before.segments.index(segment), before.column("log_loss")
+        against = item["against"]
+        assert (against["version"], against["value"]) == ("2013-02", before.value[g, m])
+        assert against["difference"] == pytest.approx(item["value"] - before.value[g, m])
+        half = np.hypot(
+            item["high"] - item["value"], before.value[g, m] - before.low[g, m]
+        )  # independent samples: squares of the sides add
+        assert against["high"] - against["difference"] == pytest.approx(half)
+        assert against["change"] == "better"
+        assert against["high"] < 0
+    assert "against" not in ask("version=2013-02", both)["metrics"][0]
+    same = replace(both, labels=(replace(FLIGHTS, verdicts=(ONE, replace(fixed, by_prediction=replace(ONE.by_prediction, version="3")))),))
+    assert {item["against"]["change"] for item in ask("against=2013-02&view=prediction_time&metric=log_loss", same)["metrics"]} == {
+        "unclear"
+    }
+    with pytest.raises(BadParameterError, match="against: expected one of 2013-02, 2013-03, got '9'"):
+        ask("against=9", both)
