@@ -172,7 +172,7 @@ def _keep_cells(labels: LabelState, model: str, name: str, saved: Mapping[str, A
     if name not in labels.layouts:
         return  # without a reference it was counted in cells of another version's, and now that is another one
     if was.task == "regression":
-        effect = f"its errors are counted in units of {was.scale:g}, where the reference has {now.scale:g}"
+        effect = f"its errors are counted in units of {was.scale:g}, where the reference has {now.scale:g}: they are not compared"
     else:
         effect = "by score, nothing of it is compared with the reference: calibration, area under the curve, and the estimate by score"
     yield (
