@@ -20,7 +20,7 @@ from monitor.decide.facts import Alarm
 from monitor.decisions import Controls, Decided, Process, decide, take
 from monitor.detect.evidence import partition_of
 from monitor.detections import close_evidence, watch_version
-from monitor.evaluate.evaluate import Baseline, evaluate, with_onset
+from monitor.evaluate.evaluate import evaluate, with_onset
 from monitor.evaluate.verdict import Verdicts
 from monitor.labels import Judge, LabelsEvaluated, LabelsIdle, LabelsOwned, apply_labels, remember, take_labels
 from monitor.profile.cells import cells_of
@@ -253,14 +253,11 @@ def _evaluate(model: ModelState, end_pane: int) -> Evaluated:
             version.verdicts.clear()
             continue
         for window, table in version.windows.views():
-            baseline = version.baseline.get(window.name)
-            if version.reference is not None and (baseline is None or baseline.segments != table.segments):
-                baseline = version.baseline[window.name] = Baseline.of(version.reference, table.segments, settings)
             now = evaluate(
                 table,
                 window,
                 version.reference,
-                baseline,
+                version.baseline_of(window.name, table.segments, settings),
                 settings,
                 model=model.config.name,
                 version=version.version,

@@ -14,6 +14,7 @@ from monitor.canary.trial import CanaryState
 from monitor.clock import EventClock
 from monitor.config import PREDICTED_CLASS, SCORE, ModelConfig
 from monitor.config.labels import Labels
+from monitor.config.model import Evaluation
 from monitor.decide.docket import Docket, Situation
 from monitor.decode.classes import class_index, class_texts
 from monitor.duplicates import SeenIds
@@ -102,6 +103,14 @@ class VersionState:
         if (leaves := self.windows.next_to_leave) is not None:
             changes.append(leaves)
         return min(changes, default=None)
+
+    def baseline_of(self, window: str, segments: tuple[str, ...], settings: Evaluation) -> Baseline | None:
+        """What a window of such segments is compared with, None without reference; windows of the same ones share it, as it is large."""
+        found = self.baseline.get(window)
+        if self.reference is not None and (found is None or found.segments != segments):
+            alike = (baseline for baseline in self.baseline.values() if baseline.segments == segments)
+            found = self.baseline[window] = next(alike, None) or Baseline.of(self.reference, segments, settings)
+        return found
 
     def take(self, pane: int) -> list[OpenPane]:
         """The open panes of that number, one a partition, which are open no more."""

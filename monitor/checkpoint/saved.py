@@ -19,7 +19,7 @@ from monitor.canary.trial import CanaryState
 from monitor.decide.docket import pack_docket, unpack_docket
 from monitor.decisions import choose_reference
 from monitor.detections import watch_version
-from monitor.evaluate.evaluate import Baseline, evaluate
+from monitor.evaluate.evaluate import evaluate
 from monitor.label_estimates import from_values, to_values
 from monitor.performance.backlog import ModeState
 from monitor.profile.grouping import Base
@@ -242,13 +242,11 @@ def _restore_onset(
     """Judge again the counts that were judged (the same counts give the same verdicts) and put back since when they have drifted."""
     window, table = judged
     name, settings = window.name, model.config.evaluation
-    if version.reference is not None:
-        version.baseline[name] = Baseline.of(version.reference, table.segments, settings)
     verdicts = evaluate(
         table,
         window,
         version.reference,
-        version.baseline.get(name),
+        version.baseline_of(name, table.segments, settings),
         settings,
         model=model.config.name,
         version=version.version,

@@ -105,6 +105,16 @@ def test_the_shift_is_found_where_it_is_and_since_when():
     assert short.status[everywhere, y, ks] != Status.INSUFFICIENT_DATA
 
 
+def test_windows_of_the_same_segments_share_what_they_are_compared_with():
+    """It is a copy of the reference for each, and the largest thing that an evaluation keeps."""
+    state, _ = played(world.log(1))
+    version = state.versions["1"]
+    short, long = (version.verdicts[name] for name in ("short", "long"))
+    assert short.segments == long.segments
+    assert short.baseline is long.baseline is version.baseline["short"] is version.baseline["long"]
+    assert short.baseline.segments == short.segments
+
+
 def test_a_version_without_a_reference_is_counted_and_says_so():
     state, _ = played(world.log(1))
     verdicts = state.versions["2"].verdicts["long"]
