@@ -91,12 +91,12 @@ class Bank:
         # A stream that is a sum takes its leaves of all groups at once, or most of the time would go into beginning to add.
         evidence = _streams(np.concatenate([each.reshape(len(active), -1) for each, _ in found], axis=1), leaf, sums)
         values = _streams(np.concatenate([n for _, n in found], axis=1), leaf, sums)
+        del found  # as large as what was made of it
         start = first = 0
         for number, group in enumerate(self.groups):
-            shape = found[number][0].shape[1:]
+            shape = group.weights.shape
             stop, last = start + shape[0] * shape[1], first + shape[0]
-            # A copy, as advancing writes into it.
-            increment, n = evidence[:, start:stop].reshape(-1, *shape).copy(), values[:, first:last]
+            increment, n = evidence[:, start:stop].reshape(-1, *shape), values[:, first:last]
             yield number, streams, group.advance(streams, increment, n, end_ms)
             start, first = stop, last
 

@@ -10,9 +10,10 @@ import pytest
 
 from benchmarks import workload
 from monitor.config.detection import Detection
-from monitor.detect.bank import _streams
+from monitor.detect.bank import _streams, bank_of
 from monitor.detect.history import History
 from monitor.detect.watch import Watch
+from tests.detect.make import PLAIN, reference
 
 
 @cache
@@ -47,6 +48,24 @@ def test_a_sum_is_added_in_the_order_of_its_leaves():
         for leaf in leaves:
             expected += by_leaf[leaf]
         assert found[2 + place].tobytes() == expected.tobytes()
+
+
+def test_streams_taken_some_at_a_time_are_as_all_at_once(monkeypatch):
+    """Two panes of one block and one of the next, to the bit: the bound on a block's evidence is no other, whoever comes first."""
+    of = reference(PLAIN, session=8.0)
+
+    def evidence(at_once):
+        monkeypatch.setattr("monitor.detect.group._STREAMS_AT_ONCE", at_once)
+        bank, rng, said = bank_of(of, Detection(), 20.0), np.random.default_rng(5), []
+        for end_ms in (60_000, 120_000, 90_000_000):
+            counts = rng.poisson(3.0, (len(bank.leaves.leaves), of.layout.cells))
+            said += [m.tobytes() for _, _, m in bank.update(end_ms, [(0, counts)])]
+        assert any(len(group.bounded) for group in bank.groups)
+        return [*said, *(group.evidence.tobytes() + group.spent.tobytes() for group in bank.groups)]
+
+    together = evidence(1_000)
+    for at_once in (1, 2, 3):
+        assert evidence(at_once) == together
 
 
 def test_rows_of_streams_are_those_of_their_leaves():
