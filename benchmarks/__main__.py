@@ -1,6 +1,6 @@
 """``python -m benchmarks``: every figure of benchmarks/results.json, on the broker of the tests, or those of the parts that are named.
 
-Machines differ and are shared: read ratios before rates. All takes about 25 minutes, ten of which are the memory test's load;
+Machines differ and are shared: read ratios before rates. All takes about half an hour, the memory test half of it, ten minutes its load;
 ``BENCH_LOAD_SECONDS`` shortens it. ``python -m benchmarks large`` takes about five, and 5 GB of disk.
 """
 

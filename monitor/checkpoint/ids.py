@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from monitor.duplicates import SeenIds, UInt64
 
 _MERGE_AT = 16  # so a day of commits every 10 s leaves about 500 runs
+_MERGE_BYTES = 1 << 23  # what is kept in memory for merging: at a high rate a few commits' ids are a large run already
 _ROW = np.dtype([("low", "<u8"), ("high", "<u8"), ("tick", "<i4")])
 
 
@@ -29,7 +30,7 @@ class IdRuns:
         run = pack_ids(*seen.take_fresh())
         if run:
             self.recent[self._name()] = run
-        if len(self.recent) >= _MERGE_AT:
+        if len(self.recent) >= _MERGE_AT or sum(map(len, self.recent.values())) >= _MERGE_BYTES:
             run = b"".join(self.recent.values())
             self.recent = {}
             name = self._name()
