@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from monitor.detect.alarm import CellChange, Effect
 from monitor.detect.leaves import Leaves, leaf_counts
 from monitor.detect.season import QUARTERS, Cycle
-from monitor.performance.interval import wilson
+from monitor.performance.interval import difference, wilson
 from monitor.profile.layout import FAULT_CELLS
 from monitor.reference.reference import Reference
 
@@ -135,16 +135,14 @@ def _worst(names: list[str], expected: Float64, share: Float64) -> tuple[CellCha
 
 
 def _difference(now: float, then: float, n: int, spread: float, reference_rows: float, cell: str | None) -> Effect:
-    """Difference of two shares with an interval from Wilson's of both, which stays within [-1, 1] (Newcombe, 1998, method 10).
+    """Difference of two shares with an interval from Wilson's of both, which stays within [-1, 1].
 
     ``spread`` of the ``n`` rows, and ``reference_rows``, are independent.
     """
-    rows = np.maximum(np.array([spread, reference_rows]), 1.0).astype(np.int64)
-    of_each = wilson(np.array([now, then]) * rows, rows, WIDTH)
-    below, above = of_each.value - of_each.low, of_each.high - of_each.value
-    size = float(now - then)
-    low, high = size - float(np.hypot(below[0], above[1])), size + float(np.hypot(above[0], below[1]))
-    return Effect("share", size, low, high, n, cell)
+    independent = np.maximum([spread, reference_rows], 1.0).astype(np.int64)
+    shares = wilson(np.array([now, then]) * independent, independent, WIDTH)
+    found = difference(shares[0], shares[1])
+    return Effect("share", float(found.value), float(found.low), float(found.high), n, cell)
 
 
 def outcome_effect(tally: Float64, reference_rows: float, phi: float) -> Effect:
