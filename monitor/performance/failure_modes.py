@@ -27,8 +27,6 @@ from monitor.segment import ALL
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
 
-_BINARY_KINDS, _REGRESSION_KINDS = ("false_positive", "false_negative"), ("over", "under")
-
 Key = tuple[str, str, str]
 """Segment, predicted class (``""``: none of the classes, or a regression), kind of error."""
 
@@ -170,15 +168,21 @@ def _places(layout: OutcomeLayout) -> list[tuple[int, int]]:
     return [(p, t) for p in range(layout.predicted) for t in range(layout.truth) if p != t]
 
 
+def _kinds(layout: OutcomeLayout) -> tuple[str, ...]:
+    """Kinds of errors by the place of the true class, or of a regression by the side that it is off to."""
+    if layout.task == "regression":
+        return "over", "under"
+    return ("false_positive", "false_negative") if layout.task == "binary" else layout.classes
+
+
 def _errors(counts: OutcomeCounts) -> tuple[tuple[tuple[str, str], ...], Int64]:
     layout = counts.layout
     if layout.task == "regression":
         table, edges = residuals(counts), np.array(RESIDUAL_EDGES)
         over, under = int(np.searchsorted(edges, 1.0)) + 1, int(np.searchsorted(edges, -1.0)) + 1
-        return tuple(("", kind) for kind in _REGRESSION_KINDS), np.stack(
-            [table[:, over:].sum(axis=1), table[:, :under].sum(axis=1)], axis=1
-        )
-    kinds = _BINARY_KINDS if layout.task == "binary" else layout.classes
+        beyond = np.stack([table[:, over:].sum(axis=1), table[:, :under].sum(axis=1)], axis=1)
+        return tuple(("", kind) for kind in _kinds(layout)), beyond
+    kinds = _kinds(layout)
     names = (*layout.classes, "")
     places = _places(layout)
     predicted, truth = (np.array(column) for column in zip(*places, strict=True))
@@ -226,7 +230,7 @@ def rows_of_modes(
 
     ``segments``: for each grouping the segment key of every row, [n]; ``predicted`` and ``truth`` [n] as ``wrong_rows`` gives them.
     """
-    kinds = _REGRESSION_KINDS if layout.task == "regression" else _BINARY_KINDS if layout.task == "binary" else layout.classes
+    kinds = _kinds(layout)
     names = (*layout.classes, "")
     found = []
     for segment, of, kind in keys:
