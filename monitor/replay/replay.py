@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from monitor.config import ModelConfig
@@ -96,7 +95,7 @@ def _in_small_polls(history: History) -> History:
     """Of a poll everything is counted and judged: with slow traffic a large one lies days beyond ``until_ms``. Cuts change nothing."""
     source = history.config.source
     source = source.model_copy(update={"max_poll_records": min(source.max_poll_records, _POLL_RECORDS)})
-    return dataclasses.replace(history, config=history.config.model_copy(update={"source": source}))
+    return replace(history, config=history.config.model_copy(update={"source": source}))
 
 
 def _read_from(history: History, wanted: Wanted) -> int:
