@@ -134,18 +134,12 @@ class Tally:
     ) -> NDArray[np.int64] | None:
         if self.labels is None or self.label_place is None or self.classes is None:
             return None
-        names = self.layout.names
         known = [self.classes.label(text) for text in batch.segment_values[self.label_place]]
         labels = [known[code] for code in batch.segments[rows, self.label_place].tolist()]
-        unknown = np.full(len(rows), np.nan)
-        scores = batch.values[rows, names.index(SCORE)] if SCORE in names else unknown
-        predicted: list[str | None] = [None] * len(rows)
-        if PREDICTED_CLASS in names:
-            # NaN is no class, and so is one beyond the known categories.
-            codes = np.nan_to_num(batch.values[rows, names.index(PREDICTED_CLASS)], nan=UNSEEN).astype(np.intp).tolist()
-            predicted = [self.classes.predicted[code] if code >= 0 else None for code in codes]
+        scores = self._column(batch, rows, SCORE)
+        predicted = [self.classes.predicted[code] if code >= 0 else None for code in self._predicted_codes(batch, rows).tolist()]
         outcomes = self.labels.outcomes(labels, predicted)
-        lags = unknown if lag_ms is None else lag_ms[rows]
+        lags = np.full(len(rows), np.nan) if lag_ms is None else lag_ms[rows]
         self.labels.add(labels, predicted, scores, lags, outcomes, self._score_cells(cells))
         return outcomes
 
@@ -153,22 +147,28 @@ class Tally:
         """The labelled ones of ``rows``."""
         if self.outcomes is None or self.label_place is None or self.classes is None:
             return None
-        layout, names = self.outcomes.layout, self.layout.names
+        layout = self.outcomes.layout
         values = np.array([self.classes.value(text, layout.classes) for text in batch.segment_values[self.label_place]], np.float64)
         truth = values[batch.segments[rows, self.label_place]]
         at = np.flatnonzero(np.isfinite(truth))
         of = rows[at]
-        scores = batch.values[of, names.index(SCORE)] if SCORE in names else np.full(len(of), np.nan)
-        predicted, answered = np.full(len(of), np.nan), np.zeros(len(of), np.bool_)
-        if PREDICTED_CLASS in names:
-            index = {name: place for place, name in enumerate(layout.classes)}
-            of_code = np.array([*(index.get(name, np.nan) for name in self.classes.predicted), np.nan])
-            codes = np.nan_to_num(batch.values[of, names.index(PREDICTED_CLASS)], nan=UNSEEN).astype(np.intp)
-            answered = codes >= 0
-            predicted = of_code[np.where(answered, codes, -1)]
+        scores, codes = self._column(batch, of, SCORE), self._predicted_codes(batch, of)
+        index = {name: place for place, name in enumerate(layout.classes)}
+        of_code = np.array([*(index.get(name, np.nan) for name in self.classes.predicted), np.nan])
+        answered = codes >= 0
+        predicted = of_code[np.where(answered, codes, -1)]
         probabilities = batch.extra.get(PROBABILITIES)
         kept = kept_rows(layout, scores, layout.score_cell(scores), predicted, None if probabilities is None else probabilities[of])
         return Judged(at, kept, truth[at], answered)
+
+    def _column(self, batch: Batch, rows: NDArray[np.intp], signal: str) -> NDArray[np.float64]:
+        """[n] values of a signal, NaN where there is none such."""
+        names = self.layout.names
+        return batch.values[rows, names.index(signal)] if signal in names else np.full(len(rows), np.nan)
+
+    def _predicted_codes(self, batch: Batch, rows: NDArray[np.intp]) -> NDArray[np.intp]:
+        """[n] codes of predicted classes; NaN is no class, and so is one beyond the known categories: below 0."""
+        return np.nan_to_num(self._column(batch, rows, PREDICTED_CLASS), nan=UNSEEN).astype(np.intp)
 
     def _score_cells(self, cells: NDArray[np.uint8]) -> NDArray[np.uint8]:
         names = self.layout.names
