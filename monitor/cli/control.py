@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from monitor.cli.named import mistakes_of, near, notes_of
-from monitor.config import Config, load_config
+from monitor.cli.named import NAMING, mistakes_of, near, notes_of
+from monitor.config import Config, ModelConfig, load_config
 from monitor.decide.control import KINDS, ControlError, control_message, control_schema, kind_of, parse_control
 from monitor.errors import ConfigError, DriftgaugeError, Mistake, SinkError
 from monitor.reference.fit import load_references
@@ -104,8 +104,9 @@ def run(arguments: argparse.Namespace) -> int:
         control = parse_control(message)  # what nobody would read is not written
     except ControlError as error:
         raise ConfigError(f"control {name}", [Mistake("", str(error))]) from error
-    references = _references(config, fields["model"])
-    if mistakes := mistakes_of(control, config.model(fields["model"]), references):
+    model = config.model(fields["model"])
+    references = _references(config, model) if isinstance(control, NAMING) else []
+    if mistakes := mistakes_of(control, model, references):
         raise ConfigError(f"control {name}", mistakes)
     for note in notes_of(control, references):
         print(f"driftgauge: {note}", file=sys.stderr)
@@ -135,9 +136,9 @@ def _schema(_arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _references(config: Config, model: str) -> list[Reference]:
+def _references(config: Config, model: ModelConfig) -> list[Reference]:
     try:
-        return load_references(config)[model]
+        return load_references(config.model_copy(update={"models": (model,)}))[model.name]
     except DriftgaugeError:
         return []  # the process that decides has them, and says what is wrong with them
 

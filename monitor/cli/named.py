@@ -16,6 +16,9 @@ from monitor.profile.bare import signal_names
 from monitor.reference.reference import Reference
 from monitor.segment import ALL, parse_key, segment_key
 
+NAMING = (Accept, Rebaseline, SwitchReference)
+"""Decisions that name what references have."""
+
 _MANY = 12
 
 
