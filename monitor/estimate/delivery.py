@@ -55,14 +55,10 @@ def deliveries(instants_ms: Int64, since_ms: int) -> Int64:
     return np.array(found, np.int64).reshape(-1, 2)
 
 
-@dataclass(frozen=True, eq=False)
-class _Seen:
-    """Labelled rows by pane and the lag bin that they were seen in, [N], ordered by pane; the rows are [K]."""
-
-    of_row: Int64  # [K] place among the N
-    pane: Int64
-    lag: Int64
-    possible: Float64  # [N, L] how much of each lag bin the labels can have come after
+def typical_pause_ms(instants_ms: Int64) -> int:
+    """The pause between sorted times that most moments lie in: half of all time is in pauses as long, or longer. 0 below two times."""
+    pauses = np.sort(np.diff(instants_ms))
+    return int(pauses[np.searchsorted(np.cumsum(pauses), pauses.sum() / 2)]) if len(pauses) else 0
 
 
 def spread_over_lags(counts: PaneCounts) -> PaneCounts:
@@ -70,31 +66,45 @@ def spread_over_lags(counts: PaneCounts) -> PaneCounts:
 
     Labels are then known up to the newest delivery, and not beyond.
     """
-    known = deliveries(counts.label_instants_ms, int(counts.start_ms[0]))
-    if not _matter(known, counts):
+    if not _far_apart(counts):
         return counts
+    known = deliveries(counts.label_instants_ms, int(counts.start_ms[0]))
+    if len(known) < 2:
+        return counts  # of one delivery, nothing tells what would have come at which lag
     counts = replace(counts, labels_to_ms=min(counts.labels_to_ms, int(known[-1, 1])))
     rows, seen = counts.labelled, _seen(known, counts)
-    pooled = _shares(seen, counts, rows.right + rows.wrong, None)[1]
-    right, wrong = (_shares(seen, counts, weights, pooled)[0][seen.of_row] for weights in (rows.right, rows.wrong))
+    pooled = _usual(seen, rows.right + rows.wrong)
+    right, wrong = (_shares(seen, weights, pooled)[seen.of_row] for weights in (rows.right, rows.wrong))
     row, lag = np.nonzero(right + wrong)
     spread = LabelledRows(
-        rows.pane[row], rows.segment[row], rows.cell[row], rows.predicted[row], lag.astype(np.int64),
+        rows.pane[row], rows.segment[row], rows.cell[row], rows.predicted[row], (seen.low + lag).astype(np.int64),
         rows.right[row] * right[row, lag], rows.wrong[row] * wrong[row, lag],
     )  # fmt: skip
     return replace(counts, labelled=spread)
 
 
-def _matter(known: Int64, counts: PaneCounts) -> bool:
-    """Whether deliveries are far apart, at most moments, for a usual lag."""
-    if len(known) < 2:
-        return False  # of one delivery, nothing tells what would have come at which lag
-    pauses = np.sort(np.diff(known[:, 1]))
-    typical = int(pauses[np.searchsorted(np.cumsum(pauses), pauses.sum() / 2)])  # the one that most moments of time lie in
+def _far_apart(counts: PaneCounts) -> bool:
+    """Whether labels pause for long, at most moments, for a usual lag."""
     labels = total(counts.labelled.lag, counts.labelled.right + counts.labelled.wrong, counts.lags)
     middle = int(np.searchsorted(np.cumsum(labels), labels.sum() / 2))
     usual = counts.lag_edges_ms[min(middle, counts.lags - 2)]
-    return typical > COARSE * usual
+    return typical_pause_ms(counts.label_instants_ms) > COARSE * usual
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """Labelled rows by pane and the lag bin that they were seen in, [N], ordered by pane; the rows are [K].
+
+    Of the lag bins only ``low`` and the next ones, [B] in all: no label can have come after others.
+    """
+
+    of_row: Int64  # [K] place among the N
+    pane: Int64
+    possible: Float64  # [N, B] how much of each lag bin the labels can have come after
+    low: int
+    edges_ms: Float64  # [B - 1] between these bins
+    predicted: Float64  # [T] predictions by pane
+    age_ms: Float64  # [T] how long each pane has waited
 
 
 def _seen(known: Int64, counts: PaneCounts) -> _Seen:
@@ -111,40 +121,41 @@ def _seen(known: Int64, counts: PaneCounts) -> _Seen:
     possible = np.maximum(bin_fractions(until, edges) - bin_fractions(after, edges), 0.0)
     # Where a pane's middle knows of no delivery, and where labels came before their predictions, they stay.
     kept = (first > last) | (lag == 0) | (possible.sum(axis=1) <= 0)
-    return _Seen(of_row, pane, lag, np.where(kept[:, None], np.eye(counts.lags)[lag], possible))
-
-
-def _shares(seen: _Seen, counts: PaneCounts, weights: Int64 | Float64, pooled: Float64 | None) -> tuple[Float64, Float64]:
-    """[N, L] shares of lags of the labels of one kind, and [L] how usual lags are; ``weights`` [K] of the rows.
-
-    A little of ``pooled`` [L], the same for all labels, is mixed in: a lag at which only one kind was found tells nothing of the other.
-    """
-    n = total(seen.of_row, weights, len(seen.pane))
-    # Bins that no label can have come after, at both ends, are left out of the rounds.
-    reached = np.flatnonzero(seen.possible.any(axis=0))
+    possible = np.where(kept[:, None], np.eye(counts.lags)[lag], possible)
+    reached = np.flatnonzero(possible.any(axis=0))
     low, high = int(reached[0]), min(int(reached[-1]) + 1, counts.lags - 1)
-    possible, edges = seen.possible[:, low : high + 1], np.array(counts.lag_edges_ms[low:high], np.float64)
-    predicted, age = total(counts.predictions.pane, counts.predictions.count, counts.panes), ages_ms(counts)[0]
-    firsts = np.flatnonzero(np.diff(seen.pane, prepend=-1))
-    come = np.zeros((counts.panes, possible.shape[1]))
+    predicted = total(counts.predictions.pane, counts.predictions.count, counts.panes)
+    return _Seen(of_row, pane, possible[:, low : high + 1], low, edges[low:high], predicted, ages_ms(counts)[0])
 
-    def spread(usual: Float64) -> Float64:
-        shares = possible * np.maximum(usual, 1e-12)
-        return np.asarray(shares / shares.sum(axis=1, keepdims=True))
+
+def _usual(seen: _Seen, weights: Int64 | Float64) -> Float64:
+    """[B] how usual lags are of the labels of one kind, ``weights`` [K] of the rows."""
+    n = total(seen.of_row, weights, len(seen.pane))
+    firsts = np.flatnonzero(np.diff(seen.pane, prepend=-1))
+    bins = seen.possible.shape[1]
+    come = np.zeros((len(seen.predicted), bins))
 
     def next_of(usual: Float64) -> Float64:
-        come[seen.pane[firsts]] = np.add.reduceat(spread(usual) * n[:, None], firsts)
-        return np.maximum(lag_shares(come[:, None], come, predicted, age, edges)[0, :-1], 0.0)
+        come[seen.pane[firsts]] = np.add.reduceat(_spread(seen, usual) * n[:, None], firsts)
+        return np.maximum(lag_shares(come[:, None], come, seen.predicted, seen.age_ms, seen.edges_ms)[0, :-1], 0.0)
 
-    usual = _fixed_point(next_of, np.full(possible.shape[1], 1.0 / possible.shape[1]))
-    if pooled is not None:
-        usual = (1 - _MIXED) * usual + _MIXED * pooled[low : high + 1]
-    shares = spread(usual)
+    return _fixed_point(next_of, np.full(bins, 1.0 / bins))
+
+
+def _shares(seen: _Seen, weights: Int64 | Float64, pooled: Float64) -> Float64:
+    """[N, B] shares of lags of the labels of one kind, ``weights`` [K] of the rows.
+
+    A little of ``pooled`` [B], how usual lags are of all labels, is mixed in: a lag that only one kind has tells nothing of the other.
+    """
+    shares = _spread(seen, (1 - _MIXED) * _usual(seen, weights) + _MIXED * pooled)
     shares[shares < _NOTHING] = 0.0
-    whole, everywhere = np.zeros_like(seen.possible), np.zeros(counts.lags)
-    whole[:, low : high + 1] = shares / shares.sum(axis=1, keepdims=True)
-    everywhere[low : high + 1] = usual
-    return whole, everywhere
+    return np.asarray(shares / shares.sum(axis=1, keepdims=True))
+
+
+def _spread(seen: _Seen, usual: Float64) -> Float64:
+    """[N, B] shares of the lags that are possible, in proportion to how ``usual`` [B] they are."""
+    shares = seen.possible * np.maximum(usual, 1e-12)
+    return np.asarray(shares / shares.sum(axis=1, keepdims=True))
 
 
 def _fixed_point(next_of: Callable[[Float64], Float64], start: Float64) -> Float64:
