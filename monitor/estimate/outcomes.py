@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.estimate.counts import LabelledRows, PaneCounts, PredictionRows
+from monitor.estimate.delivery import typical_pause_ms
 from monitor.outcome.layout import LAG_EDGES_MS, OutcomeLayout
 from monitor.outcome.sparse import SparseCounts
 
@@ -77,8 +78,7 @@ def pane_counts(
 def label_instants_ms(panes: Collection[int], pane_ms: int) -> Int64:
     """When labels came, from the numbers of the panes that they came in: their ends. None where they trickle, a pane or two apart.
 
-    That they came within such panes is all that is known, and says nothing of deliveries.
+    That they came within such panes is all that is known, and says nothing of deliveries: not for a quiet night now and then either.
     """
-    numbers = np.array(sorted(panes), np.int64)
-    apart = len(numbers) > 1 and int(np.diff(numbers).max()) > TRICKLE
-    return (numbers + 1) * pane_ms if apart else np.zeros(0, np.int64)
+    instants = (np.array(sorted(panes), np.int64) + 1) * pane_ms
+    return instants if typical_pause_ms(instants) > TRICKLE * pane_ms else np.zeros(0, np.int64)

@@ -112,3 +112,7 @@ def test_panes_in_which_labels_came_tell_of_deliveries_where_panes_between_are_e
     assert label_instants_ms({7, 1, 4}, 1_000).tolist() == [2_000, 5_000, 8_000]
     assert label_instants_ms({1, 2, 4, 5}, 1_000).tolist() == []
     assert label_instants_ms((), 1_000).tolist() == []
+
+
+def test_a_quiet_night_does_not_make_deliveries_of_labels_that_trickle() -> None:
+    assert label_instants_ms({*range(20), *range(25, 45)}, 1_000).tolist() == []
