@@ -26,10 +26,11 @@ from monitor.decode.identity import hash_ids
 from monitor.detect.alarm import Alarm, Stream
 from monitor.detect.arrived import PANE_MS as LABEL_PANE_MS
 from monitor.detect.arrived import Arrived
-from monitor.detect.events import is_absent, milliseconds, same_length
+from monitor.detect.column import texts_of
+from monitor.detect.events import milliseconds, same_length
 from monitor.detect.evidence import PANE_MS, EvidencePanes, horizon_pane, levels_of, partition_of
 from monitor.detect.outcomes import FINE_MS, lag_edges
-from monitor.detect.rows import Events, batch_of, model_of, reference_of
+from monitor.detect.rows import Events, batch_of, ids_of, model_of, reference_of
 from monitor.detect.watch import Watch
 from monitor.duplicates import SeenIds
 from monitor.profile.bins import Binning
@@ -162,15 +163,15 @@ class Detector:
         same_length(len(ids), {"classes": classes, "time_ms": time_ms, "partition": partition})
         if not self.watch.outcomes:
             raise ValueError("expected labels in the reference to judge labels by, it has none: give Detector.learn labels and their times")
-        given = np.asarray(classes).tolist()
-        known = np.array([not is_absent(value) for value in given], np.bool_)
+        given = texts_of(classes, self._label_names())
+        known = given != None  # noqa: E711 (of each)
         times = milliseconds(time_ms)
         if np.isnan(times[known]).any():
             raise ValueError(
                 f"expected a time in every label, got none in row {int(np.isnan(np.where(known, times, 0.0)).argmax())} of time_ms"
             )
-        hashed = hash_ids([str(value) for value in np.asarray(ids)[known].tolist()], "ids")[0]
-        texts = [clean_value(value, 1_000) for value in given if not is_absent(value)]
+        hashed = hash_ids(ids_of(np.asarray(ids)[known]), "ids")[0]
+        texts = [clean_value(text, 1_000) for text in given[known].tolist()]
         codes = np.array([self._code(text) for text in texts], np.int64)
         wanted = None if self.reference.labels is None else self.reference.labels["positive"]
         positive = np.array([text == wanted for text in texts], np.bool_)
@@ -217,13 +218,22 @@ class Detector:
         distinct, of = np.unique(batch.segments[rows], axis=0, return_inverse=True)
         values = [tuple(batch.segment_values[place][code] for place, code in enumerate(row)) for row in distinct.tolist()]
         classes = np.full(len(rows), _NO_CLASS, np.int64)
-        if PREDICTED_CLASS in self.reference.layout.names:
+        if self._has_class():
             known = [self._code(name) for name in self._class_names()]
             codes = batch.values[rows, self.reference.layout.names.index(PREDICTED_CLASS)]
             table = np.array([*known, _NO_CLASS], np.int64)
             classes = table[np.where(np.isnan(codes) | (codes < 0), len(known), codes).astype(np.intp)]
         columns = tuple(self.model.segments.columns)
         self.arrived.predicted(batch.ids[rows], batch.time_ms[rows], values, columns, of.reshape(-1), classes)
+
+    def _label_names(self) -> set[str]:
+        """Classes as the reference writes them."""
+        labels = self.reference.labels
+        confusion = labels and labels["confusion"]
+        return {*self._class_names(), *(confusion["classes"] if confusion else ())} if self._has_class() else set()
+
+    def _has_class(self) -> bool:
+        return PREDICTED_CLASS in self.reference.layout.names
 
     def _class_names(self) -> tuple[str, ...]:
         """Predicted classes by code, as labels name them: those of a threshold have the names of the labels."""

@@ -47,6 +47,8 @@ class Events:
         """Some of the rows."""
 
         def cut(column: Any) -> Any:
+            if isinstance(column, list | tuple):
+                column = np.array([*column, None], object)[:-1]  # each value stays what it is
             return None if column is None else np.asarray(column)[which]
 
         return Events(
@@ -74,12 +76,3 @@ def same_length(rows: int, columns: Mapping[str, Any]) -> None:
     for name, column in columns.items():
         if column is not None and np.shape(column) != (rows,):
             raise ValueError(f"expected one value of {name} for each of the {rows} rows, got an array of the shape {np.shape(column)}")
-
-
-def is_absent(value: Any) -> bool:
-    """Whether a value is None or not a number.
-
-    >>> is_absent(None), is_absent(float("nan")), is_absent("")
-    (True, True, False)
-    """
-    return value is None or (isinstance(value, float) and bool(np.isnan(value)))

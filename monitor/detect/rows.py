@@ -16,7 +16,8 @@ from monitor.batch import UNSEEN, Batch, Span
 from monitor.config.labels import Labels as LabelsConfig
 from monitor.config.model import PREDICTED_CLASS, ModelConfig
 from monitor.decode.identity import hash_ids
-from monitor.detect.events import Events, is_absent, milliseconds, same_length
+from monitor.detect.column import as_text, is_numeric, numbers_of, texts_of
+from monitor.detect.events import Events, milliseconds, same_length
 from monitor.profile.layout import Vocabulary
 from monitor.reference.classes import THRESHOLD_CLASSES
 from monitor.reference.format import with_fingerprint
@@ -49,15 +50,11 @@ def model_of(events: Events, groupings: Sequence[tuple[str, ...]] | None, thresh
         {
             "name": "memory",
             "predictions": predictions,
-            "features": [{"name": name, "type": "numeric" if _is_numeric(c) else "categorical"} for name, c in events.features.items()],
+            "features": [{"name": name, "type": "numeric" if is_numeric(c) else "categorical"} for name, c in events.features.items()],
             "segments": {"columns": {column: column for column in events.segments}, "groupings": [list(grouping) for grouping in own]},
             "windows": {"lateness": f"{lateness_ms}ms"},
         }
     )
-
-
-def _is_numeric(column: Any) -> bool:
-    return np.asarray(column).dtype.kind in "fiu"
 
 
 def _check_columns(model: ModelConfig, events: Events) -> None:
@@ -83,7 +80,7 @@ def batch_of(model: ModelConfig, events: Events, known: Vocabulary, first_row: i
     times = milliseconds(events.time_ms).astype(np.int64)
     signals = [_signal(f.name, events.features[f.name], f.type, known.get(f.name, ())) for f in model.features]
     if model.predictions.score is not None:
-        signals.append(np.asarray(events.score, np.float64))
+        signals.append(numbers_of(events.score, "score"))
     if model.predictions.has_class:
         classes = _classes(model, events)
         signals.append(_signal(PREDICTED_CLASS, classes, "categorical", known.get(PREDICTED_CLASS, ())))
@@ -99,9 +96,7 @@ def batch_of(model: ModelConfig, events: Events, known: Vocabulary, first_row: i
     partitions = np.zeros(rows, np.int64) if events.partition is None else np.asarray(events.partition, np.int64)
     starts = np.flatnonzero(np.concatenate([[True], partitions[1:] != partitions[:-1]])) if rows else np.zeros(0, np.intp)
     ends = [*starts[1:].tolist(), rows]
-    ids: Any = (
-        [str(first_row + row) for row in range(rows)] if events.ids is None else [str(value) for value in np.asarray(events.ids).tolist()]
-    )
+    ids = [str(first_row + row) for row in range(rows)] if events.ids is None else ids_of(events.ids)
     return Batch(
         model=model.name,
         spans=tuple(Span(int(partitions[start]), start, end, 0) for start, end in zip(starts.tolist(), ends, strict=False)),
@@ -120,6 +115,14 @@ def batch_of(model: ModelConfig, events: Events, known: Vocabulary, first_row: i
     )
 
 
+def ids_of(column: Any) -> list[str]:
+    """[n] texts of ids. Raises ``ValueError`` for one that is missing: rows without an id would all be repeats of each other."""
+    texts: list[str] = texts_of(column).tolist()
+    if None in texts:
+        raise ValueError(f"expected an id in every row, got none in row {next(i for i, text in enumerate(texts) if text is None)} of ids")
+    return texts
+
+
 def _by_partition(events: Events) -> Events:
     if events.partition is None:
         return events
@@ -132,7 +135,7 @@ def _by_partition(events: Events) -> Events:
 def _classes(model: ModelConfig, events: Events) -> Any:
     if events.predicted is not None:
         return events.predicted
-    score = np.asarray(events.score, np.float64)
+    score = numbers_of(events.score, "score")
     named = np.where(score >= (model.predictions.threshold or 0.0), THRESHOLD_CLASSES[1], THRESHOLD_CLASSES[0]).astype(object)
     named[np.isnan(score)] = None
     return named
@@ -140,20 +143,11 @@ def _classes(model: ModelConfig, events: Events) -> Any:
 
 def _signal(name: str, column: Any, kind: str, known: Sequence[str]) -> NDArray[np.float64]:
     if kind == "numeric":
-        try:
-            return np.array(column, np.float64)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"expected numbers in {name}, as in the reference; got {error}") from None
+        return numbers_of(column, name)
     codes = {value: float(code) for code, value in enumerate(known)}
-    found: dict[Any, float] = {}
-    raw = np.asarray(column).tolist()
-    for value in dict.fromkeys(raw):
-        found[value] = np.nan if is_absent(value) else codes.get(_text(value), UNSEEN)
-    return np.array([found[value] for value in raw], np.float64)
-
-
-def _text(value: Any) -> str:
-    return clean_value(value, 1_000) if not isinstance(value, str) else value
+    texts = texts_of(column, codes).tolist()
+    found = {text: np.nan if text is None else codes.get(text, UNSEEN) for text in set(texts)}
+    return np.array([found[text] for text in texts], np.float64)
 
 
 def _text_column(model: ModelConfig, events: Events, column: str) -> Any:
@@ -167,21 +161,32 @@ def _text_column(model: ModelConfig, events: Events, column: str) -> Any:
 def _coded(texts: Any, rows: int, most: int) -> tuple[tuple[str, ...], NDArray[np.int32]]:
     if texts is None:
         return (MISSING,), np.zeros(rows, np.int32)
-    raw = np.asarray(texts).tolist()
+    raw = texts_of(texts).tolist()
     number = {value: code for code, value in enumerate(dict.fromkeys(raw))}
     codes = np.array([number[value] for value in raw], np.int32)
-    cleaned = [clean_value(None if is_absent(value) else value, most) for value in number]
+    cleaned = [clean_value(value, most) for value in number]
     distinct = tuple(dict.fromkeys(cleaned))
     place = np.array([distinct.index(text) for text in cleaned], np.int32)
     return distinct, place[codes] if rows else codes
+
+
+def _true_classes(labels: Any, events: Events) -> NDArray[np.object_]:
+    """[n] labels as texts, as predictions write them. Raises ``ValueError`` when they have no class in common: all would be errors."""
+    predicted = set() if events.predicted is None else set(texts_of(events.predicted).tolist()) - {None}
+    found = texts_of(labels, predicted)
+    named = set(found.tolist()) - {None}
+    if named and predicted and not named & predicted:
+        shown = [", ".join(map(repr, sorted(names)[:5])) for names in (named, predicted)]
+        raise ValueError(f"expected the classes of predicted in labels, got {shown[0]}; those of predicted are {shown[1]}")
+    return found
 
 
 def _with_positive(model: ModelConfig, labels: Any, positive: Any) -> ModelConfig:
     """The model with labels of two classes of which ``positive`` is one, as a configuration names them."""
     if labels is None:
         raise ValueError("expected labels with positive, got None")
-    classes = dict.fromkeys(clean_value(value, 1_000) for value in np.asarray(labels).tolist() if not is_absent(value))
-    wanted = clean_value(positive, 1_000)
+    classes = dict.fromkeys(clean_value(text, 1_000) for text in labels.tolist() if text is not None)
+    wanted = clean_value(as_text(positive, classes), 1_000)
     if wanted not in classes or len(classes) != 2:
         shown = ", ".join(map(repr, sorted(classes)[:5])) or "none"
         raise ValueError(f"expected positive to be one of the two classes of labels, got {wanted!r}; labels are {shown}")
@@ -203,8 +208,8 @@ def reference_of(model: ModelConfig, events: Events, labels: Any = None, label_t
     if labels is None and label_time_ms is not None:
         raise ValueError("expected labels with label_time_ms, got None")
     order = np.argsort(milliseconds(events.time_ms), kind="stable")
+    truth = None if labels is None else _true_classes(labels, events)[order]
     events = events.rows(order)
-    truth = None if labels is None else np.asarray(labels, object)[order]
     lag_ms = None if label_time_ms is None else milliseconds(label_time_ms)[order] - milliseconds(events.time_ms)
     named = model if positive is None else _with_positive(model, truth, positive)
     mapping = model if truth is None else with_columns(named, {LABEL: "label"})

@@ -216,3 +216,77 @@ def test_a_number_or_a_truth_may_name_the_positive_class() -> None:
     for labels, positive, said in (([0, 1] * 25, 0, "0"), ([True, False] * 25, False, "false")):
         learnt = Detector.learn(events, labels, threshold=0.5, positive=positive).reference.labels
         assert learnt is not None and learnt["positive"] == said
+
+
+def written(values: Any, how: str) -> Any:
+    """0 and 1 as the kinds of arrays in which a frame or an export may hold them."""
+    kinds = {"ints": int, "floats": float, "truths": bool, "texts": str}
+    if how == "objects":
+        return np.array([[int(v), float(v), bool(v), str(int(v))][i % 4] for i, v in enumerate(values)], object)
+    return np.asarray(values, int).astype(kinds[how])
+
+
+KINDS = ("ints", "floats", "truths", "texts", "objects")
+# The text 1 is another value than true.
+PAIRS = [
+    (learnt, live)
+    for learnt in KINDS[:4]
+    for live in KINDS
+    if not ((learnt == "truths" and live in KINDS[3:]) or {learnt, live} == {*KINDS[2:4]})
+]
+
+
+@pytest.mark.parametrize(("learnt", "live"), PAIRS)
+def test_classes_ids_and_categories_are_the_same_in_whatever_array_they_come(learnt: str, live: str) -> None:
+    """A missing value makes floats of whole numbers, and a condition numbers of truths; neither is a drift, nor another prediction."""
+    random = np.random.default_rng(5)
+    flag, predicted = random.random((2, 2 * ROWS)) < 0.3
+    truth = predicted ^ (random.random(2 * ROWS) < 0.05)
+
+    def part(first: int, how: str) -> tuple[Events, Any]:
+        mine = slice(first, first + ROWS)
+        features = {"x": random.normal(size=ROWS), "flag": written(flag[mine], how if how != "floats" or first else "ints")}
+        ids = np.arange(first, first + ROWS).astype(float if how == "floats" else int)
+        shop = written(flag[mine], how if how != "truths" and learnt != "truths" else learnt)
+        found = rows(ROWS, first, features=features, predicted=written(predicted[mine], how), score=None, ids=ids, segments={"shop": shop})
+        return found, written(truth[mine], how)
+
+    events, labels = part(0, learnt)
+    if learnt in ("ints", "floats"):  # numbers are a numeric feature
+        events = replace(events, features={"x": events.features["x"], "flag": np.asarray(events.features["flag"]).astype(str)})
+    watched = Detector.learn(events, written(truth[:ROWS], learnt), events.time_ms + 3_600_000)
+    held = watched.reference.labels
+    assert held is not None
+    assert np.trace(held["confusion"]["counts"]) == np.count_nonzero(predicted[:ROWS] == truth[:ROWS])
+    fresh, labels = part(ROWS, live)
+    found = watched.predictions(fresh)
+    found += watched.labels(np.arange(ROWS, 2 * ROWS), labels, fresh.time_ms + 60_000) + watched.finish()
+    assert watched.arrived.matched == ROWS
+    assert [alarm.stream for alarm in triggers(found)] == []
+
+
+def test_numbers_with_missing_ones_are_numeric_in_an_array_of_objects_too() -> None:
+    plain = rows(ROWS)
+    holes = np.where(np.arange(ROWS) % 50 == 0, None, plain.features["x"].astype(object))
+    learnt = Detector.learn(replace(plain, features={"x": holes, "c": plain.features["c"]}), threshold=0.5)
+    assert [feature.type for feature in learnt.model.features] == ["numeric", "categorical"]
+    moved = rows(ROWS, ROWS, shift=1.0)
+    assert ("x", "values") in {(alarm.stream.signal, alarm.stream.kind) for alarm in triggers(learnt.predictions(moved) + learnt.finish())}
+
+
+def test_a_missing_value_among_texts_of_a_list_is_missing() -> None:
+    columns = [["a", float("nan")][i % 2] for i in range(ROWS)]
+    learnt = Detector.learn(rows(ROWS, features={"x": X.repeat(ROWS // 5), "c": columns}), threshold=0.5)
+    assert learnt.known["c"] == ("a",)
+
+
+def test_labels_that_share_no_class_with_the_predicted_ones_are_refused() -> None:
+    predicted = np.array(["yes", "no"] * 25)
+    with pytest.raises(ValueError, match="expected the classes of predicted in labels, got '0', '1'; those of predicted are 'no', 'yes'"):
+        Detector.learn(rows(50, predicted=predicted), [0, 1] * 25)
+
+
+@pytest.mark.parametrize("ids", [[1, None, 2], np.array([1.0, np.nan, 2.0])])
+def test_a_row_without_an_id_is_refused(ids: Any) -> None:
+    with pytest.raises(ValueError, match="none in row 1 of ids"):
+        detector().predictions(rows(3, ROWS, ids=ids))
