@@ -19,7 +19,7 @@ class Against:
 
     versions: frozenset[str]
     before: Mapping[tuple[str, View], Performance]
-    _compared: dict[int, VersionComparison] = field(default_factory=dict)  # by identity of the performance
+    _compared: dict[Performance, VersionComparison] = field(default_factory=dict)
 
     @staticmethod
     def of(evaluated: Sequence[LabelsEvaluated], versions: frozenset[str] | None) -> Against | None:
@@ -43,9 +43,9 @@ class Against:
         before = self.before.get((one.model, one.view))
         if before is None:
             return None
-        if id(one) not in self._compared:
-            self._compared[id(one)] = compare(before, one)
-        found = self._compared[id(one)]
+        if one not in self._compared:
+            self._compared[one] = compare(before, one)
+        found = self._compared[one]
         g, m = divmod(place, len(one.metrics))
         key = one.metrics[m], one.classes[m]
         columns = list(zip(found.metrics, found.classes, strict=True))

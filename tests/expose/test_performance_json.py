@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from monitor.evaluate.verdict import Status
+from monitor.expose.against_json import Against
 from monitor.expose.performance_json import labels_json, performance_json
 from monitor.expose.query import BadParameterError, parse_query
 from monitor.expose.snapshot import ModelView, Snapshot
@@ -220,3 +221,14 @@ def test_a_version_comes_with_its_difference_from_an_earlier_one() -> None:
     }
     with pytest.raises(BadParameterError, match="against: expected one of 2013-02, 2013-03, got '9'"):
         ask("against=9", both)
+
+
+def test_each_performance_is_compared_for_itself_though_one_before_it_is_gone() -> None:
+    against = Against.of((FLIGHTS,), frozenset({ONE.version}))
+    assert against is not None
+    fixed = outcomes.evaluated(worse=False, version="2013-03").verdicts[0].by_prediction
+    place = fixed.column("log_loss")
+    for shift in range(40):
+        found = against.values(replace(fixed, value=fixed.value + shift), place)  # thrown away at once: the next takes its address
+        assert found is not None
+        assert found["difference"] == pytest.approx(fixed.value[0, place] + shift - found["value"])
