@@ -42,7 +42,8 @@ class Reload:
     def _watch(self) -> None:
         while not self._stop.is_set():
             asked = self._asked.wait(LOOK_SECONDS)
-            self._asked.clear()
+            if asked:  # else a signal that comes just now would be forgotten
+                self._asked.clear()
             before, self._seen = self._seen, seen_by_patterns(self._patterns)
             if asked:
                 self._try("signal")
