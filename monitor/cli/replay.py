@@ -112,6 +112,8 @@ def of_history(chosen: History, label: str) -> Iterator[Callable[[int, int, int]
             shown[0] = max(now, shown[0])
 
         yield turn
+        if not unknown:
+            advance(_WHOLE - shown[0], 0)  # with --until nobody knows beforehand how much need not be read
 
 
 def wanted_of(arguments: argparse.Namespace) -> Wanted:

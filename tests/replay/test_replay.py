@@ -122,6 +122,7 @@ def test_nothing_is_read_long_after_until(tmp_path, capsys, which):
     assert results[0][0]["evaluations"] > 50 and results[0][0]["alarms"]
     assert read[1] < read[0] + 1_500, "a few polls more where several partitions go on"
     assert read[1] < lines_read[1] * 2 / 3
+    assert re.findall(r"(\d+) %", err)[-1] == "100", "what need not be read is not left to do"
     if which == "both go on":  # as it is configured by default: a poll of 10,000 messages would be hours of this traffic
         path = folder / "config.yaml"
         path.write_text(path.read_text().replace("max_poll_records: 100", "max_poll_records: 10000"))
