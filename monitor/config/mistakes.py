@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from monitor.config.types import SeveralMistakesError
+from monitor.config.types import Secret, SeveralMistakesError
 from monitor.errors import Mistake
 
 
@@ -40,7 +40,10 @@ def _path(loc: tuple[int | str, ...]) -> str:
 
 def _messages(details: Any, root: type[BaseModel]) -> Sequence[str]:
     error = details.get("ctx", {}).get("error")
-    return error.messages if isinstance(error, SeveralMistakesError) else [_message(details, root)]
+    if isinstance(error, SeveralMistakesError):
+        return error.messages
+    secret = _about_secrets(details["loc"], root) if details["type"] in _NO_SECTION else ""
+    return [secret or _message(details, root)]
 
 
 def _message(details: Any, root: type[BaseModel]) -> str:
@@ -63,6 +66,20 @@ def _message(details: Any, root: type[BaseModel]) -> str:
     expected = _TYPES[kind].format_map(context) if kind in _TYPES else said[0].lower() + said[1:]
     return f"expected {expected}, got {shown}{hint}"
 
+
+def _about_secrets(loc: tuple[int | str, ...], root: type[BaseModel]) -> str:
+    """What is said where a secret may stand in plain text: what should be there, never what is. Empty elsewhere."""
+    here = [root]
+    for step in loc:
+        here = [found for section in here for name, part in _keys(section).items() if name == step for found in _sections(part)] or here
+    if Secret in here:
+        return "expected {file: PATH} or {env: NAME}, which say where the secret is, got a value (not shown); a secret does not belong here"
+    if any(Secret in _sections(part) for section in here for part in _keys(section).values()):
+        return "expected a mapping of keys to values, got another type (not shown: it may hold a secret)"
+    return ""
+
+
+_NO_SECTION = ("model_type", "model_attributes_type")
 
 _TYPES = {
     "tuple_type": "a list",

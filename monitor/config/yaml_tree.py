@@ -21,12 +21,22 @@ def load_tree(path: Path) -> Any:
         repeated = _repeated(node)
         tree = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ConfigError(str(path), [Mistake("", f"expected YAML, {' '.join(str(error).split())}")]) from error
+        raise ConfigError(str(path), [Mistake("", f"expected YAML, {_said(error)}")]) from error
     except RecursionError as error:
         raise ConfigError(str(path), [Mistake("", "expected YAML of some levels, got hundreds of them inside each other")]) from error
     if repeated:
         raise ConfigError(str(path), repeated)
     return tree
+
+
+def _said(error: yaml.YAMLError) -> str:
+    """What PyYAML found and where, without the line itself: it may hold a secret."""
+    if not isinstance(error, yaml.MarkedYAMLError):
+        return " ".join(str(error).split())
+    parts = ((error.context, error.context_mark), (error.problem, error.problem_mark))
+    return ", ".join(
+        text if mark is None else f"{text} in line {mark.line + 1}, column {mark.column + 1}" for text, mark in parts if text is not None
+    )
 
 
 def _repeated(root: yaml.Node | None) -> list[Mistake]:

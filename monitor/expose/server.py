@@ -184,7 +184,7 @@ class Certificates:
                 return
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.minimum_version = ssl.TLSVersion.TLSv1_2
-            context.load_cert_chain(*files)
+            context.load_cert_chain(*files, password="")  # without one OpenSSL would ask for it, and wait, where there is a terminal
         except OSError as error:  # ssl.SSLError is one
             message = f"expected a PEM certificate and its key in {files[0]} and {files[1]}: {error.strerror or type(error).__name__}"
             raise ConfigError(self._section, [Mistake(f"{self._section}.tls", message)]) from error

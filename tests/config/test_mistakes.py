@@ -110,3 +110,29 @@ def test_types_have_the_names_of_yaml(tmp_path, model, said):
 )
 def test_an_unknown_key_is_compared_with_those_of_its_own_section(tmp_path, model, said):
     assert mistakes(tmp_path, changed(**model)) == [said]
+
+
+@pytest.mark.parametrize(
+    ("section", "where"),
+    [
+        (
+            {"source": {"brokers": ["b:9092"], "security": {"protocol": "SASL_SSL", "mechanism": "PLAIN", "password": "hunter2"}}},
+            "password",
+        ),
+        ({"source": {"brokers": ["b:9092"], "security": "alice:hunter2"}}, "source.security"),
+        ({"http": {"bearer_token": "hunter2"}}, "http.bearer_token"),
+        ({"http": {"bearer_token": ["hunter2"]}}, "http.bearer_token"),
+        ({"http": {"basic_auth": "alice:hunter2"}}, "http.basic_auth"),
+    ],
+)
+def test_a_secret_that_stands_in_the_file_is_never_repeated(tmp_path, section, where):
+    (said,) = mistakes(tmp_path, yaml.safe_dump(yaml.safe_load(MODEL) | section))
+    assert where in said and "hunter2" not in said
+    if where.endswith(("password", "token")):
+        assert "{file: PATH} or {env: NAME}" in said
+
+
+@pytest.mark.parametrize("line", ["bearer_token: hunter2: x", "bearer_token: hunter2 'x\n  - y", "\tbearer_token: hunter2"])
+def test_what_is_no_yaml_is_placed_without_its_text(tmp_path, line):
+    (said,) = mistakes(tmp_path, MODEL + f"http:\n  {line}\n")
+    assert "expected YAML" in said and "line 8" in said and "hunter2" not in said

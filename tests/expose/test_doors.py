@@ -3,6 +3,8 @@ from __future__ import annotations
 import base64
 import gzip
 import ssl
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from monitor.config.root import BasicAuth, Tls
 from monitor.config.types import Secret
 from monitor.errors import ConfigError
 from monitor.expose.server import Certificates
+from tests.broker.certificates import KEY_PASSWORD, make_certificates
 from tests.expose.client import fetch, raw, trusting, write_certificate
 from tests.expose.serving import PATHS, Log, Start
 
@@ -93,6 +96,21 @@ def test_tls_is_spoken_with_the_configured_certificate_and_a_renewed_one(start: 
         fetch(server.port, "/healthz", tls=first)
     (tmp_path / "key.pem").write_text("garbage", encoding="utf-8")  # half a renewal: the former certificate serves on
     assert fetch(server.port, "/healthz", tls=trusting(tmp_path)).status == 200
+
+
+def test_an_encrypted_key_is_refused_and_nobody_is_asked_for_its_password(tmp_path: Path) -> None:
+    files = make_certificates(tmp_path)
+    program = (
+        "import sys; from pathlib import Path; from monitor.config import Tls; from monitor.expose.server import Certificates\n"
+        "Certificates(Tls(cert_file=Path(sys.argv[1]), key_file=Path(sys.argv[2])))"
+    )
+    command = [sys.executable, "-c", program, str(files.client_cert), str(files.client_key_encrypted)]
+    # Without a terminal OpenSSL reads the answer from standard input: the right one would let it go on.
+    done = subprocess.run(
+        command, input=f"{KEY_PASSWORD}\n", capture_output=True, text=True, timeout=60, check=False, start_new_session=True
+    )
+    assert done.returncode != 0 and "expected a PEM certificate and its key" in done.stderr
+    assert "pass phrase" not in done.stdout + done.stderr
 
 
 def test_nothing_older_than_tls_1_2_is_spoken(tmp_path: Path) -> None:
