@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import os
 import socket
 import threading
 from pathlib import Path
@@ -82,6 +83,17 @@ def test_a_topic_for_decisions_has_to_be_there(broker, topic, tmp_path, client):
     assert "they are not there or hidden from this user: absent" in before
     assert ran == 4
     assert "they are not there or hidden from this user: absent" in log
+
+
+def test_a_client_that_is_not_installed_is_said_before_anything_is_asked(tmp_path):
+    """As where confluent-kafka was left out: importing it fails, and no broker is needed to say so."""
+    (tmp_path / "confluent_kafka.py").write_text("raise ImportError('No module named confluent_kafka')")
+    config = write(tmp_path, {"source": {"client": "librdkafka", "brokers": ["127.0.0.1:1"], "group": "g"}})
+    paths = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    done = driftgauge("check", "-c", str(config), env=os.environ | {"PYTHONPATH": paths})
+    assert done.returncode == 2, done.stderr
+    assert "source.client: expected confluent-kafka to be installed for librdkafka, and it is not" in done.stderr
+    assert "pip install 'driftgauge[librdkafka]' or choose kafka-python" in done.stderr
 
 
 def test_nothing_is_left_where_the_state_will_be(tmp_path, capsys):
