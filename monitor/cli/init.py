@@ -11,7 +11,7 @@ from pathlib import Path
 from monitor.config import load_config
 from monitor.errors import ConfigError, Mistake, SourceError
 from monitor.init.column import Column, columns_of
-from monitor.init.labels import assign_labels
+from monitor.init.labels import assign_labels, may_hold_truth
 from monitor.init.names import FEW_CLASSES
 from monitor.init.roles import assign
 from monitor.init.sample import SAMPLE_ROWS, read_sample
@@ -79,6 +79,12 @@ def run(args: argparse.Namespace) -> int:
     told = "" if watched.labels is None else f", labels of {watched.labels.topic} ({watched.labels.task})"
     for chosen in (chosen for chosen in roles.left_out if chosen is roles.truth):
         print(f"note: {chosen.column.path} was left out of the features: {chosen.why}", file=sys.stderr)
+    if labels is None and may_hold_truth(roles):
+        print(
+            f"note: nothing is called like the true outcome. If {args.data} is training data, one of the {len(roles.features)} features is"
+            f" it, and no input: take it out of features in {args.output}, or give label events that name it with --labels",
+            file=sys.stderr,
+        )
     print(
         f"{args.output}: model {watched.name}, {len(watched.features)} features, segments by "
         f"{', '.join(watched.segments.columns) or 'nothing'}{told}. Check the comments in it, then: driftgauge check -c {args.output}"

@@ -120,6 +120,13 @@ def _named(key: str, columns: Sequence[Column]) -> Chosen | None:
     return None
 
 
+def may_hold_truth(roles: Roles) -> bool:
+    """Whether an unknown one of the features may be the true outcome: a number, where nothing tells of classes."""
+    of_classes = roles.predicted_class is not None or (roles.score is not None and bool(roles.score.detail))
+    numbers = any(chosen.detail == "numeric" and chosen.column.distinct > FEW_CLASSES for chosen in roles.features)
+    return roles.truth is None and not of_classes and numbers
+
+
 def labels_lines(predictions: Roles, labels: LabelRoles | None, topic: str) -> Iterator[str]:
     """The lines of the section; ``topic``: that of the label events.
 

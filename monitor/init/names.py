@@ -49,8 +49,9 @@ def is_nearly_unique(column: Column, rows: int) -> bool:
 
 def is_truth(column: Column, label: str | None = None) -> bool:
     """Whether it is called like the true outcome; ``label``: what the label events call it."""
-    name = column.name.lower()
-    return bool(column.values) and (name in TRUTH_NAMES or (column.distinct == 2 and (name in _EVENTS or column.name == label)))
+    name, many = column.name.lower(), column.kind in ("integer", "number") and column.distinct > FEW_CLASSES
+    of_labels = column.name == label and (column.distinct == 2 or many)  # a few codes may be an input beside a number of that name
+    return bool(column.values) and (name in TRUTH_NAMES or (column.distinct == 2 and name in _EVENTS) or of_labels)
 
 
 def is_constant(column: Column, rows: int) -> bool:

@@ -376,3 +376,33 @@ def test_any_events_give_a_configuration_that_loads(events: list[Event], labels:
     mapped = parse_config(yaml.safe_load(config_text(roles, origin, assign_labels(columns_of(labels), len(labels), roles)))).models[0]
     assert (mapped.labels is not None) == comparable
     assert mapped.features == model.features
+
+
+def fares(**more: str) -> list[Event]:
+    """Training rows of a regression: distances, hours, and what was to be predicted under a name of its own."""
+    chance = random.Random(5)
+    rows = [{"ride": f"r-{i}", "km": round(chance.uniform(1, 30), 2), "seats": i % 3} for i in range(200)]
+    return [{**row, "fare": round(2.5 + 1.8 * row["km"] + chance.random(), 2), **more} for row in rows]
+
+
+def test_training_rows_that_name_no_truth_are_asked_for_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    written(tmp_path, fares())
+    assert "nothing is called like the true outcome. If" in capsys.readouterr().err
+    for rows in (
+        [{**row, "target": row["fare"]} for row in fares()],
+        flat(),
+        [{"id": f"q-{i}", "country": "ab"[i % 2]} for i in range(99)],
+    ):
+        (tmp_path / "config.yaml").unlink()
+        written(tmp_path, rows)
+        assert "nothing is called like the true outcome" not in capsys.readouterr().err
+
+
+def test_a_number_that_label_events_name_is_no_feature(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    labels = [{"ride": row["ride"], "fare": row["fare"]} for row in fares()]
+    config = with_labels(tmp_path, [{**row, "prediction": 2 + 1.8 * row["km"]} for row in fares()], labels)
+    model = config.models[0]
+    assert model.labels is not None
+    assert (model.labels.label, model.labels.task) == ("fare", "regression")
+    assert [feature.name for feature in model.features] == ["km", "seats"]
+    assert "fare was left out of the features: named like the true outcome" in capsys.readouterr().err
