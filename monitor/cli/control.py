@@ -39,7 +39,11 @@ _OPTIONS: dict[str, tuple[tuple[str, bool, dict[str, Any]], ...]] = {
         ("version", False, {"help": "of this model version only"}),
         ("signal", False, {"help": "of this feature or metric only"}),
         ("segment", False, {"help": "of this segment only, such as country=FR"}),
-        ("until", False, {"help": "event time at which it ends; otherwise with the drift that is there now"}),
+        (
+            "until",
+            False,
+            {"help": "event time at which it ends; otherwise with the drift that is there now, or if there is none, with the next"},
+        ),
     ),
     "withdraw": (("control", True, {"help": "id of the acceptance, as printed by accept and shown in /api/v1/triggers"}),),
     "rebaseline": (
@@ -50,7 +54,7 @@ _OPTIONS: dict[str, tuple[tuple[str, bool, dict[str, Any]], ...]] = {
     "ack": (("trigger", True, {"help": "id of the trigger", "dest": "trigger_id"}),),
     "switch_reference": (
         ("version", True, {"help": "model version to compare"}),
-        ("reference", True, {"help": "fingerprint of a configured reference, or the beginning of it"}),
+        ("reference", True, {"help": "fingerprint of a configured reference, or at least its first 8 letters"}),
     ),
     "assign": (
         ("failure-mode", True, {"help": "id of the failure mode, as in /api/v1/failure-modes", "dest": "failure_mode"}),

@@ -47,7 +47,7 @@ class Release(_Control, frozen=True, tag="release"):
 
 
 class Accept(_Control, frozen=True, tag="accept"):
-    """Drift that is expected does not count: until an event time, or for as long as it lasts now."""
+    """Drift that is expected does not count: until an event time, or for as long as the one that is there, or else the next, lasts."""
 
     version: Name | None = None  # None: every version
     signal: Name | None = None  # a feature or a metric; None: all

@@ -15,6 +15,8 @@ from monitor.hook.target.command import CommandStart
 from monitor.hook.target.config import CommandTarget
 from monitor.hook.target.outcome import Failed, Key, NotTaken, Started, Unsure
 from monitor.hook.template import Fields
+from tests.hook.world import alert, config_of
+from tests.hook.world import running as running_hook
 from tests.prometheus import wait_for
 
 KEY = Key("t-1", "retrain-churn-1", 0)
@@ -78,10 +80,24 @@ def test_exit_status_0_is_a_start_and_its_output_is_kept(command):
 
 
 def test_any_other_exit_status_is_a_failure_without_another_try(command):
-    assert start(command("raise SystemExit(3)")) == Failed("command_failed", "exit status 3")
-    assert start(command("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")) == Failed("command_failed", "exit status 3"), (
+    failed = Failed("command_failed", "exit status 3", may_have_started=True)
+    assert start(command("raise SystemExit(3)")) == failed
+    assert start(command("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")) == failed, (
         "asked again with the same key, the result of the first run is the answer"
     )
+
+
+def test_a_command_that_ran_and_failed_counts_as_a_start_and_one_that_is_not_there_does_not(tmp_path):
+    """Hours of training that end in an error are not to be had again by the next trigger."""
+    for program, second in ((["/bin/sh", "-c", "exit 1"], "skipped"), (["/no/such/program"], "failed")):
+        folder = tmp_path / second
+        folder.mkdir()
+        target = {"command": {"arguments": program, "runs": "runs"}}
+        with running_hook(config_of(folder, target, policy={"cooldown": "1h", "daily_maximum": 10})) as hook:
+            hook.send(alert("t-1"))
+            hook.until("t-1", "failed")
+            hook.send(alert("t-2"))
+            hook.until("t-2", second)
 
 
 def test_a_program_that_is_not_there_is_said(tmp_path, stopping):

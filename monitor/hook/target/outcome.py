@@ -38,7 +38,7 @@ class Unsure:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """No further attempt is worth while. ``may_have_started`` counts for cooldown and daily maximum."""
+    """No further attempt is worth while. ``may_have_started``: something ran, or may have; it counts for cooldown and daily maximum."""
 
     reason: str
     answer: str = ""
