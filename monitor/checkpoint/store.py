@@ -76,14 +76,23 @@ def _nothing(_: str) -> None:
 
 def check_writable(directory: Path) -> None:
     """Raises ``StateError`` where ``Store.open`` could not write. Leaves nothing, and does not mind a process that holds the folder."""
-    there = next(folder for folder in (directory, *directory.absolute().parents) if folder.exists())
     try:
+        there = next(folder for folder in (directory, *directory.absolute().parents) if _is_there(folder))
         if there == directory and (directory / "lock").exists():
             (directory / "lock").open("r+").close()
         with tempfile.TemporaryFile(dir=there):
             pass
     except OSError as error:
         raise StateError(_unwritable(directory, error)) from error
+
+
+def _is_there(folder: Path) -> bool:
+    """Raises ``OSError`` where that cannot be told, which is no answer: above it, another folder may be writable all the same."""
+    try:
+        folder.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 def _unwritable(directory: Path, error: OSError) -> str:

@@ -51,6 +51,7 @@ def test_files_need_none_for_decisions(tmp_path, source):
     [
         ({"state": {"directory": "config.yaml"}}, None, "the state folder cannot be written: "),
         ({"state": {"directory": "config.yaml/below"}}, None, "the state folder cannot be written: Not a directory"),
+        ({"state": {"directory": "n" * 300}}, None, "the state folder cannot be written: File name too long"),
         ({}, {"t.ndjson.gz": b"no gzip"}, "log/t.ndjson.gz after line 0: Not a gzipped file"),
         ({}, {"other.ndjson": b""}, "expected t.ndjson or t-<partition>.ndjson"),
     ],
