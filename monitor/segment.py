@@ -50,7 +50,7 @@ def segment_key(grouping: tuple[str, ...], values: tuple[str, ...]) -> str:
 
 @lru_cache(_CACHED_KEYS)
 def parse_key(key: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Grouping and values of a key, the inverse of ``segment_key``.
+    """Grouping and values of a key, the inverse of ``segment_key``; of any other text as many columns as values.
 
     >>> parse_key(segment_key(("a", "b"), ("x,y", "1=2\\\\")))
     (('a', 'b'), ('x,y', '1=2\\\\'))
@@ -73,6 +73,8 @@ def parse_key(key: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
             text, in_value = "", False
         else:
             text += letter
+    if in_value:  # the text ends with an escape, which no key does
+        values.append(text.removesuffix(",") + "\\")
     return tuple(columns), tuple(values)
 
 

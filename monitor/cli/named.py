@@ -68,7 +68,7 @@ def mistakes_of(control: Control, model: ModelConfig, references: Sequence[Refer
 
 def _wrong_segment(segment: str, groupings: Sequence[tuple[str, ...]]) -> str | None:
     columns, values = parse_key(segment)
-    if segment == ALL or columns in groupings:
+    if segment == ALL or (columns in groupings and segment_key(columns, values) == segment):
         return None
     for grouping in groupings:
         if columns and sorted(grouping) == sorted(columns):

@@ -100,6 +100,10 @@ def test_two_decisions_have_two_ids(tmp_path, capsys):
         (["rebaseline", "--why", "x", "--signal", "xx"], "--signal: expected one of x; did you mean 'x'?, got 'xx'"),
         (["accept", "--why", "x", "--segment", "FR"], "--segment: expected ALL or country=... or country=...,device=..., by the groupings"),
         (["accept", "--why", "x", "--segment", "device=ios"], "--segment: expected ALL or country=... or country=...,device=..."),
+        # None of these is a key, though each looks like one: it would match nothing.
+        (["accept", "--why", "x", "--segment", "country=a=b"], r"--segment: expected 'country=a\\=b', as the grouping has it"),
+        (["accept", "--why", "x", "--segment", "country=FR,"], "--segment: expected 'country=FR', as the grouping has it"),
+        (["accept", "--why", "x", "--segment", "device=ios,country=a\\"], "--segment: expected 'country=a"),
         (
             ["accept", "--why", "x", "--segment", "device=ios,country=FR"],
             "--segment: expected 'country=FR,device=ios', as the grouping has it",
