@@ -15,6 +15,7 @@ of its labels; R is a sum over buckets of A times exp of what younger buckets ho
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -147,6 +148,17 @@ class Outcome:
                 self.collected, self.gained = np.delete(self.collected, place, axis=0), np.delete(self.gained, place, axis=0)
             else:
                 place += 1
+
+
+def joined(waiting: Mapping[int, Float64]) -> dict[int, Float64]:
+    """Predictions by fine bucket, [S] each, in fewer buckets: neighbours that together are no wider than a part of their age are one."""
+    newest, found, at = max(waiting), dict[int, Float64](), 0
+    for fine in sorted(waiting):
+        if found and fine + 1 - at <= (newest - fine) / WIDENING:
+            found[at] = found[at] + waiting[fine]
+        else:
+            at, found[fine] = fine, waiting[fine]
+    return found
 
 
 def lag_edges(labels: dict[str, Any]) -> Int64:

@@ -27,7 +27,7 @@ from monitor.detect.effect import Expected, of_kind, outcome_effect
 from monitor.detect.evidence import PANE_MS
 from monitor.detect.history import History
 from monitor.detect.leaves import kinds_of
-from monitor.detect.outcomes import FINE_MS, Outcome, outcomes_of
+from monitor.detect.outcomes import FINE_MS, Outcome, joined, outcomes_of
 from monitor.detect.rate import Rate, rate_of
 from monitor.profile.layout import FAULT_CELLS
 from monitor.reference.reference import Reference
@@ -44,6 +44,9 @@ MAX_MEASURED = 50
 
 MAX_ALSO = 50
 """Streams that an alarm names beside its own, those with the most evidence."""
+
+MAX_WAITING = 4_096
+"""Fine buckets of predictions that no label has come after, which are four weeks: labels may stay away for good."""
 
 
 class _Crossing(NamedTuple):
@@ -119,6 +122,8 @@ class Watch:
         if self.outcomes:
             fine = start_ms // FINE_MS
             self.waiting[fine] = self.waiting.get(fine, 0.0) + by_stream
+            if len(self.waiting) > MAX_WAITING:
+                self.waiting = joined(self.waiting)
         self.history.add(end_ms, parts)
         found: list[tuple[int, NDArray[np.intp], Float64]] = list(self.bank.update(end_ms, parts))
         return self._alarms(end_ms, found)
