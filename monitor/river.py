@@ -8,6 +8,7 @@ detector (after a single NaN, ADWIN stays blind for good). What a detector says 
 from __future__ import annotations
 
 import importlib
+import inspect
 import io
 import pickle
 from collections.abc import Sequence
@@ -63,9 +64,11 @@ class RiverWatch:
 
 
 def build(config: RiverDetector) -> Any:
-    """The detector as configured."""
+    """The detector as configured. One that draws at random has the seed 0 unless another is given, so that a replay says the same."""
     module, _, name = config.river.rpartition(".")
-    return getattr(importlib.import_module(module), name)(**config.parameters)
+    kind = getattr(importlib.import_module(module), name)
+    seeded = {"seed": 0} if "seed" in inspect.signature(kind).parameters and config.parameters.get("seed") is None else {}
+    return kind(**config.parameters | seeded)
 
 
 def pane_means(table: CountTable, reference: Reference, signal: str) -> tuple[list[str], NDArray[np.float64]]:

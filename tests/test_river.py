@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from monitor.config import RiverDetector
 from monitor.errors import ConfigError
 from monitor.profile.table import CountTable
-from monitor.river import RiverWatch, pack_river, pane_means, unpack_river
+from monitor.river import RiverWatch, build, pack_river, pane_means, unpack_river
 from tests.flow import world
 
 REFERENCE = world.reference()
@@ -163,3 +163,25 @@ def test_a_restart_finds_a_detector_by_what_it_is_and_not_by_its_place():
 def test_a_detector_that_cannot_be_made_is_a_mistake_before_the_first_pane_closes(name, parameters):
     with pytest.raises(ConfigError, match=f"expected parameters that river.drift.{name} takes"):
         world.model_config(detectors=[{"river": f"river.drift.{name}", "signal": "x", "parameters": parameters}])
+
+
+def test_a_detector_that_draws_at_random_says_the_same_again():
+    means = np.random.default_rng(3).normal(size=600)
+    alarms = []
+    for _ in range(3):
+        [config] = watch("river.drift.KSWIN", alpha=0.02, window_size=40, stat_size=10).configured
+        detector, said = build(config), []
+        for mean in means.tolist():
+            detector.update(mean)
+            said.append(detector.drift_detected)
+        alarms.append(said)
+    assert any(alarms[0])
+    assert alarms[0] == alarms[1] == alarms[2]
+    assert build(watch("river.drift.KSWIN", seed=7).configured[0]).seed == 7
+
+
+@pytest.mark.parametrize("name", ["DDM", "EDDM", "HDDM_A", "HDDM_W", "FHDDM"])
+def test_detectors_of_bits_are_refused_for_means(name):
+    """A mean above 1 would be the root of a negative number to them, in the middle of the night."""
+    with pytest.raises(ValueError, match="expected a detector of numbers"):
+        watch(f"river.drift.binary.{name}")

@@ -205,6 +205,10 @@ def _river_name(value: str) -> str:
     module, _, name = value.rpartition(".")
     if not (module == "river.drift" or module.startswith("river.drift.")):
         raise ValueError(f"expected a detector of river.drift such as river.drift.ADWIN, got {value!r}")
+    if module.startswith("river.drift.binary"):
+        raise ValueError(
+            f"expected a detector of numbers such as river.drift.ADWIN, since those of river.drift.binary take 0 and 1, got {value!r}"
+        )
     if not hasattr(importlib.import_module(module), name):
         raise ValueError(f"expected a detector of river.drift, but {module} has no {name!r}")
     return value
@@ -213,9 +217,11 @@ def _river_name(value: str) -> str:
 class RiverDetector(Section):
     """A detector of river.drift on the mean of a signal, pane by pane, for each segment."""
 
-    river: Annotated[str, AfterValidator(_river_name)] = Field(description="Dotted name, such as river.drift.ADWIN.")
+    river: Annotated[str, AfterValidator(_river_name)] = Field(
+        description="Dotted name, such as river.drift.ADWIN; not of river.drift.binary."
+    )
     signal: str = Field(description="A numeric feature's name, or score.")
-    parameters: dict[str, Any] = Field(default_factory=dict, description="Keyword arguments of the detector.")
+    parameters: dict[str, Any] = Field(default_factory=dict, description="Keyword arguments of the detector; `seed` is 0 unless given.")
     segments: Literal["all", "every"] = Field("all", description="all: only on ALL; every: on each segment.")
 
     @model_validator(mode="after")

@@ -27,7 +27,10 @@ def canary_verdict(result: CanaryResult | None) -> tuple[CanaryVerdict, str]:
     if result.partial:
         return CanaryVerdict.UNDECIDED, "this process does not read every partition"
     over = "" if result.serving else "; the trial is over, one of them serves no more"
-    return verdict, f"{rows[0]} and {rows[1]} labelled rows compared{over}"
+    again = "" if result.number == 1 else f"; trial {result.number} of these two, and each needs more than the one before"
+    if again and verdict is CanaryVerdict.UNDECIDED:
+        again += ": a longer labels.window lets one last longer"
+    return verdict, f"{rows[0]} and {rows[1]} labelled rows compared{over}{again}"
 
 
 def worst_first(result: CanaryResult) -> Sequence[int]:

@@ -133,6 +133,14 @@ def test_what_cannot_be_told_yet_is_said_and_is_no_error() -> None:
     assert by(metrics(replace(WORSE, partial=True)), "canary_verdict", "verdict")["worse",] == 0
 
 
+def test_a_trial_that_began_anew_says_why_it_takes_longer() -> None:
+    assert "trial" not in ask(EQUAL)["reason"]
+    found = ask(replace(EQUAL, number=3))
+    said = "; trial 3 of these two, and each needs more than the one before: a longer labels.window lets one last longer"
+    assert (found["verdict"], found["reason"]) == ("undecided", ask(EQUAL)["reason"] + said)
+    assert ask(replace(BETTER, number=2))["reason"].endswith("; trial 2 of these two, and each needs more than the one before")
+
+
 def test_models_without_a_test_are_not_among_the_answers() -> None:
     with pytest.raises(BadParameterError, match="model: expected one of m, got 'plain'"):
         canary_json(snapshot(WORSE), {"model": ["plain"]})
