@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from monitor.dashboards.panel import RED, Panel, dashed, lines, over_time, pick, row, states, steps, table
+from monitor.dashboards.panel import INTERVAL, RED, Panel, lines, over_time, pick, row, states, steps, table, with_interval
 
 _MODEL = 'model=~"$model"'
 _SEGMENTS = 'model=~"$model",segment=~"$segment"'
@@ -42,13 +42,9 @@ def canary() -> list[Panel]:
         lines(
             "Candidate less champion",
             "Difference of the canary's metric on the same mix of traffic; dashed: the interval, which holds at all times together.",
-            [
-                over_time(_of("difference", "metric"), _NAMED),
-                over_time(_of("difference_low", "metric"), f"{_NAMED} low"),
-                over_time(_of("difference_high", "metric"), f"{_NAMED} high"),
-            ],
+            with_interval(lambda ending: _of(f"difference{ending}", "metric"), _NAMED),
             "none",
-            overrides=[dashed("B", "text"), dashed("C", "text")],
+            overrides=INTERVAL,
         ),
         states(
             "Candidate worse",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from monitor.dashboards.panel import BLUE, Panel, dashed, lines, over_time, pick, row, states, steps
+from monitor.dashboards.panel import BLUE, INTERVAL, Panel, lines, over_time, pick, row, states, steps, with_interval
 
 _SEGMENT = 'model=~"$model",version=~"$version",segment=~"$segment"'
 _NAMED = "{{version}} {{segment}}"
@@ -19,13 +19,9 @@ def before_labels() -> list[Panel]:
         lines(
             "Estimated accuracy",
             "Accuracy of the newest predictions, from their scores and the labels there are; dashed: the ends of its 95 % interval.",
-            [
-                over_time(_of("estimated_accuracy_ratio"), _NAMED),
-                over_time(_of("estimated_accuracy_low_ratio"), f"{_NAMED} low"),
-                over_time(_of("estimated_accuracy_high_ratio"), f"{_NAMED} high"),
-            ],
+            with_interval(lambda ending: _of(f"estimated_accuracy{ending}_ratio"), _NAMED),
             "percentunit",
-            overrides=[dashed("B", "text"), dashed("C", "text")],
+            overrides=INTERVAL,
         ),
         lines(
             "Error of past estimates",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 Panel = dict[str, Any]
@@ -103,6 +103,15 @@ def dashed(ref_id: str, color: str = ORANGE) -> dict[str, Any]:
             {"id": "color", "value": {"mode": "fixed", "fixedColor": color}},
         ],
     }
+
+
+def with_interval(of: Callable[[str], str], named: str) -> list[dict[str, Any]]:
+    """Targets A, B and C: a value and the ends of its interval. ``of``: the expression for a metric's ending, such as ``_low``."""
+    return [over_time(of(ending), f"{named} {ending[1:]}".rstrip()) for ending in ("", "_low", "_high")]
+
+
+INTERVAL = (dashed("B", "text"), dashed("C", "text"))
+"""Overrides for the ends of ``with_interval``."""
 
 
 def states(title: str, description: str, target: dict[str, Any], unit: str, colors: dict[str, Any], size: tuple[int, int]) -> Panel:

@@ -6,7 +6,7 @@ from monitor.dashboards.board import MODEL, Dashboard, Variable, dashboard
 from monitor.dashboards.canary import canary
 from monitor.dashboards.drift import VERSION
 from monitor.dashboards.estimate import before_labels
-from monitor.dashboards.panel import ORANGE, RED, dashed, lines, over_time, pick, row, stat, states, steps, table
+from monitor.dashboards.panel import INTERVAL, ORANGE, RED, dashed, lines, over_time, pick, row, stat, states, steps, table, with_interval
 
 _VERSION = 'model=~"$model",version=~"$version"'
 _VIEW = f'{_VERSION},view=~"$view"'
@@ -62,15 +62,10 @@ def performance() -> Dashboard:
             lines(
                 "$metric",
                 "The chosen metric; dashed: the ends of its 95 % interval, and the reference's validation.",
-                [
-                    over_time(of(""), named),
-                    over_time(of("_low"), f"{named} low"),
-                    over_time(of("_high"), f"{named} high"),
-                    over_time(of("_reference"), f"{named} reference"),
-                ],
+                [*with_interval(of, named), over_time(of("_reference"), f"{named} reference")],
                 "none",
                 (24, 10),
-                overrides=[dashed("B", "text"), dashed("C", "text"), dashed("D")],
+                overrides=[*INTERVAL, dashed("D")],
             ),
             states(
                 "Worse than the reference",
