@@ -28,7 +28,7 @@ from monitor.detect.arrived import PANE_MS as LABEL_PANE_MS
 from monitor.detect.arrived import Arrived
 from monitor.detect.column import texts_of
 from monitor.detect.events import milliseconds, same_length
-from monitor.detect.evidence import PANE_MS, EvidencePanes, horizon_pane, levels_of, partition_of
+from monitor.detect.evidence import PANE_MS, EvidencePanes, horizon_pane, partition_of
 from monitor.detect.outcomes import FINE_MS, lag_edges
 from monitor.detect.rows import Events, batch_of, ids_of, model_of, reference_of
 from monitor.detect.watch import Watch
@@ -72,9 +72,7 @@ class Detector:
         self.binning = Binning.of(self.reference.layout, self.known)
         bases = plan(tuple(self.model.segments.columns), self.model.segments.groupings)
         self.met = tuple(map(Leaves, bases))
-        bank = self.watch.bank
-        self.panes = EvidencePanes(self.binning.layout, len(bank.leaves.leaves), levels_of(bank.leaves, bases), bank.hours, self.pane_ms)
-        self.watch.pane_ms = self.pane_ms
+        self.panes = self.watch.open_panes(bases, self.pane_ms)
         labels = self.reference.labels
         edges = np.zeros(0, np.int64) if labels is None else lag_edges(labels)
         seen_labels = SeenIds(horizon=LABEL_HORIZON_MS // FINE_MS, max_ids=duplicates.max_ids)

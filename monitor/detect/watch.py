@@ -24,11 +24,12 @@ from monitor.detect import budget
 from monitor.detect.alarm import Alarm, Level, Stream
 from monitor.detect.bank import Bank, bank_of, thresholds
 from monitor.detect.effect import Expected, of_kind, outcome_effect
-from monitor.detect.evidence import PANE_MS
+from monitor.detect.evidence import PANE_MS, EvidencePanes, levels_of
 from monitor.detect.history import History
 from monitor.detect.leaves import kinds_of
 from monitor.detect.outcomes import FINE_MS, Outcome, joined, outcomes_of
 from monitor.detect.rate import Rate, rate_of
+from monitor.profile.grouping import Base
 from monitor.profile.layout import FAULT_CELLS
 from monitor.reference.reference import Reference
 
@@ -101,6 +102,11 @@ class Watch:
     def kinds(self) -> int:
         """Streams of each segment."""
         return sum(len(group.signals) for group in self.bank.groups) + len(self.outcomes)
+
+    def open_panes(self, bases: Sequence[Base], pane_ms: int) -> EvidencePanes:
+        """Evidence panes before the first row, of which ``counted`` takes the closed ones. Raises ``ValueError`` as ``levels_of`` does."""
+        self.pane_ms, bank = pane_ms, self.bank
+        return EvidencePanes(bank.reference.layout, len(bank.leaves.leaves), levels_of(bank.leaves, bases), bank.hours, pane_ms)
 
     def thresholds(self, as_of_ms: int | None = None) -> Float64 | None:
         """[S] thresholds of now, or as of an event time; None while nothing is known of how many events there are."""

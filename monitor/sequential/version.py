@@ -12,7 +12,7 @@ from monitor.config.detection import Detection
 from monitor.decide.facts import Alarm as Fact
 from monitor.detect.alarm import Alarm, Stream
 from monitor.detect.arrived import outcome_counts
-from monitor.detect.evidence import EvidencePanes, horizon_pane, levels_of, pane_width
+from monitor.detect.evidence import EvidencePanes, horizon_pane, pane_width
 from monitor.detect.leaves import LEAST_ROWS, leaves_of
 from monitor.detect.outcomes import lag_edges
 from monitor.detect.watch import Watch
@@ -164,10 +164,8 @@ def sequential_of(
     if not leaves.streams:
         raise NotWatchedError(f"the reference has fewer than {LEAST_ROWS} rows")
     watch = Watch.of(reference, settings)
-    watch.pane_ms = pane_width(watch.rate.reference_rate, len(leaves.streams) * watch.kinds)
-    levels = levels_of(watch.bank.leaves, bases)
-    panes = EvidencePanes(reference.layout, len(watch.bank.leaves.leaves), levels, watch.bank.hours, watch.pane_ms)
-    return Sequential(watch, panes, settle_ms, because)
+    pane_ms = pane_width(watch.rate.reference_rate, len(leaves.streams) * watch.kinds)
+    return Sequential(watch, watch.open_panes(bases, pane_ms), settle_ms, because)
 
 
 def comparable(reference: Reference, counted: Collection[tuple[str, ...]], told: Collection[str]) -> Reference:
