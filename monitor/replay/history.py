@@ -11,7 +11,7 @@ from monitor.config.retraining import Controls
 from monitor.config.source import SourceConfig
 from monitor.errors import ConfigError, Mistake
 from monitor.source.base import Needs, Source
-from monitor.source.ndjson import NdjsonSource
+from monitor.source.ndjson import NdjsonSource, topic_files
 from monitor.source.recorded import RecordedTopics
 from monitor.source.several import SeveralSources
 
@@ -51,15 +51,12 @@ class History:
     @property
     def file_bytes(self) -> int | None:
         """Size of what is read, when all of it is files that are not compressed; None otherwise."""
-        total = 0
+        files: set[Path] = set()
         for topic, path in self.places.items():
             if path is None:
                 return None
-            files = [path] if path.is_file() else [each for each in path.iterdir() if each.name.startswith(topic)] if path.is_dir() else []
-            if any(each.suffix == ".gz" for each in files):
-                return None
-            total += sum(each.stat().st_size for each in files)
-        return total
+            files |= {file for _, file in topic_files(path, topic)} if path.is_dir() else {path} if path.is_file() else set()
+        return None if any(each.suffix == ".gz" for each in files) else sum(each.stat().st_size for each in files)
 
 
 def history(config: Config, model: str | None, predictions: str | None, labels: str | None, controls: str | None) -> History:
@@ -135,17 +132,12 @@ def _folder(config: Config, path: Path) -> tuple[Config, dict[str, Place], list[
     models, notes = [], []
     for model in config.models:
         topic = None if model.labels is None else model.labels.topic
-        if topic is not None and not any(_is_of(each.name, topic) for each in path.iterdir()):
+        if topic is not None and not topic_files(path, topic):
             notes.append(f"{path} has no labels of {model.name} ({topic}.ndjson): what rests on them is not known")
             models.append(_without_labels(model))
         else:
             models.append(model)
     return config.model_copy(update={"models": tuple(models)}), {topic: path for each in models for topic in _topics(each)}, notes
-
-
-def _is_of(name: str, topic: str) -> bool:
-    rest = name.removeprefix(topic)
-    return rest != name and rest.removesuffix(".gz").removesuffix(".ndjson").lstrip("-").isdigit() | (rest in (".ndjson", ".ndjson.gz"))
 
 
 def _without_labels(model: ModelConfig) -> ModelConfig:

@@ -179,6 +179,13 @@ class LineReader:
         self.ended = True
 
 
+def topic_files(folder: Path, topic: str) -> list[tuple[int, Path]]:
+    """Files of a topic in a folder, by name, with the partition that each is of: ``TOPIC.ndjson``, ``TOPIC-1.ndjson.gz``."""
+    name = re.compile(re.escape(topic) + r"(?:-(\d{1,6}))?\.ndjson(?:\.gz)?")
+    matches = ((name.fullmatch(file.name), file) for file in sorted(folder.iterdir()))
+    return [(int(match[1] or 0), file) for match, file in matches if match is not None]
+
+
 def partition_files(path: Path, topics: Sequence[str]) -> dict[TopicPartition, Path]:
     """The file of each partition. Raises ``SourceError`` when a topic has none or a partition has two."""
     if not path.is_dir():
@@ -189,16 +196,10 @@ def partition_files(path: Path, topics: Sequence[str]) -> dict[TopicPartition, P
         return {(topics[0], 0): path}
     found: dict[TopicPartition, Path] = {}
     for topic in topics:
-        name = re.compile(re.escape(topic) + r"(?:-(\d{1,6}))?\.ndjson(?:\.gz)?")
-        for file in sorted(path.iterdir()):
-            match = name.fullmatch(file.name)
-            if match is None:
-                continue
-            partition = (topic, int(match[1] or 0))
+        for number, file in topic_files(path, topic):
+            partition = (topic, number)
             if partition in found:
-                raise SourceError(
-                    f"source.path: expected one file for partition {partition[1]} of {topic}, got {found[partition]} and {file}"
-                )
+                raise SourceError(f"source.path: expected one file for partition {number} of {topic}, got {found[partition]} and {file}")
             found[partition] = file
         if not any(name == topic for name, _ in found):
             raise SourceError(f"source.path: expected {topic}.ndjson or {topic}-<partition>.ndjson in {path}, got neither")

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from monitor.__main__ import main
+from monitor.config import load_config
+from monitor.replay.history import NOTHING, history
 from tests.decide.make import control
 from tests.flow import label_world, world
 from tests.flow.label_world import event_of
@@ -354,3 +356,16 @@ def test_two_models_need_to_be_told_apart_when_one_file_is_named(recorded, tmp_p
     assert (code, "expected --model with one of m, other" in err) == (2, True)
     [found] = models(tmp_path, "--model", "other", "--from", str(recorded / "one.ndjson"), capsys=capsys)
     assert found["model"] == "other"
+
+
+def test_files_of_a_topic_are_those_of_its_name_alone(tmp_path):
+    """A topic's name may begin like another's: its file is neither read for it nor counted twice."""
+    for name in ("t.ndjson", "t.labels.ndjson", "t.labels2.ndjson"):
+        (tmp_path / name).write_bytes(b"{}\n" * len(name))
+    configured(tmp_path, {"client": "ndjson", "path": "."}, model("t", "t.labels"))
+    found = history(load_config(tmp_path / "config.yaml"), None, None, None, NOTHING)
+    assert found.file_bytes == 3 * len("t.ndjson" + "t.labels.ndjson")
+    (tmp_path / "t.labels.ndjson").unlink()
+    found = history(load_config(tmp_path / "config.yaml"), None, str(tmp_path), None, NOTHING)
+    assert "has no labels of" in found.notes[0]
+    assert found.file_bytes == 3 * len("t.ndjson")
