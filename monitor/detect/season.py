@@ -74,29 +74,19 @@ class Cycle:
 
         Rows of an hour that the reference hardly has meet the worst of all hours.
         """
-        hours = len(self.rows)
-        hour, part = divmod(quarter, QUARTERS)
         if self.rare(quarter):
-            known = np.flatnonzero(self.rows >= LEAST_SLOT_ROWS)
-            means = [self._at(h, h, 0.0, (h + 0.5) * QUARTERS, grown) for h in known.tolist()]
+            means = [self._at(h, h, 0.0, (h + 0.5) * QUARTERS, grown) for h in self._known.tolist()]
             return np.asarray(np.log(np.maximum(np.max(means, axis=0) / usual, 1e-6))) if means else np.zeros_like(usual)
-        away = (part + 0.5) / QUARTERS - 0.5
-        neighbour = (hour + (1 if away > 0 else -1)) % hours
-        if self.rows[neighbour] < LEAST_SLOT_ROWS:
-            neighbour = hour
-        return np.asarray(np.log(np.maximum(self._at(hour, neighbour, abs(away), quarter + 0.5, grown) / usual, 1e-6)))
+        hour, neighbour, away = (each[0] for each in self._between(np.array([quarter])))
+        return np.asarray(np.log(np.maximum(self._at(int(hour), int(neighbour), float(away), quarter + 0.5, grown) / usual, 1e-6)))
 
     def every_offset(self, grown: Float64) -> Float64:
         """[quarters, L] all ``offsets`` of one direction at once; ``grown`` [L or 1, cells, 1]."""
-        hours = len(self.rows)
         by_hour = np.matmul(self.shares, grown)[:, :, 0]  # [L, hours]: means of mixed shares are mixed means
-        quarter = np.arange(hours * QUARTERS)
-        hour, part = np.divmod(quarter, QUARTERS)
-        away = (part + 0.5) / QUARTERS - 0.5
-        neighbour = (hour + np.where(away > 0, 1, -1)) % hours
-        neighbour = np.where(self.rows[neighbour] < LEAST_SLOT_ROWS, hour, neighbour)
-        means = (1.0 - np.abs(away)) * by_hour[:, hour] + np.abs(away) * by_hour[:, neighbour]
-        known = np.flatnonzero(self.rows >= LEAST_SLOT_ROWS)
+        quarter = np.arange(len(self.rows) * QUARTERS)
+        hour, neighbour, away = self._between(quarter)
+        means = (1.0 - away) * by_hour[:, hour] + away * by_hour[:, neighbour]
+        known = self._known
         worst = by_hour[:, known]
         if self.coefficients is not None:
             means += self._beyond((quarter + 0.5) / QUARTERS)
@@ -106,6 +96,20 @@ class Cycle:
         rare = self.rows[hour] < LEAST_SLOT_ROWS
         found[:, rare] = np.log(np.maximum(worst.max(axis=1, keepdims=True) / usual, 1e-6)) if len(known) else 0.0
         return np.asarray(found.T)
+
+    @cached_property
+    def _known(self) -> NDArray[np.intp]:
+        """Hours that the reference has enough of."""
+        return np.flatnonzero(self.rows >= LEAST_SLOT_ROWS)
+
+    def _between(self, quarter: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp], Float64]:
+        """[n] each: the hours of quarters, the hours next to these on the quarters' side (themselves where those are hardly known), and
+        the part that the latter have in the quarters' middle.
+        """
+        hour, part = np.divmod(quarter, QUARTERS)
+        away = (part + 0.5) / QUARTERS - 0.5
+        neighbour = (hour + np.where(away > 0, 1, -1)) % len(self.rows)
+        return hour, np.where(self.rows[neighbour] < LEAST_SLOT_ROWS, hour, neighbour), np.abs(away)
 
     def _beyond(self, hours: Float64) -> Float64:
         """[L, n] what the harmonics of one direction add at times in hours, never less than nothing."""
