@@ -43,10 +43,14 @@ class Classes:
         if classes:
             name = self.label(text)
             return float(classes.index(name)) if name in classes else math.nan
-        try:
-            return float(text)
-        except ValueError:
-            return math.nan
+        return _number(text)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def classes_of(model: ModelConfig, labels: Mapping[str, int], by_frequency: Sequence[str], known: Vocabulary) -> Classes:
@@ -98,11 +102,19 @@ def _cut(labels: Labels, length: int) -> dict[str, str]:
 def check_classes(model: ModelConfig, path: str, labels: Mapping[str, int], predicted: Mapping[str, int]) -> Iterator[str]:
     """Notes on rows whose ``labels`` at ``path`` or ``predicted`` classes (rows by text) are not what they should be.
 
-    Raises ``SourceError`` where there is no label, and where none of the labels, or of the predicted classes, is a configured class:
-    everything that the reference said of performance would be wrong.
+    Raises ``SourceError`` where there is no label, where a number would be cut, and where none of the labels, or of the predicted
+    classes, is a configured class: everything that the reference said of performance would be wrong.
     """
     if not labels:
         raise SourceError(f"expected labels at {path}, got none in any row; correct the path, or build without --label")
+    if model.labels is not None and model.labels.task == "regression":
+        numbers = (text for text in labels if math.isfinite(_number(text)))
+        longest, length = max(numbers, key=len, default=""), model.segments.max_value_length
+        if len(longest) > length:  # cut, it would be another number
+            raise SourceError(
+                f"expected numbers at {path} within segments.max_value_length, {length} letters, as they are read by segment, got"
+                f" {longest[:40]!r}; set segments.max_value_length to {len(longest)} or more"
+            )
     given, where = _named(model), model.predictions.predicted_class
     if given is None:
         classes = sorted(labels)

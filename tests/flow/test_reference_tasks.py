@@ -11,6 +11,7 @@ import pytest
 from sklearn import metrics
 
 from monitor.config import ModelConfig
+from monitor.errors import SourceError
 from monitor.evaluate.verdict import Status
 from monitor.label_verdicts import LabelVerdicts
 from monitor.labels import LabelsOwned
@@ -152,6 +153,18 @@ def test_a_reference_of_a_regression_in_another_unit_is_not_compared(tmp_path: P
     assert set(one.by_prediction.status.tolist()) == {Status.NO_REFERENCE}
     again = build(tmp_path, config("regression", target_scale=3.0), data)
     assert judged(tmp_path, config("regression", target_scale=3.0), again, data).by_prediction.status[0] == Status.STABLE
+
+
+def test_numbers_that_would_be_cut_are_refused_as_they_would_be_others(tmp_path: Path) -> None:
+    whole = config("regression")
+    short = whole.model_copy(update={"segments": whole.segments.model_copy(update={"max_value_length": 6})})
+    data = [{**row, "y": row["y"] * 1e-9} for row in rows("regression")[:50]]  # 1.02345e-07 and the like
+    with pytest.raises(SourceError, match=r"expected numbers at y within segments\.max_value_length, 6 letters.*to \d\d or more"):
+        build(tmp_path, short, data)
+    held = build(tmp_path, whole, data).labels
+    assert held is not None
+    errors = [row["score"] - row["y"] for row in data]
+    assert held["performance"]["mae"] == pytest.approx(np.mean(np.abs(errors)), rel=1e-4)
 
 
 def test_data_without_predicted_classes_tell_nothing_of_mistakes(tmp_path: Path) -> None:
