@@ -78,6 +78,10 @@ def reason_of(error: BaseException) -> str:
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
+# Until ``configure_logging``, nothing: Python would print the names of events without what they say.
+logging.getLogger("driftgauge").addHandler(logging.NullHandler())
+
+
 class _Lines(logging.Formatter):
     """One line per record, whatever is in it."""
 

@@ -6,6 +6,8 @@ import io
 import json
 import logging
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -146,3 +148,13 @@ def test_a_traceback_stays_within_its_line() -> None:
         logging.getLogger("driftgauge").exception("a bug")
     assert len(stream.getvalue().splitlines()) == 1
     assert "RuntimeError: boom" in stream.getvalue()
+
+
+def test_until_logging_is_configured_an_event_prints_nothing():
+    """A replay tells what it met in its own words; Python would print the bare name of the event beside them."""
+    code = (
+        "from monitor.decision_events import ControlRefused; from monitor.telemetry import Telemetry;"
+        " Telemetry().emit(ControlRefused('c/0@1', 'expected a control'))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout + done.stderr == ""
