@@ -89,7 +89,9 @@ class Monitor:
         """
         start = self._resume()
         self._source = source = open_source(self.config.source.model_copy(update={"start": start}), list(self._streams), self._needs())
-        self.partitions = Partitions(self._streams, self.telemetry, self.clock_ms, self._commit)
+        self.partitions = Partitions(
+            self._streams, self.telemetry, self.clock_ms, self._commit, await_ms=2 * self.config.source.session_timeout_ms
+        )
         decoders = {topic: stream.decoder() for topic, stream in self._streams.items()}
         try:
             for model, step in self._controls.start(self._models, stop, self.clock_ms):

@@ -9,7 +9,8 @@ A row is late when its pane ended before its own partition's newest event less t
 order within the partition only. A pane closes when it ended before the horizon, the minimum over
 partitions; so a row that is not late always finds its pane open, however partitions are interleaved. A partition
 that is idle no longer holds the others up: an input, because only a wall clock can tell. When it comes back, rows for panes
-that closed meanwhile are late too, under a reason of their own.
+that closed meanwhile are late too, under a reason of their own. A partition that is not read here, but may come, is awaited: it holds
+the others up like one that is read, else a backlog of the others would close its panes before it is there.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ class EventClock:
     newest_ms: dict[int, int] = field(default_factory=dict)  # owned partition -> newest event time, once it has one
     owned: set[int] = field(default_factory=set)
     idle: set[int] = field(default_factory=set)
+    awaited: set[int] = field(default_factory=set)  # not owned, and may come soon
     closed_panes: int | None = None  # panes below this number are closed; None before the first close
     first_pane: int | None = None  # the lowest that a row was in, until panes close
 
@@ -61,10 +63,29 @@ class EventClock:
         closed = np.zeros(len(pane), np.bool_) if self.closed_panes is None else ~late & (pane < self.closed_panes)
         return Arrivals(pane, newest, late, closed)
 
+    @property
+    def active(self) -> set[int]:
+        """Partitions that nothing closes ahead of."""
+        return (self.owned - self.idle) | self.awaited
+
+    def own(self, partitions: frozenset[int], awaited: frozenset[int]) -> None:
+        """Take over which partitions are read here, and which of the others may come soon."""
+        self.owned, self.awaited = set(partitions), set(awaited - partitions)
+        self.idle &= partitions
+
+    def leave_out(self, partition: int) -> bool:
+        """Let a partition hold the others up no longer; returns whether it did."""
+        if partition in self.awaited:
+            self.awaited.discard(partition)
+            return True
+        known = partition in self.idle
+        self.idle.add(partition)
+        return not known
+
     def horizon_pane(self) -> int | None:
         """Panes below this number can close; None while a partition that is not idle has sent nothing yet."""
-        active = self.owned - self.idle
-        if not active or any(partition not in self.newest_ms for partition in active):
+        active = self.active
+        if not self.owned - self.idle or any(partition not in self.newest_ms for partition in active):
             return None
         return (min(self.newest_ms[partition] for partition in active) - self.lateness_ms) // self.pane_ms
 

@@ -34,7 +34,7 @@ def watch_anew(model: ModelState, name: str, because: str) -> None:
 
 def close_evidence(model: ModelState) -> list[Alarmed]:
     """Judge the evidence that every partition is past."""
-    partitions = model.clock.owned - model.clock.idle
+    partitions = model.clock.active
     found = []
     for name, sequential in sorted(model.sequential.items()):
         alarms = sequential.close(model.clock.newest_ms, partitions)

@@ -47,6 +47,7 @@ class LabelsOwned:
 
     partitions: frozenset[int]
     complete: bool
+    awaited: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +73,9 @@ def take_labels(model: ModelState, step: Labels | LabelsIdle | LabelsOwned) -> N
         case Labels():
             arrive(labels, step)
         case LabelsIdle():
-            if step.partition not in labels.clock.idle:
-                labels.clock.idle.add(step.partition)
-                labels.idle_exclusions += 1
+            labels.idle_exclusions += labels.clock.leave_out(step.partition)
         case LabelsOwned():
-            labels.clock.owned = set(step.partitions)
-            labels.clock.idle &= step.partitions
+            labels.clock.own(step.partitions, step.awaited)
             labels.complete = step.complete
 
 
@@ -126,7 +124,7 @@ def apply_labels(model: ModelState, judge: Judge, told: Callable[[Alarmed], None
     if labels is None or end is None:
         return []
     clock = model.clock
-    if clock.owned - clock.idle:  # else no prediction holds anything up
+    if clock.active:  # else no prediction holds anything up
         if clock.closed_panes is None:
             return []
         end = min(end, clock.closed_panes - -(-labels.config.early_allowance_ms // clock.pane_ms))

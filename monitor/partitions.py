@@ -22,9 +22,11 @@ class Partitions:
     telemetry: Telemetry
     clock_ms: Callable[[], int]
     save: Callable[[], None]  # commits the state
+    await_ms: int = 0  # how long, at least, a partition that another member has is waited for: that member may be dead
     owned: set[TopicPartition] = field(default_factory=set)
     active_ms: dict[TopicPartition, int] = field(default_factory=dict)  # last message, or when it came or was resumed
     paused: set[TopicPartition] = field(default_factory=set)
+    away_ms: dict[TopicPartition, int] = field(default_factory=dict)  # since when another member has it, while this one has some
 
     def __post_init__(self) -> None:
         self.headway = Headway(self.clock_ms())
@@ -62,15 +64,23 @@ class Partitions:
 
     def own(self, source: Source) -> None:
         """Tell the models which partitions they see, where that changed."""
-        assignment, changed = source.assignment(), False
+        assignment, changed, now_ms = source.assignment(), False, self.clock_ms()
+        every = {(topic, p) for topic, count in assignment.partitions.items() for p in range(count)} if self.owned else set()
+        self.away_ms = {partition: min(self.away_ms.get(partition, now_ms), now_ms) for partition in every - self.owned}
         for topic, stream in self.streams.items():
             owned = frozenset(p for t, p in self.owned if t == topic)
             complete = len(owned) == assignment.partitions.get(topic, -1)
             if owned != stream.clock.owned or complete != stream.reading.complete:
-                advance(stream.model, stream.owned(owned, complete))
+                awaited = frozenset(p for t, p in self.away_ms if t == topic and self._awaited(stream, p, now_ms))
+                advance(stream.model, stream.owned(owned, complete, awaited))
                 changed = True
         if changed:
             self._tell_of_labels(assignment)
+
+    def _awaited(self, stream: Stream, partition: int, now_ms: int) -> bool:
+        """Whether a partition that is not read here may still come: who has it may be dead, and not known to be by the group."""
+        since_ms = self.away_ms.get((stream.topic, partition))
+        return since_ms is not None and now_ms - since_ms < max(stream.idle_after_ms, self.await_ms)
 
     def _tell_of_labels(self, assignment: Assignment) -> None:
         """Say whether labels meet their predictions here: one process has to read all of both."""
@@ -100,9 +110,18 @@ class Partitions:
         return bool(self.owned) and self.owned == lag.keys() and not any(lag.values())
 
     def silent(self, lag: Lag, now_ms: int) -> list[tuple[ModelState, Step]]:
-        """Partitions to leave out of the horizon: read to their end and silent for long, counted from now where the clock was set back."""
+        """Partitions to leave out of the horizon: read to their end and silent for long, counted from now where the clock was set back.
+
+        So are those that another member has had for long: that one is alive.
+        """
         self.active_ms = {partition: min(active, now_ms) for partition, active in self.active_ms.items()}
-        return [
+        elsewhere = [
+            (stream.model, stream.idle(p))
+            for stream in self.streams.values()
+            for p in sorted(stream.clock.awaited)
+            if not self._awaited(stream, p, now_ms)
+        ]
+        return elsewhere + [
             (self.streams[topic].model, self.streams[topic].idle(p))
             for topic, p in sorted(self.owned - self.paused)
             if p not in self.streams[topic].clock.idle

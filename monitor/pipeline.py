@@ -37,17 +37,18 @@ from monitor.versions import beyond_cap, names_apart
 
 @dataclass(frozen=True, slots=True)
 class Idle:
-    """A partition has been silent for so long (wall time) that it no longer holds the others up."""
+    """A partition has been silent, or has not come, for so long (wall time) that it no longer holds the others up."""
 
     partition: int
 
 
 @dataclass(frozen=True, slots=True)
 class Owned:
-    """The partitions this process reads now, and whether these are all."""
+    """The partitions this process reads now, whether these are all, and which others may come soon and are waited for."""
 
     partitions: frozenset[int]
     complete: bool
+    awaited: frozenset[int] = frozenset()
 
 
 Step = Batch | Labels | Idle | Owned | LabelsIdle | LabelsOwned | Controls | Process
@@ -77,12 +78,9 @@ def advance(model: ModelState, step: Step, observe: Judge = lambda _labels: None
         case Labels() | LabelsIdle() | LabelsOwned():
             take_labels(model, step)
         case Idle():
-            if step.partition not in model.clock.idle:
-                model.clock.idle.add(step.partition)
-                model.idle_exclusions += 1
+            model.idle_exclusions += model.clock.leave_out(step.partition)
         case Owned():
-            model.clock.owned = set(step.partitions)
-            model.clock.idle &= step.partitions
+            model.clock.own(step.partitions, step.awaited)
             model.complete = step.complete
         case Controls() | Process():
             return [*take(model, step)]

@@ -51,9 +51,10 @@ class Stream:
         """The step that says so."""
         return Idle(partition) if self.labels is None else LabelsIdle(partition)
 
-    def owned(self, partitions: frozenset[int], complete: bool) -> Step:
-        """The step that says which partitions are read here."""
-        return Owned(partitions, complete) if self.labels is None else LabelsOwned(partitions, complete)
+    def owned(self, partitions: frozenset[int], complete: bool, awaited: frozenset[int]) -> Step:
+        """The step that says which partitions are read here, and which are waited for."""
+        step = Owned if self.labels is None else LabelsOwned
+        return step(partitions, complete, awaited)
 
     def ahead(self) -> set[int]:
         """Partitions to pause, so that what waits for the slowest stays within its bounds."""

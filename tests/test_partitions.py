@@ -9,9 +9,10 @@ from monitor.config import parse_config
 from monitor.evaluate.verdict import Status
 from monitor.label_events import LabelsJoined, LabelsSeparated
 from monitor.partitions import Partitions
+from monitor.pipeline import Evaluated, Idle, advance
 from monitor.source.base import Needs
 from monitor.source.ndjson import NdjsonSource
-from monitor.state import new_model_state
+from monitor.state import Entry, new_model_state
 from monitor.stream import streams_of
 from monitor.telemetry import Telemetry
 from tests.flow import label_world, world
@@ -37,6 +38,8 @@ def test_labels_read_elsewhere_are_said_and_make_what_is_concluded_partial(tmp_p
     partitions.lost(frozenset({("l", 0), ("l", 1)} - {("l", p) for p in labels_here}))
     partitions.own(source)
     assert [event for event in heard if isinstance(event, LabelsJoined | LabelsSeparated)] == [said]
+    for model, step in partitions.silent({}, 600_000):  # waited for long enough
+        advance(model, step)
 
     predictions = world.log(6, partitions=3, minutes=100, per_minute=6)
     labels = [messages for partition, messages in enumerate(label_world.log(predictions, 5)) if partition in labels_here]
@@ -46,3 +49,68 @@ def test_labels_read_elsewhere_are_said_and_make_what_is_concluded_partial(tmp_p
     assert statuses
     assert (Status.PARTIAL in statuses) != concluded
     assert concluded or statuses == {Status.PARTIAL}
+
+
+@pytest.fixture
+def three(tmp_path):
+    """A state, its three partitions and their source, of which another member of the group has the last; and the time on the wall."""
+    data = tmp_path / "data"
+    data.mkdir()
+    for name in ("t-0", "t-1", "t-2"):
+        (data / f"{name}.ndjson").touch()
+    state, wall = new_model_state(world.model_config(), [world.reference()]), [0]
+    partitions = Partitions(streams_of([state]), Telemetry(()), lambda: wall[0], lambda: None, await_ms=90_000)
+    source = NdjsonSource(parse_config({**world.CONFIG, "source": {"client": "ndjson", "path": str(data)}}).source, ["t"], Needs())
+    source.start(partitions)
+    source.poll(0)
+    partitions.lost(frozenset({("t", 2)}))
+    partitions.own(source)
+    return state, partitions, source, wall
+
+
+def test_a_partition_that_a_dead_member_still_has_loses_no_row_to_the_backlog_of_the_others(three):
+    # Killed twice in a row: the group gives a partition to the one that died while it joined, until its session has timed out.
+    state, partitions, source, wall = three
+    log = world.log(6)
+    list(world.play(state, world.polls([log[0], log[1], []], np.random.default_rng(0), 500)))
+    assert state.clock.closed_panes is None
+    wall[0] = 60_000
+    assert partitions.silent({}, wall[0]) == []
+    partitions.assigned(frozenset({("t", 2)}))
+    partitions.own(source)
+    list(world.play(state, world.polls([[], [], log[2]], np.random.default_rng(0), 500)))
+
+    undisturbed = world.fresh()
+    list(world.play(undisturbed, world.polls(log, np.random.default_rng(1), 20)))
+    assert state.clock.closed_panes == undisturbed.clock.closed_panes
+    assert state.ledger[Entry.CLOSED] == 0
+    assert state.ledger[Entry.COUNTED] == undisturbed.ledger[Entry.COUNTED]
+
+
+def test_a_partition_that_a_living_member_has_holds_nothing_up_for_long(three):
+    state, partitions, source, wall = three
+    log = world.log(6)
+    list(world.play(state, world.polls([log[0], log[1], []], np.random.default_rng(0), 500)))
+    wall[0] = 90_000
+    partitions.own(source)
+    ((model, step),) = partitions.silent({}, wall[0])
+    assert (model, step) == (state, Idle(2))
+    assert any(isinstance(found, Evaluated) for found in advance(state, step))
+    assert state.clock.closed_panes is not None
+    assert state.idle_exclusions == 1
+    assert partitions.silent({}, wall[0]) == []
+
+
+def test_a_partition_that_goes_to_another_member_is_waited_for_anew(three):
+    state, partitions, source, wall = three
+    partitions.assigned(frozenset({("t", 2)}))
+    partitions.own(source)
+    assert state.clock.awaited == set()
+    wall[0] = 500_000
+    partitions.revoked(frozenset({("t", 0)}))
+    partitions.own(source)
+    assert (state.clock.owned, state.clock.awaited) == ({1, 2}, {0})
+    wall[0] = 589_999
+    assert partitions.silent({}, wall[0]) == []
+    wall[0] = 590_000
+    assert partitions.silent({}, wall[0]) == [(state, Idle(0))]

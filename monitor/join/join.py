@@ -84,7 +84,7 @@ def arrived_pane(clock: EventClock) -> int | None:
 
     While all are idle labels hold nothing up.
     """
-    active = clock.owned - clock.idle
+    active = clock.active
     if not clock.owned or any(partition not in clock.newest_ms for partition in active):
         return None
     if not active:
