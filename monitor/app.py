@@ -160,14 +160,15 @@ class Monitor:
     def _turn(self, source: Source, decoders: dict[str, Decoder | LabelDecoder], raws: Sequence[RawBatch], lag: Lag) -> None:
         now_ms = self.clock_ms()
         self.snapshot = self.drilled(self.snapshot, now_ms)
-        self.partitions.own(source)
+        owned = self.partitions.own(source)
         health = source.health()
         if health.reconnects > self._reconnects:
             self._reconnects = health.reconnects
             self.telemetry.emit(events.SourceReconnected(health.last_error))
         # Of a log that is read again, or a file, decisions hold from when they were made, not from now.
         history = self.snapshot.rebuilding_since_ms is not None or self.config.source.client == "ndjson"
-        evaluated = self._operate(history=history)
+        evaluated = [outcome for model, step in owned for outcome in self._advance(model, step)]
+        evaluated += self._operate(history=history)
         for topic, stream in self._streams.items():
             mine = [raw for raw in raws if raw.topic == topic]
             if not mine:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from monitor import events, label_events
 from monitor.headway import Headway
-from monitor.pipeline import Step, advance
+from monitor.pipeline import Step
 from monitor.source.base import Assignment, Gap, Lag, Source, TopicPartition
 from monitor.state import ModelState
 from monitor.stream import Stream
@@ -62,20 +62,23 @@ class Partitions:
         self.owned -= partitions
         self.paused -= partitions
 
-    def own(self, source: Source) -> None:
-        """Tell the models which partitions they see, where that changed."""
-        assignment, changed, now_ms = source.assignment(), False, self.clock_ms()
+    def own(self, source: Source) -> list[tuple[ModelState, Step]]:
+        """What tells the models which partitions they see, where that changed. Like any step it can close panes, and come to a decision."""
+        assignment, steps, now_ms = source.assignment(), [], self.clock_ms()
         every = {(topic, p) for topic, count in assignment.partitions.items() for p in range(count)} if self.owned else set()
         self.away_ms = {partition: min(self.away_ms.get(partition, now_ms), now_ms) for partition in every - self.owned}
         for topic, stream in self.streams.items():
-            owned = frozenset(p for t, p in self.owned if t == topic)
+            owned = self._owned(topic)
             complete = len(owned) == assignment.partitions.get(topic, -1)
             if owned != stream.clock.owned or complete != stream.reading.complete:
                 awaited = frozenset(p for t, p in self.away_ms if t == topic and self._awaited(stream, p, now_ms))
-                advance(stream.model, stream.owned(owned, complete, awaited))
-                changed = True
-        if changed:
+                steps.append((stream.model, stream.owned(owned, complete, awaited)))
+        if steps:
             self._tell_of_labels(assignment)
+        return steps
+
+    def _owned(self, topic: str) -> frozenset[int]:
+        return frozenset(p for t, p in self.owned if t == topic)
 
     def _awaited(self, stream: Stream, partition: int, now_ms: int) -> bool:
         """Whether a partition that is not read here may still come: who has it may be dead, and not known to be by the group."""
@@ -85,12 +88,11 @@ class Partitions:
     def _tell_of_labels(self, assignment: Assignment) -> None:
         """Say whether labels meet their predictions here: one process has to read all of both."""
         for topic, stream in self.streams.items():
-            labels = stream.labels
-            if labels is None or not self.owned:
+            if stream.labels is None or not self.owned:
                 continue
             model, predictions = stream.model, stream.model.config.predictions.topic
-            here, of = len(model.clock.owned), assignment.partitions.get(predictions, 0)
-            labels_here, of_labels = len(labels.clock.owned), assignment.partitions.get(topic, 0)
+            here, of = len(self._owned(predictions)), assignment.partitions.get(predictions, 0)
+            labels_here, of_labels = len(self._owned(topic)), assignment.partitions.get(topic, 0)
             if here < of or labels_here < of_labels:
                 self.telemetry.emit(label_events.LabelsSeparated(model.config.name, here, of, labels_here, of_labels))
             else:

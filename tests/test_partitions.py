@@ -36,7 +36,7 @@ def test_labels_read_elsewhere_are_said_and_make_what_is_concluded_partial(tmp_p
     source.start(partitions)
     source.poll(0)
     partitions.lost(frozenset({("l", 0), ("l", 1)} - {("l", p) for p in labels_here}))
-    partitions.own(source)
+    told(partitions, source)
     assert [event for event in heard if isinstance(event, LabelsJoined | LabelsSeparated)] == [said]
     for model, step in partitions.silent({}, 600_000):  # waited for long enough
         advance(model, step)
@@ -49,6 +49,11 @@ def test_labels_read_elsewhere_are_said_and_make_what_is_concluded_partial(tmp_p
     assert statuses
     assert (Status.PARTIAL in statuses) != concluded
     assert concluded or statuses == {Status.PARTIAL}
+
+
+def told(partitions, source):
+    """What came of telling the models."""
+    return [outcome for model, step in partitions.own(source) for outcome in advance(model, step)]
 
 
 @pytest.fixture
@@ -64,7 +69,7 @@ def three(tmp_path):
     source.start(partitions)
     source.poll(0)
     partitions.lost(frozenset({("t", 2)}))
-    partitions.own(source)
+    told(partitions, source)
     return state, partitions, source, wall
 
 
@@ -77,7 +82,7 @@ def test_a_partition_that_a_dead_member_still_has_loses_no_row_to_the_backlog_of
     wall[0] = 60_000
     assert partitions.silent({}, wall[0]) == []
     partitions.assigned(frozenset({("t", 2)}))
-    partitions.own(source)
+    told(partitions, source)
     list(world.play(state, world.polls([[], [], log[2]], np.random.default_rng(0), 500)))
 
     undisturbed = world.fresh()
@@ -92,7 +97,7 @@ def test_a_partition_that_a_living_member_has_holds_nothing_up_for_long(three):
     log = world.log(6)
     list(world.play(state, world.polls([log[0], log[1], []], np.random.default_rng(0), 500)))
     wall[0] = 90_000
-    partitions.own(source)
+    told(partitions, source)
     ((model, step),) = partitions.silent({}, wall[0])
     assert (model, step) == (state, Idle(2))
     assert any(isinstance(found, Evaluated) for found in advance(state, step))
@@ -104,13 +109,23 @@ def test_a_partition_that_a_living_member_has_holds_nothing_up_for_long(three):
 def test_a_partition_that_goes_to_another_member_is_waited_for_anew(three):
     state, partitions, source, wall = three
     partitions.assigned(frozenset({("t", 2)}))
-    partitions.own(source)
+    told(partitions, source)
     assert state.clock.awaited == set()
     wall[0] = 500_000
     partitions.revoked(frozenset({("t", 0)}))
-    partitions.own(source)
+    told(partitions, source)
     assert (state.clock.owned, state.clock.awaited) == ({1, 2}, {0})
     wall[0] = 589_999
     assert partitions.silent({}, wall[0]) == []
     wall[0] = 590_000
     assert partitions.silent({}, wall[0]) == [(state, Idle(0))]
+
+
+def test_panes_that_close_because_partitions_moved_are_evaluated_like_others(three):
+    state, partitions, source, wall = three
+    log = world.log(6)
+    list(world.play(state, world.polls([log[0], log[1], []], np.random.default_rng(0), 500)))
+    wall[0] = 90_000  # the last one has been waited for, and in the same turn another moves
+    partitions.lost(frozenset({("t", 1)}))
+    assert any(isinstance(outcome, Evaluated) for outcome in told(partitions, source))
+    assert told(partitions, source) == []

@@ -110,7 +110,8 @@ class Playback:
         since_commit = 0
         while True:
             raws = source.poll(_POLL_MS)
-            self._partitions.own(source)
+            for model, step in self._partitions.own(source):
+                observer.happened(model, advance(model, step, observer.judged))
             for topic, stream in self._streams.items():
                 mine = [raw for raw in raws if raw.topic == topic]
                 if mine:
