@@ -22,11 +22,11 @@ from monitor.batch import Batch
 from monitor.clock import EventClock
 from monitor.config.detection import Detection
 from monitor.config.model import PREDICTED_CLASS, ModelConfig
+from monitor.decode.arrays import texts_of
 from monitor.decode.identity import hash_ids
 from monitor.detect.alarm import Alarm, Stream
 from monitor.detect.arrived import PANE_MS as LABEL_PANE_MS
 from monitor.detect.arrived import Arrived
-from monitor.detect.column import texts_of
 from monitor.detect.events import milliseconds, same_length
 from monitor.detect.evidence import PANE_MS, EvidencePanes, horizon_pane, partition_of
 from monitor.detect.outcomes import FINE_MS, lag_edges

@@ -47,9 +47,8 @@ class Events:
         """Some of the rows."""
 
         def cut(column: Any) -> Any:
-            if isinstance(column, list | tuple):
-                column = np.array([*column, None], object)[:-1]  # each value stays what it is
-            return None if column is None else np.asarray(column)[which]
+            kept = object if isinstance(column, list | tuple) else None  # each value of a list stays what it is
+            return None if column is None else np.asarray(column, kept)[which]
 
         return Events(
             np.asarray(self.time_ms)[which],

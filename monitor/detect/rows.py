@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from monitor.batch import UNSEEN, Batch, Span
 from monitor.config.labels import Labels as LabelsConfig
 from monitor.config.model import PREDICTED_CLASS, ModelConfig
+from monitor.decode.arrays import as_text, is_numeric, numbers_of, texts_of
 from monitor.decode.identity import hash_ids
-from monitor.detect.column import as_text, is_numeric, numbers_of, texts_of
 from monitor.detect.events import Events, milliseconds, same_length
 from monitor.profile.layout import Vocabulary
 from monitor.reference.classes import THRESHOLD_CLASSES

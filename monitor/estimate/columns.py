@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import isnan
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from monitor.decode.arrays import values_of
 
 Int64 = NDArray[np.int64]
 Float64 = NDArray[np.float64]
@@ -29,7 +30,7 @@ def values(name: str, column: Sequence[Any] | NDArray[Any], rows: int | None = N
         raise ValueError(f"expected a column of {name}, one for each row, got {column!r:.60}")
     if rows not in (None, len(column)):
         raise ValueError(f"expected one value of {name} for each of the {rows} rows, got {len(column)} values")
-    return column.tolist() if isinstance(column, np.ndarray) else [getattr(each, "item", lambda each=each: each)() for each in column]
+    return values_of(column)
 
 
 def milliseconds(name: str, times: ArrayLike, rows: int) -> Int64:
@@ -49,8 +50,3 @@ def milliseconds(name: str, times: ArrayLike, rows: int) -> Int64:
     if not known.all():
         raise ValueError(f"expected a time in every row, got none in row {int(known.argmin())} of {name}")
     return (found.astype("datetime64[ms]") if found.dtype.kind == "M" else found).astype(np.int64)
-
-
-def absent(value: Any) -> bool:
-    """Whether a value is None or not a number."""
-    return value is None or (isinstance(value, float) and isnan(value))

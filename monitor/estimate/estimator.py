@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from monitor.decode.arrays import is_absent
 from monitor.estimate.accuracy import Estimates, accuracy
 from monitor.estimate.classes import Costs, Interval, class_metrics
-from monitor.estimate.columns import absent, milliseconds, numbers, values
+from monitor.estimate.columns import milliseconds, numbers, values
 from monitor.estimate.estimate import Wrong, wrong_predictions
 from monitor.estimate.rectifier import Rectifier, Settings, rectify
 from monitor.estimate.stream import LAG_EDGES_MS, Codes, Stream
@@ -93,8 +94,8 @@ class Estimator:
             if labels is None:
                 raise ValueError("expected either wrong, or labels (and predicted), of the validation rows; got neither")
             of_rows = values("labels", labels, len(score))
-            there = np.array([not absent(value) for value in of_rows], bool)
-            of_rows = [value for value in of_rows if not absent(value)]
+            there = np.array([not is_absent(value) for value in of_rows], bool)
+            of_rows = [value for value in of_rows if not is_absent(value)]
             if len({*of_rows}) < 2:
                 raise ValueError(
                     f"expected labels of two classes at least, got {len(of_rows)} labelled rows that are all {of_rows[:1]}: how often "
@@ -149,7 +150,7 @@ class Estimator:
         """
         given = values("labels", labels)
         names, time = values("ids", ids, len(given)), milliseconds("time_ms", time_ms, len(given))
-        there = [place for place, value in enumerate(given) if not absent(value)]
+        there = [place for place, value in enumerate(given) if not is_absent(value)]
         self._stream.label([names[place] for place in there], time[there], self._class_codes("labels", [given[place] for place in there]))
 
     def newest(self, n: int) -> tuple[int, int]:

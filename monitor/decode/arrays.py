@@ -58,10 +58,7 @@ def as_text(value: Any, known: Collection[str] = ()) -> str | None:
 
 def texts_of(column: Any, known: Collection[str] = ()) -> NDArray[np.object_]:
     """[n] ``as_text`` of every value."""
-    values = values_of(column)
-    found = np.empty(len(values), object)
-    found[:] = [as_text(value, known) for value in values]
-    return found
+    return np.array([as_text(value, known) for value in values_of(column)], object)
 
 
 def is_numeric(column: Any) -> bool:
