@@ -60,7 +60,7 @@ def parse_key(key: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     columns: list[str] = []
     values: list[str] = []
     text, escaped, in_value = "", False, False
-    for letter in key + ",":
+    for letter in key:
         if escaped:
             text, escaped = text + letter, False
         elif letter == "\\":
@@ -73,8 +73,8 @@ def parse_key(key: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
             text, in_value = "", False
         else:
             text += letter
-    if in_value:  # the text ends with an escape, which no key does
-        values.append(text.removesuffix(",") + "\\")
+    if in_value:
+        values.append(text + "\\" if escaped else text)  # no key ends with an escape
     return tuple(columns), tuple(values)
 
 
