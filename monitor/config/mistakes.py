@@ -69,9 +69,7 @@ def _message(details: Any, root: type[BaseModel]) -> str:
 
 def _about_secrets(loc: tuple[int | str, ...], root: type[BaseModel]) -> str:
     """What is said where a secret may stand in plain text: what should be there, never what is. Empty elsewhere."""
-    here = [root]
-    for step in loc:
-        here = [found for section in here for name, part in _keys(section).items() if name == step for found in _sections(part)] or here
+    here = _sections_at(loc, root)
     if Secret in here:
         return "expected {file: PATH} or {env: NAME}, which say where the secret is, got a value (not shown); a secret does not belong here"
     if any(Secret in _sections(part) for section in here for part in _keys(section).values()):
@@ -97,15 +95,20 @@ _TYPES = {
 
 def _unknown(loc: tuple[int | str, ...], root: type[BaseModel]) -> str:
     """A key is looked for where it stands first, then everywhere."""
-    key, here = str(loc[-1]), [root]
-    for step in loc[:-1]:
-        inner = [part for section in here for name, part in _keys(section).items() if name == step]
-        here = [found for annotation in inner for found in _sections(annotation)] or here
+    key, here = str(loc[-1]), _sections_at(loc[:-1], root)
     near = difflib.get_close_matches(key, sorted({name for section in here for name in _keys(section)}), n=1)
     if near:
         return f"unknown key; did you mean {near[0]!r}?"
     place = _known_keys(root).get(key)
     return "unknown key" if place is None else f"unknown key here; it belongs to {place}"
+
+
+def _sections_at(loc: tuple[int | str, ...], root: type[BaseModel]) -> list[type[BaseModel]]:
+    """Sections that can stand at a place; places of lists, and names that are no section's key, lead no further."""
+    here = [root]
+    for step in loc:
+        here = [found for section in here for name, part in _keys(section).items() if name == step for found in _sections(part)] or here
+    return here
 
 
 def _keys(section: type[BaseModel]) -> dict[str, Any]:
