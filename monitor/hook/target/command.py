@@ -82,8 +82,8 @@ class CommandStart:
                 "timeout_s": config.timeout_ms / 1000,
                 "max_output_bytes": config.max_output_bytes,
             }
-            _put(folder / "spec.json", json.dumps(spec))
-            _put(folder / "input.json", request["input"])
+            supervise.put(folder / "spec.json", json.dumps(spec))
+            supervise.put(folder / "input.json", request["input"])
             with (folder / "supervisor.log").open("ab") as log:
                 supervisor = subprocess.Popen(  # noqa: S603 (this interpreter, a file of this package)
                     [sys.executable, "-I", supervise.__file__, str(folder)],
@@ -125,13 +125,6 @@ class CommandStart:
     def _environment(self, rendered: Mapping[str, str]) -> dict[str, str]:
         passed = {name: os.environ[name] for name in self._config.pass_environment if name in os.environ}
         return passed | dict(rendered) | {name: _argument(read_secret(secret)) for name, secret in self._config.secret_environment.items()}
-
-
-def _put(path: Path, text: str) -> None:
-    """Write a file at once: a supervising program of a hook that was killed a moment ago may be about to read it."""
-    fresh = path.with_suffix(".tmp")
-    fresh.write_text(text, encoding="utf-8")
-    fresh.replace(path)
 
 
 def _argument(text: str) -> str:

@@ -48,9 +48,7 @@ def supervise(folder: Path) -> None:
         for above in (folder.parent, folder.parent.parent):  # a mark in a folder that a power cut takes away is no mark
             _sync(above)
         result = _run(folder, spec)
-        _write(folder / "result.tmp", json.dumps(result).encode())
-        (folder / "result.tmp").rename(folder / "result.json")
-        _sync(folder)
+        put(folder / "result.json", json.dumps(result))
 
 
 def _locked(lock: IO[str]) -> bool:
@@ -109,6 +107,14 @@ def _keep(stream: IO[bytes] | None, path: Path, limit: int) -> None:
             file.write(part[:left])
             file.flush()
             left -= min(left, len(part))
+
+
+def put(path: Path, text: str) -> None:
+    """Write a file at once: who looks for it, the hook or a program that it started before it was killed, finds all of it or none."""
+    fresh = path.with_suffix(".tmp")
+    _write(fresh, text.encode())
+    fresh.rename(path)
+    _sync(path.parent)
 
 
 def _write(path: Path, content: bytes) -> None:
