@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from monitor.config.model import Evaluation
+from monitor.config.evaluation import Evaluation
 from monitor.evaluate.baseline import Baseline
 from monitor.evaluate.evaluate import evaluate, with_onset
 from monitor.evaluate.verdict import Verdicts, Window

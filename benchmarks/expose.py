@@ -20,7 +20,7 @@ import numpy as np
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from monitor.config.model import STATISTICS
+from monitor.config.evaluation import STATISTICS
 from monitor.config.root import Http
 from monitor.evaluate.verdict import ShareVerdicts, Status, Verdicts, Window
 from monitor.expose.drift_metrics import drift_page

@@ -13,8 +13,8 @@ from monitor.batch import Float64, Int64, RejectReason
 from monitor.canary.trial import CanaryState
 from monitor.clock import EventClock
 from monitor.config import PREDICTED_CLASS, SCORE, ModelConfig
+from monitor.config.evaluation import Evaluation
 from monitor.config.labels import Labels
-from monitor.config.model import Evaluation
 from monitor.decide.docket import Docket, Situation
 from monitor.decode.classes import class_index, class_texts
 from monitor.duplicates import SeenIds

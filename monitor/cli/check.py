@@ -9,8 +9,10 @@ from typing import Any
 
 from monitor.checkpoint.store import check_writable
 from monitor.cli.healthcheck import is_driftgauge
-from monitor.config import Config, Labels, ModelConfig, Secret, format_duration, load_config
+from monitor.config import Http, Labels, ModelConfig, Secret, SourceConfig, State, format_duration, parse_config
+from monitor.config.root import sound_sections
 from monitor.config.types import Section
+from monitor.config.yaml_tree import load_tree
 from monitor.detect.leaves import LEAST_ROWS, leaves_of
 from monitor.errors import ConfigError, DriftgaugeError, Mistake, StateError
 from monitor.expose.server import Certificates, listening
@@ -46,13 +48,13 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Check, and say what was found."""
-    config = load_config(arguments.config)
-    mistakes = [*unreadable_secrets(config)]
+    tree = load_tree(arguments.config)
     try:
-        if config.http.tls is not None:
-            Certificates(config.http.tls)
+        config = parse_config(tree, source=str(arguments.config), folder=arguments.config.parent)
     except ConfigError as error:
-        mistakes += error.mistakes
+        sound = sound_sections(tree, arguments.config.parent)
+        raise ConfigError(error.source, [*error.mistakes, *mistakes_around(sound, offline=arguments.offline)]) from error
+    mistakes = [*unreadable_secrets(config), *unusable_certificates(config.http)]
     try:
         references = load_references(config)
     except ConfigError as error:
@@ -60,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
         mistakes += error.mistakes
     partitions: Mapping[str, int] = {}
     if not arguments.offline:
-        mistakes += unusable_here(config)
+        mistakes += [*unwritable(config.state), *unbindable(config.http)]
         if not any(mistake.path.startswith("source") for mistake in mistakes):
             try:
                 partitions = check_source(config.source, config.topics, None if config.controls is None else config.controls.topic)
@@ -82,16 +84,49 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def unusable_here(config: Config) -> Iterator[Mistake]:
-    """What this machine refuses: the folder of the state, and the address to listen on unless a monitor answers there already."""
+def mistakes_around(sections: Mapping[str, Section], *, offline: bool) -> Iterator[Mistake]:
+    """What is wrong with files, secrets, machine and broker as far as it can be told while other sections have mistakes."""
+    source, http, state = sections.get("source"), sections.get("http"), sections.get("state")
+    for name, section in sections.items():
+        yield from unreadable_secrets(section, name)
+    if isinstance(http, Http):
+        yield from unusable_certificates(http)
+    if offline:
+        return
+    if isinstance(state, State):
+        yield from unwritable(state)
+    if isinstance(http, Http):
+        yield from unbindable(http)
+    if isinstance(source, SourceConfig) and source.client != "ndjson" and not [*unreadable_secrets(source)]:
+        try:
+            check_source(source, [])
+        except DriftgaugeError as error:
+            yield Mistake("source", str(error))
+
+
+def unusable_certificates(http: Http) -> Iterator[Mistake]:
+    """What keeps the server from encrypting."""
     try:
-        check_writable(config.state.directory)
+        if http.tls is not None:
+            Certificates(http.tls)
+    except ConfigError as error:
+        yield from error.mistakes
+
+
+def unwritable(state: State) -> Iterator[Mistake]:
+    """A folder of the state that this machine refuses."""
+    try:
+        check_writable(state.directory)
     except StateError as error:
         yield Mistake("state.directory", str(error))
+
+
+def unbindable(http: Http) -> Iterator[Mistake]:
+    """An address that this machine refuses to listen on, unless a monitor answers there already."""
     try:
-        listening(config.http).close()
+        listening(http).close()
     except ConfigError as error:
-        if not is_driftgauge(config.http):
+        if not is_driftgauge(http):
             yield from error.mistakes
 
 

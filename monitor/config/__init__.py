@@ -1,18 +1,16 @@
 """What the user writes: one YAML file, validated at once, frozen from then on."""
 
+from monitor.config.evaluation import STATISTICS, Evaluation, Thresholds
 from monitor.config.labels import Cost, LabelPrediction, Labels
 from monitor.config.model import (
     PREDICTED_CLASS,
     SCORE,
-    STATISTICS,
     Duplicates,
-    Evaluation,
     Feature,
     ModelConfig,
     Predictions,
     RiverDetector,
     Segments,
-    Thresholds,
     Windows,
 )
 from monitor.config.retraining import Controls, QuietHours, Retraining

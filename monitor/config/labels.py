@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
-from monitor.config.types import Duration, EventTime, JsonPath, Section, duration
+from monitor.config.types import Duration, EventTime, JsonPath, Section, Topic, duration
 
 if TYPE_CHECKING:
     from monitor.config.model import ModelConfig
@@ -77,7 +77,7 @@ class LabelPrediction(Section):
 class Review(Section):
     """What is worth a human look: edge cases, and an audit sample that represents the traffic."""
 
-    topic: str | None = Field(None, min_length=1, max_length=249, description="Topic for the items; absent: /api/v1/review only.")
+    topic: Topic | None = Field(None, description="Topic for the items; absent: /api/v1/review only.")
     per_hour: int = Field(10, ge=2, le=1_000, description="Most edge cases of a segment and model version in an hour of event time.")
     audit_per_day: int = Field(5, ge=0, le=1_000, description="Audited predictions of a segment and model version a day; 0: none.")
     grouping: tuple[str, ...] | None = Field(
@@ -91,7 +91,7 @@ class Review(Section):
 class Labels(Section):
     """The label topic, where in an event each thing stands, and how labels meet their predictions."""
 
-    topic: str = Field(min_length=1, max_length=249, description="Topic of the label events; no other topic's name.")
+    topic: Topic = Field(description="Topic of the label events; no other topic's name.")
     id: JsonPath = Field(description="Path of the id of the prediction that the label is about.")
     time: EventTime = Field(default_factory=EventTime, description="Time at which the truth became known.")
     label: JsonPath = Field(description="Path of the label: a class, or a number with the task regression.")
@@ -162,9 +162,7 @@ class Labels(Section):
     kpi_max: float = Field(
         1_000_000.0, gt=0, allow_inf_nan=False, description="Largest magnitude of kpi; larger values are cut to it and counted."
     )
-    dead_letter_topic: str | None = Field(
-        None, min_length=1, max_length=249, description="Topic for messages that cannot be used; absent: counted only."
-    )
+    dead_letter_topic: Topic | None = Field(None, description="Topic for messages that cannot be used; absent: counted only.")
     max_message_bytes: int = Field(1_000_000, ge=1_000, description="Longer messages are rejected unread.")
     max_depth: int = Field(32, ge=2, le=500, description="Deeper nested messages are rejected.")
     future_tolerance_ms: Duration = Field(

@@ -1,9 +1,10 @@
-"""Configuration of one monitored model: its events, features, segments, windows and thresholds."""
+"""Configuration of one monitored model: its events, features, segments and windows."""
 
 from __future__ import annotations
 
 import importlib
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -12,9 +13,10 @@ from pydantic import AfterValidator, Field, model_validator
 
 from monitor.config.canary import Canary, check_canary
 from monitor.config.detection import Detection
+from monitor.config.evaluation import Evaluation, threshold_mistakes
 from monitor.config.labels import ClassName, Labels, check_labels
 from monitor.config.retraining import Retraining, check_retraining
-from monitor.config.types import Duration, EventTime, JsonPath, Section, duration, refuse
+from monitor.config.types import Duration, EventTime, JsonPath, Section, Topic, duration, refuse
 
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z_][A-Za-z0-9_.:/-]*$")]
 
@@ -39,7 +41,7 @@ class Duplicates(Section):
 class Predictions(Section):
     """The prediction topic and where in an event each thing stands."""
 
-    topic: str = Field(min_length=1, max_length=249, description="Topic of the prediction events.")
+    topic: Topic = Field(description="Topic of the prediction events.")
     id: JsonPath = Field(description="Path of the prediction's id, unique within model and version.")
     time: EventTime = Field(default_factory=EventTime, description="Time of the prediction.")
     model_version: JsonPath | None = Field(None, description="Path of the model's version; absent: `version` of the model.")
@@ -51,9 +53,7 @@ class Predictions(Section):
     probabilities: dict[ClassName, JsonPath] | None = Field(
         None, description="multiclass: path of each class's probability, for exactly the classes of `labels`."
     )
-    dead_letter_topic: str | None = Field(
-        None, min_length=1, max_length=249, description="Topic for messages that cannot be used; absent: counted only."
-    )
+    dead_letter_topic: Topic | None = Field(None, description="Topic for messages that cannot be used; absent: counted only.")
     max_message_bytes: int = Field(1_000_000, ge=1_000, description="Longer messages are rejected unread.")
     max_depth: int = Field(32, ge=2, le=500, description="Deeper nested messages are rejected.")
     future_tolerance_ms: Duration = Field(
@@ -95,6 +95,9 @@ class Feature(Section):
             raise ValueError(f"expected range only for a numeric feature and low < high, got {list(self.range)} for {self.type}")
         if self.categories is not None and self.type != "categorical":
             raise ValueError("expected categories only for a categorical feature")
+        twice = [text for text, times in Counter(self.categories or ()).items() if times > 1]
+        if twice:
+            raise ValueError(f"categories: expected each once, got {twice[0]!r} again")
         return self
 
     @property
@@ -160,45 +163,6 @@ class Windows(Section):
         if not self.short_ms or not self.long_ms or self.short_ms % self.pane_ms or self.long_ms % self.short_ms:
             raise ValueError("expected short to be a multiple of pane, and long a multiple of short")
         return self
-
-
-STATISTICS = (
-    "psi", "jensen_shannon", "ks", "wasserstein", "hellinger", "chi_square",
-    "missing_rate", "invalid_rate", "unseen_rate", "out_of_range_rate",
-)  # fmt: skip
-
-
-class Thresholds(Section):
-    """Smallest effect that matters, per statistic. A verdict is DRIFTED only above it and above its noise floor."""
-
-    psi: float = Field(0.10, gt=0, description="Population stability index, bias removed.")
-    jensen_shannon: float = Field(0.10, gt=0, description="Jensen-Shannon distance (square root, base 2, 0 to 1).")
-    ks: float = Field(0.10, gt=0, description="Largest difference of the distribution functions, 0 to 1 (numeric only).")
-    wasserstein: float = Field(0.20, gt=0, description="Earth mover's distance in reference standard deviations (numeric only).")
-    hellinger: float = Field(0.10, gt=0, description="Hellinger distance, 0 to 1.")
-    chi_square: float = Field(0.10, gt=0, description="Cramér's V of the 2 x bins table, 0 to 1.")
-    missing_rate: float = Field(0.02, gt=0, description="Difference of the share of missing values.")
-    invalid_rate: float = Field(0.01, gt=0, description="Difference of the share of values of another type, or not finite.")
-    unseen_rate: float = Field(
-        0.01, gt=0, description="Difference of the share of categories the reference does not have (categorical only)."
-    )
-    out_of_range_rate: float = Field(0.01, gt=0, description="Difference of the share of values outside the declared range or categories.")
-    segment_share: float = Field(0.05, gt=0, description="Difference of a segment's share of traffic within its grouping.")
-
-
-class Evaluation(Section):
-    """When and how counts are compared with the reference."""
-
-    every_ms: Duration | None = Field(
-        None, alias="every", description="Event time between evaluations, a multiple of the pane; the pane when absent."
-    )
-    min_rows: int = Field(200, ge=1, description="Fewer rows in a window give INSUFFICIENT_DATA.")
-    noise_quantile: float = Field(
-        0.999, gt=0.5, lt=1, description="A verdict's noise floor is this quantile of the statistic when nothing has changed."
-    )
-    pooling_rows: int = Field(500, ge=0, description="A segment's reference borrows this many rows' worth from the pooled one.")
-    thresholds: Thresholds = Field(default_factory=Thresholds, description="Smallest effects that matter.")
-    feature_thresholds: dict[str, dict[str, float]] = Field(default_factory=dict, description="Overrides: feature to statistic to value.")
 
 
 def _river_name(value: str) -> str:
@@ -272,12 +236,8 @@ class ModelConfig(Section):
         for index, detector in enumerate(self.detectors):
             if detector.signal not in numeric:
                 yield f"detectors[{index}].signal: expected a numeric feature or score, got {detector.signal!r}"
-        for name, values in self.evaluation.feature_thresholds.items():
-            if name not in names and name not in RESERVED:
-                yield f"evaluation.feature_thresholds: expected a feature, got {name!r}"
-            unknown = [statistic for statistic in values if statistic not in STATISTICS]
-            if unknown:
-                yield f"evaluation.feature_thresholds.{name}: expected statistics out of {', '.join(STATISTICS)}, got {unknown[0]!r}"
+        kinds = {feature.name: feature.type for feature in self.features}
+        yield from threshold_mistakes(self.evaluation, {**kinds, SCORE: "numeric", PREDICTED_CLASS: "categorical"})
         for name in self.detection.signal_effects:
             if name not in names and name not in RESERVED:
                 yield f"detection.signal_effects: expected a feature, {' or '.join(sorted(RESERVED))}, got {name!r}"

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from monitor.config.types import Duration, Section, duration
+from monitor.config.types import Duration, Section, Topic, duration
 
 if TYPE_CHECKING:
     from monitor.config.model import ModelConfig
@@ -243,9 +243,7 @@ class Retraining(Section):
     expire_after_ms: Duration = Field(
         duration("3d"), alias="expire_after", description="Wall time after which an unacknowledged requirement is no longer shown."
     )
-    topic: str | None = Field(
-        None, min_length=1, max_length=249, description="Topic for triggers, as CloudEvents; absent: metrics, API and alert only."
-    )
+    topic: Topic | None = Field(None, description="Topic for triggers, as CloudEvents; absent: metrics, API and alert only.")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -283,8 +281,6 @@ def check_retraining(model: ModelConfig) -> None:
 class Controls(Section):
     """Decisions of operators, as messages."""
 
-    topic: str = Field(
-        min_length=1,
-        max_length=249,
+    topic: Topic = Field(
         description="Topic that `driftgauge control` writes to; keep it for ever (retention.ms=-1), and let only operators write.",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -209,3 +210,13 @@ def parse_config(tree: Any, *, source: str = "configuration", folder: Path = Pat
         raise ConfigError(source, explain(error, Config)) from error
     resolved: Config = below(folder, config)
     return resolved
+
+
+def sound_sections(tree: Any, folder: Path) -> dict[str, Section]:
+    """Sections on which no model depends, each as far as it is right by itself, of a configuration that as a whole is not."""
+    found: dict[str, Section] = {}
+    kinds: dict[str, type[Section]] = {"source": SourceConfig, "http": Http, "state": State}
+    for name, kind in kinds.items() if isinstance(tree, dict) else ():
+        with contextlib.suppress(ValidationError):
+            found[name] = below(folder, kind.model_validate(tree.get(name, {})))
+    return found

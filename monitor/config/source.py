@@ -7,7 +7,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from monitor.config.types import Duration, Secret, Section, duration
+from monitor.config.types import Broker, Duration, Secret, Section, duration
 
 
 class Security(Section):
@@ -48,7 +48,7 @@ class SourceConfig(Section):
         "kafka-python",
         description="kafka-python (built in), librdkafka (extra `driftgauge[librdkafka]`, five times cheaper a record) or ndjson (a file).",
     )
-    brokers: tuple[str, ...] = Field((), description="Bootstrap addresses, host:port.")
+    brokers: tuple[Broker, ...] = Field((), description="Bootstrap addresses, host:port.")
     path: Path | None = Field(
         None,
         description="ndjson: a file, one event a line, which may end in .gz; with labels or several topics the folder that has"

@@ -100,6 +100,28 @@ JsonPath = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_j
 """Where a value stands in an event: ``a.b``, ``inputs[0].x``, ``"dotted.key".c``, ``$key``, ``$timestamp``, ``$header.name``."""
 
 
+def _topic(name: str) -> str:
+    if not re.fullmatch(_TOPIC, name) or name in (".", ".."):
+        raise ValueError(f"expected the name of a topic, at most 249 of A-Z, a-z, 0-9, ., _ and -, got {name[:100]!r}")
+    return name
+
+
+_TOPIC = "[A-Za-z0-9._-]{1,249}"
+Topic = Annotated[str, AfterValidator(_topic), WithJsonSchema({"type": "string", "pattern": f"^{_TOPIC}$"})]
+"""Name of a Kafka topic, as brokers allow it (``org.apache.kafka.common.internals.Topic``)."""
+
+
+def _broker(address: str) -> str:
+    host, _, port = address.rpartition(":")
+    if not host or not re.fullmatch("[0-9]{1,5}", port) or not 1 <= int(port) <= 65_535:
+        raise ValueError(f"expected host:port such as kafka:9092, got {address!r}")
+    return address
+
+
+Broker = Annotated[str, AfterValidator(_broker), WithJsonSchema({"type": "string", "pattern": "^.+:[0-9]{1,5}$"})]
+"""Bootstrap address of a Kafka cluster; an IPv6 address stands in brackets."""
+
+
 class EventTime(Section):
     """Where the time of an event stands and how it is written."""
 

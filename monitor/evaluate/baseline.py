@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.config.model import Evaluation
+from monitor.config.evaluation import Evaluation
 from monitor.evaluate.cells import applicable, cell_bounds, cell_positions, distance_cells, rate_counts, rows_counted
 from monitor.evaluate.noise import rarity
 from monitor.profile.layout import FAULT_CELLS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.config.model import STATISTICS
+from monitor.config.evaluation import STATISTICS
 from monitor.profile.layout import Layout, Role, SignalBins
 
 Float64 = NDArray[np.float64]

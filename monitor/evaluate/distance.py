@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.config.model import STATISTICS
+from monitor.config.evaluation import STATISTICS
 from monitor.evaluate.baseline import Axis, Baseline, SignalBaseline
 from monitor.evaluate.cells import DISTANCES
 from monitor.evaluate.noise import cell_cumulants, divergence_floor, ks_floor, table_steps, wasserstein_floor

@@ -16,7 +16,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.config.model import STATISTICS, Evaluation
+from monitor.config.evaluation import STATISTICS, Evaluation
 from monitor.evaluate.baseline import Baseline
 from monitor.evaluate.cells import DISTANCES, RATES, applicable, distance_cells, rate_counts, rows_counted
 from monitor.evaluate.distance import distances

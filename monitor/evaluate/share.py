@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.config.model import Evaluation
+from monitor.config.evaluation import Evaluation
 from monitor.evaluate.baseline import Baseline
 from monitor.evaluate.noise import normal_quantile, rate_floor
 from monitor.evaluate.verdict import ShareVerdicts, Status

@@ -19,7 +19,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.config.model import STATISTICS
+from monitor.config.evaluation import STATISTICS
 from monitor.evaluate.baseline import Baseline, SignalBaseline
 from monitor.evaluate.cells import cell_bounds, cell_positions
 from monitor.profile.layout import FAULT_CELLS, Layout

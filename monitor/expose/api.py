@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.config.model import STATISTICS
+from monitor.config.evaluation import STATISTICS
 from monitor.evaluate.verdict import Status, Verdicts
 from monitor.expose.findings import Float64, evidence, segment_rows, share_distance, share_urgencies, urgencies
 from monitor.expose.health import health, is_ready

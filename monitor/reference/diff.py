@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.profile.layout import FAULT_CELLS, Role, SignalBins
+from monitor.reference.content import to_content
 from monitor.reference.reference import Reference
 from monitor.segment import ALL
 
@@ -19,8 +20,12 @@ def diff(old: Reference, new: Reference) -> list[str]:
     """The differences, one a line; empty exactly when both have the same content."""
     if old.fingerprint == new.fingerprint:
         return []
-    lines = [*_identity(old, new), *_signals(old, new), *_segments(old, new)]
-    return lines or ["the same figures, but other details (see `driftgauge reference show --json`)"]
+    lines = [*_identity(old, new), *_signals(old, new), *_configured(old, new), *_segments(old, new)]
+    if lines:
+        return lines
+    before, after = to_content(old), to_content(new)
+    parts = [name for name in before.__struct_fields__ if getattr(before, name) != getattr(after, name)]
+    return [f"the same counts of the same rows, but another content of {', '.join(parts)} (see `driftgauge reference show --json`)"]
 
 
 def _identity(old: Reference, new: Reference) -> Iterator[str]:
@@ -44,6 +49,18 @@ def _signals(old: Reference, new: Reference) -> Iterator[str]:
             changes = list(_changes(was, now))
             if changes:
                 yield f"signal {name}: " + "; ".join(changes)
+
+
+def _configured(old: Reference, new: Reference) -> Iterator[str]:
+    """How features and labels were read; their type, range and categories are told of the signals."""
+    sides = [{feature["name"]: feature for feature in reference.schema} for reference in (old, new)]
+    for name in (name for name in sides[0] if name in sides[1]):
+        for key in ("path", "values", "required"):
+            before, after = (side[name].get(key) for side in sides)
+            if before != after:
+                yield f"feature {name}: {key} {before} -> {after}"
+    if old.labels is not None and new.labels is not None and old.labels.get("path") != new.labels.get("path"):
+        yield f"labels: path {old.labels.get('path')} -> {new.labels.get('path')}"
 
 
 def _side(reference: Reference, place: int) -> tuple[SignalBins, NDArray[np.int64]]:

@@ -97,6 +97,20 @@ def test_a_client_that_is_not_installed_is_said_before_anything_is_asked(tmp_pat
     assert "pip install 'driftgauge[librdkafka]' or choose kafka-python" in done.stderr
 
 
+def test_a_mistake_in_a_model_hides_no_mistake_of_the_machine(tmp_path, capsys):
+    """Who has put one right should not be shown the next only then."""
+    source = {"brokers": ["127.0.0.1:1"], "connect_timeout": "1s"}
+    http = {"port": 0, "bearer_token": {"file": "no-such-file"}}
+    model = world.CONFIG["models"][0] | {"version": ""}
+    path = write(tmp_path, {"source": source, "http": http, "state": {"directory": "config.yaml"}, "models": [model]})
+    everything = ["models[0].version: ", "http.bearer_token: ", "state.directory: ", "source: no broker of source.brokers can be used"]
+    for options, expected in (([], everything), (["--offline"], everything[:2])):
+        assert main(["check", "-c", str(path), *options]) == 2
+        found = [line.strip() for line in capsys.readouterr().err.splitlines()[1:] if line.startswith("  ") and not line.startswith("   ")]
+        assert [line[: len(start)] for line, start in zip(found, expected, strict=False)] == expected
+        assert sum(line.startswith(("models", "http", "state", "source")) for line in found) == len(expected)
+
+
 def test_nothing_is_left_where_the_state_will_be(tmp_path, capsys):
     path = write(tmp_path, {"state": {"directory": "deep/state"}})
     assert main(["check", "-c", str(path)]) == 0, capsys.readouterr().err

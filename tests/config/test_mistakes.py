@@ -136,3 +136,31 @@ def test_a_secret_that_stands_in_the_file_is_never_repeated(tmp_path, section, w
 def test_what_is_no_yaml_is_placed_without_its_text(tmp_path, line):
     (said,) = mistakes(tmp_path, MODEL + f"http:\n  {line}\n")
     assert "expected YAML" in said and "line 8" in said and "hunter2" not in said
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "../x", "flüge", "a b", "x" * 250])
+def test_a_topic_is_named_as_brokers_allow(tmp_path, name):
+    (said,) = mistakes(tmp_path, changed(predictions={"topic": name, "id": "id"}))
+    assert said.startswith("models[0].predictions.topic: expected the name of a topic")
+
+
+@pytest.mark.parametrize("address", ["kafka", "kafka:", ":9092", "localhost:noport", "kafka:0", "kafka:65536", "kafka:9092 "])
+def test_a_broker_is_host_and_port(tmp_path, address):
+    (said,) = mistakes(tmp_path, yaml.safe_dump(yaml.safe_load(MODEL) | {"source": {"brokers": ["a:1", address]}}))
+    assert said == f"source.brokers[1]: expected host:port such as kafka:9092, got {address!r}"
+
+
+def test_a_category_given_twice_is_said(tmp_path):
+    (said,) = mistakes(tmp_path, changed(features=[{"name": "x", "type": "categorical", "categories": ["a", "b", "a"]}]))
+    assert said == "models[0].features[0]: categories: expected each once, got 'a' again"
+
+
+def test_a_threshold_of_a_statistic_that_the_signal_never_has_is_said(tmp_path):
+    features = [{"name": "x", "type": "numeric"}, {"name": "c", "type": "categorical"}]
+    thresholds = {"x": {"ks": 0.1, "unseen_rate": 0.1}, "c": {"wasserstein": 1, "unseen_rate": 0.1}, "score": {"ks": 0.1}, "z": {"ks": 1}}
+    where = "models[0]: evaluation.feature_thresholds"
+    assert mistakes(tmp_path, changed(features=features, evaluation={"feature_thresholds": thresholds})) == [
+        f"{where}.c: expected statistics of a categorical signal, got 'wasserstein', which only a numeric one has",
+        f"{where}.x: expected statistics of a numeric signal, got 'unseen_rate', which only a categorical one has",
+        f"{where}: expected a feature, got 'z'",
+    ]

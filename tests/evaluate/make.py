@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.config.model import Evaluation
+from monitor.config.evaluation import Evaluation
 from monitor.evaluate.evaluate import evaluate
 from monitor.evaluate.verdict import Verdicts, Window
 from monitor.profile.layout import FAULT_CELLS, Layout, SignalBins

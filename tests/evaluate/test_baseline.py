@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from monitor.config.model import STATISTICS, Evaluation
+from monitor.config.evaluation import STATISTICS, Evaluation
 from monitor.evaluate.baseline import Baseline
 from monitor.profile.layout import Layout
 from tests.evaluate.make import categorical, judge, reference_of, table_of

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import integrate, stats
 
-from monitor.config.model import STATISTICS, Evaluation
+from monitor.config.evaluation import STATISTICS, Evaluation
 from monitor.profile.layout import FAULT_CELLS, Layout
 from monitor.profile.table import TAIL_SCALE, CountTable
 from tests.evaluate.make import categorical, judge, numeric, one_signal, quantile_edges, reference_of, table_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from monitor.config.model import STATISTICS, Evaluation, Thresholds
+from monitor.config.evaluation import STATISTICS, Evaluation, Thresholds
 from monitor.evaluate.baseline import Baseline
 from monitor.evaluate.evaluate import evaluate
 from monitor.evaluate.verdict import Status

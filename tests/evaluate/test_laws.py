@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from monitor.config.model import STATISTICS, Evaluation
+from monitor.config.evaluation import STATISTICS, Evaluation
 from monitor.evaluate.verdict import Status, Verdicts
 from monitor.profile.layout import FAULT_CELLS, Layout
 from monitor.profile.table import CountTable, merge_tables

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from monitor.config.model import STATISTICS, Evaluation, Thresholds
+from monitor.config.evaluation import STATISTICS, Evaluation, Thresholds
 from monitor.evaluate.noise import cell_cumulants, divergence_floor, normal_quantile, pearson3_quantile, rarity, rate_floor, table_steps
 from monitor.profile.layout import Layout
 from monitor.profile.table import CountTable

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from monitor.config.model import STATISTICS
+from monitor.config.evaluation import STATISTICS
 from monitor.evaluate.onset import with_onset
 from monitor.evaluate.verdict import Status, Verdicts, Window
 from monitor.profile.layout import Layout

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from monitor.config.model import STATISTICS
+from monitor.config.evaluation import STATISTICS
 from monitor.evaluate.unit import FACTORS, LOCATION_STATISTICS
 from monitor.evaluate.verdict import Status
 from monitor.profile.layout import Layout

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from monitor.config.model import Evaluation
+from monitor.config.evaluation import Evaluation
 from monitor.evaluate.worst import BinShift, worst_bins
 from monitor.profile.layout import Layout
 from tests.evaluate.make import categorical, judge, numeric, reference_of, table_of

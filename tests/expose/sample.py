@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from monitor.batch import RejectReason
-from monitor.config.model import Evaluation
+from monitor.config.evaluation import Evaluation
 from monitor.decide.control import Control
 from monitor.decide.facts import Facts, FailureMode
 from monitor.decide.reading import Reason

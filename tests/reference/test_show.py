@@ -6,6 +6,7 @@ import argparse
 import json
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -132,6 +133,20 @@ def test_a_difference_is_named_signal_by_signal(folder: Path, capsys: pytest.Cap
 def test_signals_and_segments_that_came_or_went_are_named(folder: Path) -> None:
     a, b = read_reference(folder / "a.gz"), read_reference(folder / "learned.gz")
     assert any(line.startswith("rows: 2000 -> 180") for line in diff(a, b))
+
+
+def test_what_was_read_elsewhere_is_named(folder: Path) -> None:
+    a = read_reference(folder / "a.gz")
+    first = {**a.schema[0], "path": "elsewhere", "required": True}
+    b = replace(a, schema=(first, *a.schema[1:]), fingerprint="b" * 64)
+    name = first["name"]
+    assert diff(a, b) == [f"feature {name}: path {a.schema[0]['path']} -> elsewhere", f"feature {name}: required False -> True"]
+
+
+def test_a_content_that_differs_without_a_figure_is_named_by_its_part(folder: Path) -> None:
+    a = read_reference(folder / "a.gz")
+    (line,) = diff(a, replace(a, stds=a.stds * 2, fingerprint="b" * 64))
+    assert "another content of stds " in line
 
 
 def test_psi_of_counts_is_that_of_the_formula() -> None:

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from monitor.config.root import BasicAuth
 from monitor.config.source import Security
-from monitor.config.types import Duration, Secret, Section, duration
+from monitor.config.types import Broker, Duration, Secret, Section, Topic, duration
 from monitor.hook import template
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
@@ -174,9 +174,9 @@ class CommandTarget(Section):
 class KafkaTarget(Section):
     """A CloudEvent in a topic, in binary mode; its id is the trigger's, so that a consumer recognises a second delivery."""
 
-    brokers: tuple[str, ...] = Field(min_length=1, description="Bootstrap addresses, host:port.")
+    brokers: tuple[Broker, ...] = Field(min_length=1, description="Bootstrap addresses, host:port.")
     security: Security = Field(default_factory=Security, description="Encryption and authentication.")
-    topic: str = Field(min_length=1, max_length=249, description="Topic; it must exist.")
+    topic: Topic = Field(description="Topic; it must exist.")
     key: Text = Field("${model}", description="Key of the message.")
     value: Tree = Field(description="JSON value; ${} in its texts.")
     type: str = Field("driftgauge.retrain.required.v1", min_length=1, description="The event's type (header `ce_type`).")
