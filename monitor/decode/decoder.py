@@ -25,7 +25,7 @@ from monitor.profile.bare import signal_names
 from monitor.profile.layout import Vocabulary
 from monitor.segment import MISSING
 
-CHUNK_MESSAGES = 500
+CHUNK_MESSAGES = 1_000
 """So many rows exist as structs at a time: enough to spread numpy's cost of a call, few enough to stay in the second-level cache.
 
 A row of 20 features takes about a kilobyte, and is gone through once for every column beside them.

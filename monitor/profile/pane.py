@@ -33,7 +33,7 @@ Leaf = tuple[int, Values]
 
 _INT32_ROWS = 2**31 - 1
 _FIRST_LEAVES = 16
-_FEW_BYTES = 1 << 17  # rows that take no more than this may wait, however few the leaves
+_FEW_BYTES = 1 << 18  # rows that take no more than this may wait, however few the leaves
 _MANY_BYTES = 1 << 22  # and those that take more may not, however many
 _FEW_PARTS = 64  # and no more pieces than this: each has a cost of its own
 _WIDE = 256  # numbers of a row from which on whole rows are added: to go down each column in turn leaves the cache
