@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from textwrap import indent
 
 
 class DriftgaugeError(Exception):
@@ -44,7 +45,7 @@ class ConfigError(DriftgaugeError):
         self.mistakes = tuple(mistakes)
         count = len(self.mistakes)
         head = f"{source}: {count} mistake{'s' if count != 1 else ''}"
-        super().__init__("\n".join([head, *(f"  {mistake}" for mistake in self.mistakes)]))
+        super().__init__("\n".join([head, *(indent(str(mistake), "  ") for mistake in self.mistakes)]))
 
 
 class ReferenceFileError(DriftgaugeError):
