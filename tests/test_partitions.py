@@ -92,6 +92,19 @@ def test_a_partition_that_a_dead_member_still_has_loses_no_row_to_the_backlog_of
     assert state.ledger[Entry.COUNTED] == undisturbed.ledger[Entry.COUNTED]
 
 
+def test_a_partition_that_was_silent_before_a_restart_loses_no_row_to_the_backlog_of_the_others(three):
+    state, partitions, source, _ = three
+    partitions.assigned(frozenset({("t", 2)}))
+    told(partitions, source)
+    advance(state, Idle(2))
+    partitions.assigned(frozenset({("t", 0), ("t", 1), ("t", 2)}))  # as a restart does, with the saved state
+    told(partitions, source)
+    log = world.log(6)
+    list(world.play(state, world.polls([log[0], log[1], []], np.random.default_rng(0), 500)))
+    list(world.play(state, world.polls([[], [], log[2]], np.random.default_rng(0), 500)))
+    assert state.ledger[Entry.CLOSED] == 0
+
+
 def test_a_partition_that_a_living_member_has_holds_nothing_up_for_long(three):
     state, partitions, source, wall = three
     log = world.log(6)
