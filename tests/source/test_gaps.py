@@ -121,3 +121,17 @@ def test_brokers_that_are_gone_are_told_in_the_health(broker, join, topic, produ
     produce(name, numbered(3, 5))
     member.read(5)
     assert member.offsets == {(name, 0): list(range(5))}
+
+
+def test_a_broker_that_does_not_answer_holds_up_no_close(broker, join, topic, produce):
+    name = topic()
+    produce(name, numbered(0, 3))
+    member = join([name])
+    member.read(3)
+    with broker.frozen():
+        member.source.commit({(name, 0): 3}, "")
+        began = time.monotonic()
+        member.source.close()
+        assert time.monotonic() - began < 8
+    assert [what for what, _ in member.listener.events][-1] in ("revoked", "lost")
+    assert member.listener.owned == set()
