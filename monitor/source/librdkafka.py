@@ -47,6 +47,7 @@ class LibrdkafkaSource(GroupMember):
         super().__init__(config, topics, needs)
         self._consumer: Any = None
         self._positions: dict[TopicPartition, int] = {}
+        self._refused: dict[TopicPartition, int] = {}  # positions that the log did not have
         self._paused: set[TopicPartition] = set()
         self._permanent: KafkaError | None = None
         self._closing: ClientThread | None = None
@@ -245,12 +246,16 @@ class LibrdkafkaSource(GroupMember):
             return
         gaps = []
         for partition, wanted in beyond.items():
+            # Taking all partitions up again asks for those that were not told yet too, so they may be refused twice.
+            if self._refused.get(partition) == wanted != self._positions.get(partition):
+                continue
             try:
                 start, _ = self._consumer.get_watermark_offsets(KafkaPartition(*partition), timeout=_ATTEMPT_S)
             except KafkaException as error:
                 self._note(error.args[0])  # it is asked for again, and refused again, until the log's start is known
                 continue
             gaps.append(Gap(*partition, wanted, start))
+            self._refused[partition] = wanted
             self._positions[partition] = start
         self._take(self._owned)  # the client does not seek in a partition that was refused
         for gap in gaps:

@@ -34,6 +34,19 @@ def test_a_saved_offset_above_the_log_reads_the_new_log_from_its_start_and_is_to
     assert member.offsets == {(name, 0): list(range(10))}
 
 
+def test_gaps_in_several_partitions_are_told_once_each_and_nothing_is_read_twice(admin, join, topic, produce):
+    name = topic(partitions=6)
+    for partition in range(6):
+        produce(name, numbered(0, 100), partition=partition)
+    admin.delete_records({TopicPartition(name, p): 60 for p in range(6)})
+    member = join([name], saved={(name, p): 20 for p in range(6)})
+    member.read(240)
+    for _ in range(10):
+        member.poll()
+    assert sorted(member.listener.gaps, key=lambda gap: gap.partition) == [Gap(name, p, wanted=20, resumed=60) for p in range(6)]
+    assert member.offsets == {(name, p): list(range(60, 100)) for p in range(6)}
+
+
 def test_records_that_expire_before_they_are_read_are_told_as_a_gap(admin, join, topic, produce):
     name = topic(partitions=2)
     member = join([name])
