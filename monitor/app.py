@@ -179,7 +179,7 @@ class Monitor:
             for span in batch.spans:
                 if span.start < span.stop:  # messages without a row move no time on: they must not hold the others up
                     self.partitions.heard_from((topic, span.partition), now_ms)
-        idle = self.partitions.silent(lag, now_ms)
+        idle = self.partitions.silent(lag, now_ms, source.read_out)
         for silent, step in idle:
             evaluated += self._advance(silent, step)
         self._letters.review(self._models)

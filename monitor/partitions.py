@@ -13,6 +13,9 @@ from monitor.state import ModelState
 from monitor.stream import Stream
 from monitor.telemetry import Telemetry
 
+ReadOut = Callable[[frozenset[TopicPartition]], frozenset[TopicPartition]]
+"""See ``Source.read_out``."""
+
 
 @dataclass(eq=False)
 class Partitions:
@@ -112,10 +115,11 @@ class Partitions:
         """Whether nothing is left in any partition that is owned, and at least one is; not known before each has been asked."""
         return bool(self.owned) and self.owned == lag.keys() and not any(lag.values())
 
-    def silent(self, lag: Lag, now_ms: int) -> list[tuple[ModelState, Step]]:
+    def silent(self, lag: Lag, now_ms: int, read_out: ReadOut) -> list[tuple[ModelState, Step]]:
         """Partitions to leave out of the horizon: read to their end and silent for long, counted from now where the clock was set back.
 
-        So are those that another member has had for long: that one is alive.
+        ``read_out`` asks the log whether that is so; where it is not, or the log does not answer, silence begins anew: what was
+        out of reach may have a backlog. Left out are, too, those that another member has had for long: that one is alive.
         """
         self.active_ms = {partition: min(active, now_ms) for partition, active in self.active_ms.items()}
         elsewhere = [
@@ -124,13 +128,16 @@ class Partitions:
             for p in sorted(stream.clock.awaited)
             if not self._awaited(stream, p, now_ms)
         ]
-        return elsewhere + [
-            (self.streams[topic].model, self.streams[topic].idle(p))
-            for topic, p in sorted(self.owned - self.paused)
+        quiet = frozenset(
+            (topic, p)
+            for topic, p in self.owned - self.paused
             if p not in self.streams[topic].clock.idle
             and lag.get((topic, p)) == 0
             and now_ms - self.active_ms[topic, p] >= self.streams[topic].idle_after_ms
-        ]
+        )
+        silent = read_out(quiet) & self.owned if quiet else quiet
+        self.active_ms.update(dict.fromkeys(quiet - silent, now_ms))
+        return elsewhere + [(self.streams[topic].model, self.streams[topic].idle(p)) for topic, p in sorted(silent)]
 
     def hold_back(self, source: Source, now_ms: int) -> None:
         """Pause partitions that run ahead of the slowest, so that open panes stay within their bounds; resume the rest."""

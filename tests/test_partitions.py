@@ -38,7 +38,7 @@ def test_labels_read_elsewhere_are_said_and_make_what_is_concluded_partial(tmp_p
     partitions.lost(frozenset({("l", 0), ("l", 1)} - {("l", p) for p in labels_here}))
     told(partitions, source)
     assert [event for event in heard if isinstance(event, LabelsJoined | LabelsSeparated)] == [said]
-    for model, step in partitions.silent({}, 600_000):  # waited for long enough
+    for model, step in partitions.silent({}, 600_000, frozenset):  # waited for long enough
         advance(model, step)
 
     predictions = world.log(6, partitions=3, minutes=100, per_minute=6)
@@ -80,7 +80,7 @@ def test_a_partition_that_a_dead_member_still_has_loses_no_row_to_the_backlog_of
     list(world.play(state, world.polls([log[0], log[1], []], np.random.default_rng(0), 500)))
     assert state.clock.closed_panes is None
     wall[0] = 60_000
-    assert partitions.silent({}, wall[0]) == []
+    assert partitions.silent({}, wall[0], frozenset) == []
     partitions.assigned(frozenset({("t", 2)}))
     told(partitions, source)
     list(world.play(state, world.polls([[], [], log[2]], np.random.default_rng(0), 500)))
@@ -111,12 +111,12 @@ def test_a_partition_that_a_living_member_has_holds_nothing_up_for_long(three):
     list(world.play(state, world.polls([log[0], log[1], []], np.random.default_rng(0), 500)))
     wall[0] = 90_000
     told(partitions, source)
-    ((model, step),) = partitions.silent({}, wall[0])
+    ((model, step),) = partitions.silent({}, wall[0], frozenset)
     assert (model, step) == (state, Idle(2))
     assert any(isinstance(found, Evaluated) for found in advance(state, step))
     assert state.clock.closed_panes is not None
     assert state.idle_exclusions == 1
-    assert partitions.silent({}, wall[0]) == []
+    assert partitions.silent({}, wall[0], frozenset) == []
 
 
 def test_a_partition_that_goes_to_another_member_is_waited_for_anew(three):
@@ -129,9 +129,9 @@ def test_a_partition_that_goes_to_another_member_is_waited_for_anew(three):
     told(partitions, source)
     assert (state.clock.owned, state.clock.awaited) == ({1, 2}, {0})
     wall[0] = 589_999
-    assert partitions.silent({}, wall[0]) == []
+    assert partitions.silent({}, wall[0], frozenset) == []
     wall[0] = 590_000
-    assert partitions.silent({}, wall[0]) == [(state, Idle(0))]
+    assert partitions.silent({}, wall[0], frozenset) == [(state, Idle(0))]
 
 
 def test_panes_that_close_because_partitions_moved_are_evaluated_like_others(three):
@@ -142,3 +142,13 @@ def test_panes_that_close_because_partitions_moved_are_evaluated_like_others(thr
     partitions.lost(frozenset({("t", 1)}))
     assert any(isinstance(outcome, Evaluated) for outcome in told(partitions, source))
     assert told(partitions, source) == []
+
+
+def test_a_partition_is_silent_only_where_the_log_says_so(three):
+    # While no broker answers, what is known of the lag stays as it was; afterwards there may be a backlog.
+    state, partitions, *_ = three
+    lag = {("t", 0): 0, ("t", 1): 0}
+    assert partitions.silent(lag, 60_000, lambda _: frozenset()) == []
+    advance(state, Idle(2))  # that of another member, which is alive
+    assert partitions.silent(lag, 119_999, frozenset) == []
+    assert partitions.silent(lag, 120_000, lambda asked: asked - {("t", 1)}) == [(state, Idle(0))]

@@ -120,6 +120,12 @@ class Source(Protocol):
     def lag(self) -> Lag:
         """Messages not yet returned by ``poll``, as far as is known without a request."""
 
+    def read_out(self, partitions: frozenset[TopicPartition]) -> frozenset[TopicPartition]:
+        """Those of which the log says, asked now, that nothing is left to read; none that it does not tell within a second or so.
+
+        ``lag`` alone cannot tell silence from brokers that are out of reach: both leave it as it was.
+        """
+
     def assignment(self) -> Assignment:
         """What is owned now."""
 

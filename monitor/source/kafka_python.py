@@ -33,6 +33,7 @@ from monitor.source.member import Ends, GroupMember
 from monitor.source.reach import trouble
 from monitor.source.watchdog import Watch
 
+_ATTEMPT_MS = 1_000
 _JOIN_POLL_MS = 200  # a shorter poll may never get through a join
 _HANG_S = 60.0  # a call that outlives its own timeout by this hangs
 _LAST_COMMIT_S = 2.0
@@ -84,6 +85,13 @@ class KafkaPythonSource(GroupMember):
         batches = [to_batch(place, records, self._needs) for place, records in found.items()]
         self._remember({(each.topic, each.partition): int(each.offsets[0]) for each in batches})
         return batches
+
+    def read_out(self, partitions: frozenset[TopicPartition]) -> frozenset[TopicPartition]:
+        """See ``Source.read_out``."""
+        places = [KafkaPartition(*each) for each in partitions & self._owned]
+        ends = self._request(partial(self._consumer.end_offsets, places), _ATTEMPT_MS) or {}
+        at = self._positions()
+        return frozenset((place.topic, place.partition) for place, end in ends.items() if place in at and at[place] >= end)
 
     def pause(self, partitions: Iterable[TopicPartition]) -> None:
         """See ``Source.pause``. A partition that moves away and comes back is not paused any more."""
@@ -159,7 +167,7 @@ class KafkaPythonSource(GroupMember):
     def _close_gaps(self, wanted: Mapping[Any, int], truncated: Mapping[Any, Any]) -> None:
         """Go on where the log begins, or where it was cut when that is known; and say so."""
         places = list(truncated or wanted)
-        starts = self._request(partial(self._consumer.beginning_offsets, places))
+        starts = self._request(partial(self._consumer.beginning_offsets, places), self._config.connect_timeout_ms)
         for place in places if starts is not None else ():
             cut = truncated.get(place)
             resumed = starts[place] if cut is None else cut.offset
@@ -167,8 +175,7 @@ class KafkaPythonSource(GroupMember):
                 self._consumer.seek(place, resumed)
                 self._listener.gap(Gap(place.topic, place.partition, wanted[place], resumed))
 
-    def _request(self, call: Callable[..., Any]) -> Any:
-        limit_ms = self._config.connect_timeout_ms
+    def _request(self, call: Callable[..., Any], limit_ms: int) -> Any:
         try:
             return self._client.thread.call(partial(call, timeout_ms=limit_ms), limit_ms / 1000 + _HANG_S)
         except KafkaError as error:

@@ -84,6 +84,19 @@ class LibrdkafkaSource(GroupMember):
             self._failed(reason)
         return found
 
+    def read_out(self, partitions: frozenset[TopicPartition]) -> frozenset[TopicPartition]:
+        """See ``Source.read_out``."""
+        found = set()
+        for partition in partitions & self._positions.keys():
+            try:
+                _, end = self._consumer.get_watermark_offsets(KafkaPartition(*partition), timeout=_ATTEMPT_S)
+            except KafkaException as error:
+                self._note(error.args[0])
+                break  # each further one might take as long
+            if self._positions[partition] >= end:
+                found.add(partition)
+        return frozenset(found)
+
     def pause(self, partitions: Iterable[TopicPartition]) -> None:
         """See ``Source.pause``. A partition that moves away and comes back is not paused any more."""
         chosen = self._owned.intersection(partitions)

@@ -86,6 +86,10 @@ class NdjsonSource:
         """Only ends are known: 0 for a partition that was read to its end."""
         return {partition: 0 for partition, reader in self._readers.items() if reader.ended}
 
+    def read_out(self, partitions: frozenset[TopicPartition]) -> frozenset[TopicPartition]:
+        """See ``Source.read_out``. What is read ends where ``lag`` says."""
+        return partitions
+
     def assignment(self) -> Assignment:
         """See ``Source.assignment``."""
         counts = {topic: sum(name == topic for name, _ in self._readers) for topic in self._topics}

@@ -120,6 +120,10 @@ class RecordedTopics:
         """See ``Source.lag``: up to the ends that the log had at the start."""
         return {at: max(0, end - self._next[at]) for at, end in self.ends.items()}
 
+    def read_out(self, partitions: frozenset[TopicPartition]) -> frozenset[TopicPartition]:
+        """See ``Source.read_out``. What is read ends where ``lag`` says."""
+        return partitions
+
     def assignment(self) -> Assignment:
         """See ``Source.assignment``: all partitions, from the first poll on."""
         return Assignment(frozenset(self.ends) if self._assigned else frozenset(), dict(self._counts))

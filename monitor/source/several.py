@@ -47,6 +47,10 @@ class SeveralSources:
         """See ``Source.lag``."""
         return {at: waiting for source in self.sources for at, waiting in source.lag().items()}
 
+    def read_out(self, partitions: frozenset[TopicPartition]) -> frozenset[TopicPartition]:
+        """See ``Source.read_out``."""
+        return frozenset(at for source, mine in self._divided(partitions) for at in source.read_out(frozenset(mine)))
+
     def assignment(self) -> Assignment:
         """See ``Source.assignment``."""
         each = [source.assignment() for source in self.sources]

@@ -148,3 +148,21 @@ def test_a_broker_that_does_not_answer_holds_up_no_close(broker, join, topic, pr
         assert time.monotonic() - began < 8
     assert [what for what, _ in member.listener.events][-1] in ("revoked", "lost")
     assert member.listener.owned == set()
+
+
+def test_the_log_itself_says_what_is_read_out_and_one_that_does_not_answer_says_nothing(broker, join, topic, produce):
+    name = topic()
+    owned = frozenset({(name, 0)})
+    produce(name, numbered(0, 3))
+    member = join([name])
+    member.read(3)
+    poll_until(lambda: member.source.lag() == {(name, 0): 0}, member)
+    assert member.source.read_out(owned) == owned
+    produce(name, numbered(3, 5))
+    assert member.source.read_out(owned) == frozenset()
+    member.read(5)
+    with broker.frozen():
+        began = time.monotonic()
+        assert member.source.read_out(owned) == frozenset()
+        assert time.monotonic() - began < 5
+    poll_until(lambda: member.source.read_out(owned) == owned, member)
