@@ -72,7 +72,7 @@ class Monitor:
         self.checkpoint = Checkpoint(Store(config.state.directory, config.state.keep_epochs, at_step), models)
         self.saved = False  # whether the last commit succeeded
         self._changed = False  # whether anything happened since
-        self._torn = False  # cut off in the middle of a turn: offsets may be ahead of counts, so the last commit must stand
+        self._sealed = False  # the last commit must stand: cut off in the middle of a turn, offsets may be ahead of counts; or told to stop
         self._reconnects = 0
         self._evaluated_ms: dict[str, int] = {}
         self._committed_at = self._published_at = clock_ms()
@@ -115,7 +115,7 @@ class Monitor:
             self.telemetry.emit(events.SourceFailed(reason_of(error)))
             raise
         except BaseException:
-            self._torn = True
+            self._sealed = True
             raise
         finally:
             source.close()
@@ -257,7 +257,7 @@ class Monitor:
         )
 
     def _commit(self) -> None:
-        if self._torn:
+        if self._sealed:
             return
         started_ms = self._committed_at = self.clock_ms()
         try:
@@ -297,3 +297,4 @@ class Monitor:
         self.snapshot = replace(self.snapshot, phase=Phase.STOPPING, taken_ms=self.clock_ms())
         self.published.publish(self.snapshot)
         self._commit()
+        self._sealed = True

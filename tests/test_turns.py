@@ -12,7 +12,9 @@ from monitor.batch import RawBatch
 from monitor.checkpoint.checkpoint import Checkpoint
 from monitor.checkpoint.store import Store
 from monitor.config import parse_config
+from monitor.errors import SinkError
 from monitor.expose.self_metrics import SelfMetrics
+from monitor.expose.snapshot import Phase
 from monitor.source.base import Assignment, SourceHealth
 from monitor.telemetry import Telemetry
 from tests.flow import world
@@ -106,6 +108,22 @@ def test_a_turn_that_is_cut_off_saves_nothing(monkeypatch, tmp_path):
     assert [epoch] == committed
     assert epoch > 0
     assert world.conserved(state)
+
+
+def test_what_could_not_be_saved_at_the_end_is_not_tried_again_while_leaving(monkeypatch, tmp_path):
+    # Each try may wait for a broker that does not answer, and the process has ten seconds to stop.
+    (rows,) = world.log(1, partitions=1, minutes=5)
+    monitor = job(monkeypatch, tmp_path, Memory([[world.raw(rows)]]), lambda: 5_000)
+    tried = []
+
+    def fail() -> None:
+        tried.append(monitor.snapshot.phase)
+        raise SinkError("no broker answers")
+
+    monkeypatch.setattr(monitor._letters, "deliver", fail)
+    monitor.run(threading.Event(), until_end=True)
+    assert tried.count(Phase.STOPPING) == 1
+    assert not monitor.saved
 
 
 class Topic(Memory):

@@ -23,7 +23,7 @@ from monitor.source.faults import refusal, unknown_topics
 from monitor.source.reach import await_brokers
 from monitor.source.security import kafka_python_options, secrets
 
-_CLOSE_MS = 5_000
+_CLOSE_MS = 3_000
 _FETCH_BYTES = 4 << 20  # of one partition in one answer: enough records for a big poll
 
 Told = Callable[[frozenset[TopicPartition]], None]
