@@ -23,10 +23,11 @@ from monitor.errors import SourceError
 from monitor.source.base import AssignmentListener, Gap, Needs, TopicPartition
 from monitor.source.client_thread import ClientThread
 from monitor.source.confluent_messages import batches
+from monitor.source.consumer_options import consumer_options
 from monitor.source.faults import advice, refusal, unknown_topics
 from monitor.source.member import Ends, GroupMember
 from monitor.source.reach import await_brokers, trouble
-from monitor.source.security import librdkafka_options, secrets
+from monitor.source.security import secrets
 from monitor.source.watchdog import Watch
 
 _LOG = logging.getLogger(__name__)
@@ -129,7 +130,9 @@ class LibrdkafkaSource(GroupMember):
         deadline = time.monotonic() + config.connect_timeout_ms / 1000
         brokers = await_brokers(config.brokers, config.security, config.connect_timeout_ms)
         try:
-            self._consumer = Consumer(self._options(brokers), logger=_LOG)
+            self._consumer = Consumer(
+                {**consumer_options(self._config, brokers), "error_cb": self._note, "on_commit": self._committed}, logger=_LOG
+            )
         except KafkaException as error:
             raise self._explain(error.args[0], "cannot connect") from error
         try:
@@ -141,26 +144,6 @@ class LibrdkafkaSource(GroupMember):
             self._leave()
             raise
         self._consumer.subscribe(self._topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
-
-    def _options(self, brokers: Sequence[str]) -> dict[str, Any]:
-        config = self._config
-        member = {} if config.static_member is None else {"group.instance.id": config.static_member}
-        return librdkafka_options(config.security) | member | {
-            "bootstrap.servers": ",".join(brokers),
-            "client.id": "driftgauge",
-            "group.id": config.group,
-            "session.timeout.ms": config.session_timeout_ms,
-            "heartbeat.interval.ms": min(3_000, config.session_timeout_ms // 3),
-            "isolation.level": config.isolation,
-            "partition.assignment.strategy": "range",
-            "auto.offset.reset": "error",  # a jump is the listener's to know
-            "enable.auto.commit": False,
-            "enable.auto.offset.store": False,
-            "allow.auto.create.topics": False,
-            "enable.partition.eof": True,  # tells the position behind transaction markers, which are no records
-            "error_cb": self._note,
-            "on_commit": self._committed,
-        }  # fmt: skip
 
     def _count(self, topic: str, deadline: float) -> int:
         """Partitions of a topic, 0 when it is not there. Raises ``SourceError`` at the deadline or on a refusal."""
