@@ -96,9 +96,12 @@ class Server:
                 self._stopping.wait(0.1)  # out of file descriptors, or shut down
                 continue
             if self._slots.acquire(blocking=False):
-                threading.Thread(target=self._serve, args=(connection, peer), name="http-connection", daemon=True).start()
-            else:
-                _refuse(connection, plain=self._certificates is None)
+                try:
+                    threading.Thread(target=self._serve, args=(connection, peer), name="http-connection", daemon=True).start()
+                    continue
+                except RuntimeError:  # the system gives no further thread
+                    self._slots.release()
+            _refuse(connection, plain=self._certificates is None)
 
     def _serve(self, connection: socket.socket, peer: object) -> None:
         read_by = time.monotonic() + self._limits.read_seconds

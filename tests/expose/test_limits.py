@@ -110,3 +110,15 @@ def test_a_client_that_is_still_sending_its_body_can_read_why_it_was_refused(sta
             threading.Event().wait(0.02)
         sending.shutdown(socket.SHUT_WR)
         assert (began + read_all(sending)).startswith(b"HTTP/1.1 405 ")
+
+
+def test_a_connection_without_a_thread_is_refused_and_the_next_is_answered(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = start(limits=Limits(connections=1))
+    with monkeypatch.context() as system:
+
+        def none_left(_thread: threading.Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        system.setattr(threading.Thread, "start", none_left)
+        assert raw(server.port, b"GET /healthz HTTP/1.1\r\n\r\n").startswith(b"HTTP/1.1 503 ")
+    assert fetch_until_free(server.port).status == 200
