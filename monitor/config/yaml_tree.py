@@ -22,6 +22,8 @@ def load_tree(path: Path) -> Any:
         tree = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigError(str(path), [Mistake("", f"expected YAML, {_said(error)}")]) from error
+    except (ValueError, KeyError, AttributeError) as error:  # PyYAML lets those of the types that it makes through
+        raise ConfigError(str(path), [Mistake(_unusable(node), "expected a value that is what it looks like, or is tagged as")]) from error
     except RecursionError as error:
         raise ConfigError(str(path), [Mistake("", "expected YAML of some levels, got hundreds of them inside each other")]) from error
     if repeated:
@@ -37,6 +39,26 @@ def _said(error: yaml.YAMLError) -> str:
     return ", ".join(
         text if mark is None else f"{text} in line {mark.line + 1}, column {mark.column + 1}" for text, mark in parts if text is not None
     )
+
+
+def _unusable(root: yaml.Node | None) -> str:
+    """The line of the first value that cannot be made, such as the 30th of February; not the value, which may be a secret."""
+    lines, seen, todo, loader = [], set(), [root], yaml.SafeLoader("")
+    while todo:
+        node = todo.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            todo += node.value
+        elif isinstance(node, yaml.MappingNode):
+            todo += [each for pair in node.value for each in pair]
+        elif node is not None:
+            try:
+                loader.construct_object(node)
+            except (ValueError, KeyError, AttributeError):
+                lines.append(node.start_mark.line + 1)
+    return f"line {min(lines)}" if lines else ""
 
 
 def _repeated(root: yaml.Node | None) -> list[Mistake]:

@@ -164,3 +164,9 @@ def test_a_threshold_of_a_statistic_that_the_signal_never_has_is_said(tmp_path):
         f"{where}.x: expected statistics of a numeric signal, got 'unseen_rate', which only a categorical one has",
         f"{where}: expected a feature, got 'z'",
     ]
+
+
+@pytest.mark.parametrize("value", ["2020-02-30", "9" * 5_000, "!!int hunter2", "!!bool hunter2", "!!timestamp hunter2"])
+def test_a_value_that_yaml_cannot_make_is_placed_without_its_text(tmp_path, value):
+    (said,) = mistakes(tmp_path, MODEL + f"http:\n  bearer_token: {value}\n")
+    assert said == "line 8: expected a value that is what it looks like, or is tagged as"
