@@ -16,7 +16,9 @@ from monitor.batch import UNSEEN, Fault
 MAX_INTEGER_DIGITS = 4300
 """Longer integers count as infinite, as Python and msgspec refuse them: reading digits takes quadratic time."""
 
-_WHOLE_FLOAT = 2.0**53  # up to here every whole float is one integer and no other
+WHOLE_FLOAT = 2.0**53
+"""Up to here every whole float is one integer and no other."""
+
 _JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
 
 
@@ -71,7 +73,7 @@ def text_of(value: Scalar) -> str | None:
     if isinstance(value, int):
         return str(value)
     if isinstance(value, float) and math.isfinite(value):
-        return str(int(value)) if value.is_integer() and abs(value) <= _WHOLE_FLOAT else repr(value)
+        return str(int(value)) if value.is_integer() and abs(value) <= WHOLE_FLOAT else repr(value)
     return None
 
 

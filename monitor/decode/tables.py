@@ -1,6 +1,7 @@
 """Values to codes by dictionaries that fill themselves.
 
-``True == 1`` as a key, but they are different texts: so neither they nor 0 and False are ever kept as keys.
+``True == 1`` as a key, but they are different texts: so neither they nor 0 and False are ever kept as keys, nor numbers so large
+that a float and the integer that equals it are written in two ways.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.batch import Fault
-from monitor.decode.scalar import Scalar, category, text_of
+from monitor.decode.scalar import WHOLE_FLOAT, Scalar, category, text_of
 from monitor.segment import clean_value
 
 MAX_ENTRIES = 65_536
@@ -22,6 +23,11 @@ Coded = tuple[tuple[str, ...], NDArray[np.int32]]
 """Distinct texts, and [n] indices into them."""
 
 _AMBIGUOUS = (0, 1)
+
+
+def _has_one_text(value: Scalar) -> bool:
+    """Whether no value that is another text equals it."""
+    return not isinstance(value, int | float) or (value not in _AMBIGUOUS and abs(value) <= WHOLE_FLOAT)
 
 
 class CategoryCodes(dict[Scalar, float]):
@@ -66,7 +72,7 @@ class ValueTable(dict[Scalar, int]):
         code = self._codes.setdefault(name, len(self._names))
         if code == len(self._names):
             self._names.append(name)
-        if value not in _AMBIGUOUS and (text is None or len(text) <= self._max_length):  # long ones would take memory without bound
+        if _has_one_text(value) and (text is None or len(text) <= self._max_length):  # long ones would take memory without bound
             self[value] = code
         return code
 

@@ -57,6 +57,14 @@ def _text(value: object) -> str:
     return str(int(value)) if isinstance(value, int | float) else str(value)
 
 
+@pytest.mark.parametrize("column", [[1e16, 10**16], [10**16, 1e16]])
+def test_equal_numbers_of_different_texts_stay_apart_in_any_order(column):
+    """Beyond 2**53 a float is written with an exponent, and the integer that equals it is not."""
+    texts_alone = [read(ValueTable(MISSING, 64), [value])[0] for value in column]
+    assert read(ValueTable(MISSING, 64), column) == texts_alone
+    assert sorted(texts_alone) == ["10000000000000000", "1e+16"]
+
+
 def test_a_full_table_is_emptied_between_batches_and_codes_stay_right(monkeypatch):
     monkeypatch.setattr(tables, "MAX_ENTRIES", 10)
     decoder = Decoder(model(columns={"c": "c"}), {})
