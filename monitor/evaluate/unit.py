@@ -4,7 +4,8 @@ For a candidate, the reference's distribution is transformed and counted into th
 that prediction: the mean of log2|x|, to which values beyond the edges add their actual size, and the distribution functions at
 all edges. Then location and spread have both moved as the factor demands; an ordinary shift moves one without the other.
 
-Where all values lie beyond the edges only their size is left to compare: any change that hits a factor within a few percent is named.
+Where all values lie beyond the edges only their size is left to compare: any change that hits a factor within a few percent is named,
+but not where most became 0, 1 or -1: that is a default put in for them.
 Where two candidates fit about equally well, none is named; so it is when all values fall into one cell around zero.
 
 Celsius and Fahrenheit differ by a factor and an offset; both are reported.
@@ -26,6 +27,7 @@ from monitor.profile.layout import FAULT_CELLS, Layout
 from monitor.profile.table import TAIL_SCALE, CountTable
 
 Float64 = NDArray[np.float64]
+Int64 = NDArray[np.int64]
 Index = NDArray[np.intp]
 
 FACTORS = ("10", "60", "100", "1000", "3600", "1e6", "1e9", "2.54", "25.4", "0.3048", "1.609344", "0.45359237", "3.6")
@@ -133,11 +135,17 @@ def _choose(cells: _Cells, signal: SignalBaseline, table: CountTable, f: int, ro
     spread = np.sqrt(np.maximum(cells.logs_after**2 @ p - expected**2, 0.0))
     misfit = np.abs(expected - now) / (_LOG_RESOLUTION + 2.5 * spread * uncertainty)
     misfit = np.nan_to_num(misfit, nan=np.inf)  # values near the largest number
+    misfit[:, _defaults(counts, table.tails[rows, f])] = np.inf
     choice = np.full(len(rows), -1)
     fits = np.flatnonzero((misfit < 1).any(axis=0))
     if len(fits):
         choice[fits] = _best(cells, counts[fits].T / n[fits], p[:, fits], uncertainty[fits], misfit[:, fits])
     return choice
+
+
+def _defaults(counts: Float64, tails: Int64) -> NDArray[np.bool_]:
+    """[rows] whether most values are beyond one edge and all of those 0, 1 or -1, in which case their logarithms are exactly 0."""
+    return np.asarray(((tails == 0) & (2 * counts[:, [0, -1]] > counts.sum(axis=1, keepdims=True))).any(axis=1))
 
 
 def _best(cells: _Cells, q: Float64, p: Float64, uncertainty: Float64, misfit: Float64) -> Index:

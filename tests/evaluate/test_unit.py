@@ -104,6 +104,15 @@ def test_an_ordinary_change_around_zero_is_not_either(change: str) -> None:
     assert np.isnan(named(SHAPES["normal around zero"], ORDINARY[change])[0])
 
 
+@pytest.mark.parametrize("default", [0.0, 1.0, -1.0])
+@pytest.mark.parametrize("centre", [10.0, 60.0, 100.0, 1000.0])
+def test_a_default_put_in_for_every_value_is_not_called_one_of_unit(centre: float, default: float) -> None:
+    """Of values beyond the edges only the size is known, and 0 counts as 1 in it: a hundredth of 100."""
+    factor, _, moved = named(lambda rng, n: rng.normal(centre, centre / 10, n), lambda x: np.full(len(x), default))
+    assert moved
+    assert np.isnan(factor)
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_without_change_nothing_is_named(shape: str) -> None:
     for seed in range(5):
