@@ -101,6 +101,24 @@ def test_a_time_in_a_header_is_read_from_its_text():
     assert decode(iso, {"id": "a"}, headers=[[("at", b"2013-03-01T05:15:30Z")]])[0].time_ms.tolist() == [MS]
 
 
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+@pytest.mark.parametrize("written", [b"1_700_000_000", b" 1700000000", b"+17", "\u0661\u0667".encode(), b"017", b"nan"])
+def test_what_python_alone_takes_for_a_number_is_no_time_whatever_stands_beside_it(unit, written):
+    config = model(time={"path": "$header.at", "unit": unit})
+    alone = decode(config, {"id": "a"}, headers=[[("at", written)]])[1]
+    headers = [[("at", value)] for value in (written, b"now", b"1700000000")]
+    beside = decode(config, {"id": "a"}, {"id": "b"}, {"id": "c"}, headers=headers)[1]
+    assert reasons(alone) == ["bad_time"]
+    assert reasons(beside) == ["bad_time", "bad_time"]
+
+
+@pytest.mark.parametrize("written", ["2013-03-01ß05:15:30", "2013-03-01ŉ05:15:30", "2013-03-01t05:15:30z"])
+def test_a_date_is_the_same_time_whatever_stands_beside_it(written):
+    config = model(time={"path": "ts", "unit": "iso8601"})
+    assert decode(config, event(ts=written))[0].time_ms.tolist() == [MS]
+    assert decode(config, event(ts=written), event(ts="soon"))[0].time_ms.tolist() == [MS]
+
+
 @given(st.integers(0, END_MS - 1), st.integers(0, 3))
 @example(1_001, 3)  # 1.001 * 1000 is 1000.9999999999999
 @example(4_035, 3)
