@@ -34,6 +34,15 @@ def clean_value(value: object, max_length: int) -> str:
     return "?" + text[1:] if text in _RESERVED else text
 
 
+def verbatim_value(text: str, max_length: int) -> str:
+    """A category as it stands in an event, cut; a lone surrogate, which has no UTF-8, is a question mark.
+
+    >>> verbatim_value("a\\u00a0b", 64), verbatim_value("", 64)
+    ('a\\xa0b', '')
+    """
+    return text[:max_length].encode("utf-8", "replace").decode()
+
+
 @lru_cache(_CACHED_KEYS)
 def segment_key(grouping: tuple[str, ...], values: tuple[str, ...]) -> str:
     """Key of a segment; columns in the grouping's order, separators in values escaped.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -173,12 +173,16 @@ def needs_ids(model: ModelConfig) -> bool:
 class Decoder:
     """Decodes the predictions of one model."""
 
-    def __init__(self, model: ModelConfig, vocabulary: Vocabulary, *, with_ids: bool = True) -> None:
-        """Codes of a categorical signal index ``vocabulary[name]``. Without ids those of the batch are zeros: see ``needs_ids``."""
+    def __init__(self, model: ModelConfig, vocabulary: Vocabulary, *, with_ids: bool = True, verbatim: Collection[str] = ()) -> None:
+        """Codes of a categorical signal index ``vocabulary[name]``. Without ids those of the batch are zeros: see ``needs_ids``.
+
+        Values of the segment columns ``verbatim`` are not cleaned: see ``ValueTable``.
+        """
         self._model = model
         self._names = signal_names(model)
         self._classes = {text: float(code) for code, text in enumerate(vocabulary.get(PREDICTED_CLASS, ()))}
-        self._segment_values = [ValueTable(MISSING, model.segments.max_value_length) for _ in model.segments.columns]
+        length = model.segments.max_value_length
+        self._segment_values = [ValueTable(MISSING, length, verbatim=column in verbatim) for column in model.segments.columns]
         width = len(self._names) + len(probabilities_of(model))
         self.events = EventColumns(
             model.predictions, uses_of(model), vocabulary, width, self._segment_values, model.version, with_ids=with_ids

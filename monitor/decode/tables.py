@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from monitor.batch import Fault
 from monitor.decode.scalar import WHOLE_FLOAT, Scalar, category, text_of
-from monitor.segment import clean_value
+from monitor.segment import clean_value, verbatim_value
 
 MAX_ENTRIES = 65_536
 
@@ -56,11 +56,12 @@ class CategoryCodes(dict[Scalar, float]):
 class ValueTable(dict[Scalar, int]):
     """Codes of the cleaned texts of untrusted values. Codes hold for one batch: between batches a full table is emptied.
 
-    What stands for no value is ``absent``.
+    What stands for no value is ``absent``. ``verbatim``: texts are cut, but not cleaned, and an empty one is a value.
     """
 
-    def __init__(self, absent: str, max_length: int) -> None:
+    def __init__(self, absent: str, max_length: int, *, verbatim: bool = False) -> None:
         super().__init__()
+        self._verbatim = verbatim
         self._absent = absent
         self._max_length = max_length
         self._names: list[str] = []
@@ -68,13 +69,18 @@ class ValueTable(dict[Scalar, int]):
 
     def __missing__(self, value: Scalar) -> int:
         text = text_of(value)
-        name = clean_value(text, self._max_length) if text else self._absent
+        name = self._name(text)
         code = self._codes.setdefault(name, len(self._names))
         if code == len(self._names):
             self._names.append(name)
         if _has_one_text(value) and (text is None or len(text) <= self._max_length):  # long ones would take memory without bound
             self[value] = code
         return code
+
+    def _name(self, text: str | None) -> str:
+        if self._verbatim and text is not None:
+            return verbatim_value(text, self._max_length)
+        return clean_value(text, self._max_length) if text else self._absent
 
     def begin_batch(self) -> None:
         """Codes given before may end here."""

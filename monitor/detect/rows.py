@@ -24,12 +24,11 @@ from monitor.reference.format import with_fingerprint
 from monitor.reference.labels import LABEL
 from monitor.reference.mapping import with_columns
 from monitor.reference.reference import Reference
-from monitor.reference.survey import Survey, survey_model
+from monitor.reference.survey import CATEGORY_OF, Survey, is_category, survey_model
 from monitor.reference.tally import Tally
-from monitor.segment import ALL, MISSING, clean_value
+from monitor.segment import ALL, MISSING, clean_value, verbatim_value
 
 _AT_ONCE = 65_536
-_CATEGORY_OF = "category of "  # what the survey of a reference calls the texts of a categorical signal
 
 
 def model_of(events: Events, groupings: Sequence[tuple[str, ...]] | None, threshold: float | None, lateness_ms: int) -> ModelConfig:
@@ -61,7 +60,7 @@ def _check_columns(model: ModelConfig, events: Events) -> None:
     """Raises ``ValueError`` where rows lack a column of the model."""
     given = {*events.features, *events.segments}
     wanted = [feature.name for feature in model.features] + [name for name in model.segments.columns if name != LABEL]
-    missing = [name for name in wanted if name not in given and not name.startswith(_CATEGORY_OF)]
+    missing = [name for name in wanted if name not in given and not is_category(name)]
     missing += ["score"] * (model.predictions.score is not None and events.score is None)
     missing += ["predicted"] * (model.predictions.predicted_class is not None and events.predicted is None)
     if missing:
@@ -91,7 +90,7 @@ def batch_of(model: ModelConfig, events: Events, known: Vocabulary, first_row: i
     segment_values, codes = [], np.zeros((rows, len(model.segments.columns)), np.int32)
     for place, column in enumerate(model.segments.columns):
         texts = labels if column == LABEL else _text_column(model, events, column)
-        distinct, codes[:, place] = _coded(texts, rows, model.segments.max_value_length)
+        distinct, codes[:, place] = _coded(texts, rows, model.segments.max_value_length, verbatim=is_category(column))
         segment_values.append(distinct)
     partitions = np.zeros(rows, np.int64) if events.partition is None else np.asarray(events.partition, np.int64)
     starts = np.flatnonzero(np.concatenate([[True], partitions[1:] != partitions[:-1]])) if rows else np.zeros(0, np.intp)
@@ -154,17 +153,17 @@ def _text_column(model: ModelConfig, events: Events, column: str) -> Any:
     """A segment column, or the text of a categorical signal, which the survey of a reference asks for."""
     if column in events.segments:
         return events.segments[column]
-    name = column.removeprefix(_CATEGORY_OF)
+    name = column.removeprefix(CATEGORY_OF)
     return _classes(model, events) if name == PREDICTED_CLASS else events.features[name]
 
 
-def _coded(texts: Any, rows: int, most: int) -> tuple[tuple[str, ...], NDArray[np.int32]]:
+def _coded(texts: Any, rows: int, most: int, *, verbatim: bool) -> tuple[tuple[str, ...], NDArray[np.int32]]:
     if texts is None:
         return (MISSING,), np.zeros(rows, np.int32)
     raw = texts_of(texts).tolist()
     number = {value: code for code, value in enumerate(dict.fromkeys(raw))}
     codes = np.array([number[value] for value in raw], np.int32)
-    cleaned = [clean_value(value, most) for value in number]
+    cleaned = [verbatim_value(value, most) if verbatim and value is not None else clean_value(value, most) for value in number]
     distinct = tuple(dict.fromkeys(cleaned))
     place = np.array([distinct.index(text) for text in cleaned], np.int32)
     return distinct, place[codes] if rows else codes

@@ -26,7 +26,7 @@ from monitor.reference.mapping import data_model, with_columns, with_fallback_ve
 from monitor.reference.read import Rows
 from monitor.reference.reference import Reference
 from monitor.reference.sample import SAMPLE_ROWS
-from monitor.reference.survey import Survey, survey_model
+from monitor.reference.survey import Survey, survey_decoder
 from monitor.reference.tally import Tally
 from monitor.segment import ALL
 
@@ -75,7 +75,7 @@ def build_reference(model: ModelConfig, rows: Rows, options: Options, part: Part
     survey = Survey(mapping, options.model_version, options.seed, options.sample_rows)
     reasons: dict[RejectReason, str] = {}
     advance = part("pass 1 of 2, finding cells", rows.size)
-    for batch, done in _decoded(rows, Decoder(survey_model(mapping), {}), reasons):
+    for batch, done in _decoded(rows, survey_decoder(mapping), reasons):
         survey.add(batch)
         advance(done, len(batch))
     version = _version(survey, options.model_version, reasons)
@@ -147,7 +147,7 @@ def _lag_ms(batch: Batch, labelled: Batch) -> NDArray[np.float64]:
 
 def _has_times(model: ModelConfig, rows: Rows) -> bool:
     """Whether any of the first rows has a time; those that cannot be read at all say nothing."""
-    decoder = Decoder(survey_model(model), {})
+    decoder = survey_decoder(model)
     for raws, _ in rows.read():
         batch, rejections = decoder.decode(raws)
         if len(batch) or any(rejection.reason is not RejectReason.NO_TIME for rejection in rejections):

@@ -13,6 +13,7 @@ import numpy as np
 
 from monitor.batch import Batch, RejectReason
 from monitor.config.model import PREDICTED_CLASS, SCORE, ModelConfig
+from monitor.decode import Decoder
 from monitor.profile.bare import signal_names
 from monitor.profile.layout import Layout, SignalBins
 from monitor.reference.classes import THRESHOLD_CLASSES
@@ -41,8 +42,22 @@ def survey_model(model: ModelConfig) -> ModelConfig:
     return wider.model_copy(update={"segments": wider.segments.model_copy(update={"max_value_length": _LONGEST_CATEGORY})})
 
 
+CATEGORY_OF = "category of "  # no column of a user: those cannot be paths and names at once
+
+
 def _column(signal: str) -> str:
-    return f"category of {signal}"  # no column of a user: those cannot be paths and names at once
+    return f"{CATEGORY_OF}{signal}"
+
+
+def survey_decoder(model: ModelConfig) -> Decoder:
+    """Decodes what ``Survey.add`` takes. Categories stay as they are: production looks them up as they stand in the event."""
+    surveyed = survey_model(model)
+    return Decoder(surveyed, {}, verbatim=[column for column in surveyed.segments.columns if is_category(column)])
+
+
+def is_category(column: str) -> bool:
+    """Whether a segment column is one that ``survey_model`` added for the text of a category."""
+    return column.startswith(CATEGORY_OF)
 
 
 @dataclass(eq=False)
@@ -118,7 +133,8 @@ class Survey:
             at = self.columns.index(column)
             known = batch.segment_values[at]
             counts = np.bincount(batch.segments[rows, at], minlength=len(known)).tolist()
-            texts.add((value, n) for value, n in zip(known, counts, strict=True) if n and value != MISSING)
+            # A category may have any text; those of rows without one were left out by the caller.
+            texts.add((value, n) for value, n in zip(known, counts, strict=True) if n and (value != MISSING or is_category(column)))
 
     def layout(self) -> Layout:
         """The cells that the second reading and production are counted in."""

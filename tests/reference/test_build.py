@@ -200,6 +200,21 @@ def test_categories_beyond_forty_are_known_but_share_a_cell(tmp_path: Path) -> N
     assert by_cell["other"] == 960 and by_cell["unseen"] == 1_500 - 400 - 960
 
 
+def test_categories_are_known_by_the_text_that_production_will_send(tmp_path: Path) -> None:
+    """Segment values are cleaned, categories are not: production looks a category up as it stands in the event."""
+    texts = ["", "Co\u0302te\u00a0d'Ivoire", "a\nb", "__other__", "__missing__", "\U0001f468\u200d\U0001f469", "\ud800"]
+    rows = [event(row) for row in flat_rows(700)]
+    for i, row in enumerate(rows):
+        row["features"]["plan"] = texts[i % len(texts)]
+    path = tmp_path / "rows.ndjson"
+    path.write_text("\n".join(json.dumps(row) for row in rows))
+    found = build(path).reference
+    plan = found.layout.signals[2]
+    assert set(plan.categories) == {*texts[:-1], "?"}  # a lone surrogate has no UTF-8, so the file cannot hold it
+    assert counts(found, ALL, "plan") == {**dict.fromkeys(texts[:-1], 100), "unseen": 100}
+    assert decode(encode(found), "reference").layout.signals[2] == plan
+
+
 def test_declared_categories_count_others_as_out_of_range(rows: list[Row], tmp_path: Path) -> None:
     features = [{"name": "plan", "type": "categorical", "path": "features.plan", "categories": ["free", "pro", "gone"]}]
     found = build(write_ndjson(tmp_path / "rows.ndjson", rows), features=features).reference
