@@ -172,5 +172,7 @@ def _spread(share: Float64, axis: Axis) -> Float64:
     variance = np.maximum(below * (1 - below), 0.0)
     expected = np.sqrt(2 / np.pi) * np.add.reduce(np.sqrt(variance) * axis.gap[:, None], axis=0)
     centre = np.add.reduce(share * axis.position[:, None], axis=0)
-    deviation = np.sqrt(np.add.reduce(share * (axis.position[:, None] - centre) ** 2, axis=0))
+    away = axis.position[:, None] - centre
+    scale = np.abs(away).max(axis=0, initial=_SMALLEST)  # so that no square overflows, nor all of them vanish
+    deviation = scale * np.sqrt(np.add.reduce(share * (away / scale) ** 2, axis=0))
     return np.stack([expected, deviation]) / axis.deviation

@@ -14,7 +14,7 @@ from monitor.evaluate.noise import cell_cumulants, divergence_floor, normal_quan
 from monitor.profile.layout import Layout
 from monitor.profile.table import CountTable
 from monitor.reference.edges import QUANTILES
-from tests.evaluate.make import categorical, judge, numeric, reference_of
+from tests.evaluate.make import categorical, judge, numeric, one_signal, quantile_edges, reference_of
 
 
 @pytest.mark.parametrize(("freedom", "error"), [(1, 0.031), (2, 0.023), (5, 0.012), (10, 0.006), (30, 0.002)])
@@ -99,6 +99,21 @@ def test_without_change_noise_alone_is_drift_no_oftener_than_the_quantile_says(s
         limit = most + 4 * math.sqrt(most / SEGMENTS)
         over = {(f, STATISTICS[k]): drifted[f, k] for f, k in np.argwhere(drifted > limit).tolist()}
         assert over == {}
+
+
+@pytest.mark.parametrize("exponent", [600, -600])
+def test_the_floor_of_wasserstein_does_not_depend_on_the_unit(exponent: int) -> None:
+    """Squares of such values are infinite, or 0."""
+    sample, now = np.random.default_rng(0).normal(0, 1, (2, 2_000))
+    table, reference = one_signal(quantile_edges(sample), sample, now)
+    unit = 2.0**exponent
+    far_table, _ = one_signal([edge * unit for edge in quantile_edges(sample)], sample, now * unit)
+    far = reference_of(CountTable(far_table.layout, reference.table.segments, reference.table.counts, reference.table.tails))
+    far.bin_means[:], far.means[:], far.stds[:] = reference.bin_means * unit, reference.means * unit, reference.stds * unit
+    place = STATISTICS.index("wasserstein")
+    plain, scaled = judge(table, reference), judge(far_table, far)
+    assert scaled.noise[0, 0, place] == pytest.approx(plain.noise[0, 0, place], rel=1e-12)
+    assert scaled.value[0, 0, place] == pytest.approx(plain.value[0, 0, place], rel=1e-3)
 
 
 def floors_alone(quantile: float) -> Evaluation:
