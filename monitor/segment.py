@@ -27,11 +27,14 @@ def clean_value(value: object, max_length: int) -> str:
         return MISSING
     if isinstance(value, bool):
         return "true" if value else "false"
-    text = str(value)[:max_length]
-    if not text.isprintable():
-        text = "".join(letter if letter.isprintable() else "?" for letter in text)
+    text = printable(str(value)[:max_length])
     # A user's value must not pass for one of ours.
     return "?" + text[1:] if text in _RESERVED else text
+
+
+def printable(text: str) -> str:
+    """The text with a question mark for what a terminal would act on or not show."""
+    return text if text.isprintable() else "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def verbatim_value(text: str, max_length: int) -> str:
