@@ -27,7 +27,7 @@ from monitor.checkpoint.store import Store
 from monitor.config import Config
 from monitor.control_topic import ControlTopic
 from monitor.decisions import Decided
-from monitor.decode import Decoder, LabelDecoder, needs
+from monitor.decode import Decoder, LabelDecoder
 from monitor.errors import SinkError, SourceError, StateError
 from monitor.expose.published import Published
 from monitor.expose.self_metrics import SelfMetrics
@@ -38,10 +38,10 @@ from monitor.partitions import Partitions, due
 from monitor.pipeline import Evaluated, Outcome, Step, advance
 from monitor.portions import Portions
 from monitor.reference.reference import Reference
-from monitor.source.base import Assignment, Lag, Needs, Source
+from monitor.source.base import Assignment, Lag, Source
 from monitor.source.open import open_source
 from monitor.state import ModelState, new_model_state
-from monitor.stream import streams_of
+from monitor.stream import needs_of, streams_of
 from monitor.telemetry import Telemetry, reason_of
 from monitor.triggers import Triggers
 from monitor.view import labels_view, model_view, shown_labels
@@ -81,14 +81,20 @@ class Monitor:
         self._triggers, self._controls = Triggers(config.source, telemetry), ControlTopic(config, telemetry)
 
     def run(
-        self, stop: threading.Event, *, until_end: bool = False, progress: Callable[[int, int], None] = lambda _done, _lag: None
+        self,
+        stop: threading.Event,
+        *,
+        until_end: bool = False,
+        progress: Callable[[int, int], None] = lambda _done, _lag: None,
+        begun: Callable[[], None] = lambda: None,
     ) -> None:
         """Turn the loop until ``stop`` is set, or with ``until_end`` until everything was read. Raises ``DriftgaugeError``.
 
-        ``progress`` is called each turn with the messages of the turn and those still unread.
+        ``begun`` is called once the source is there, ``progress`` each turn with the messages of the turn and those still unread.
         """
         start = self._resume()
-        self._source = source = open_source(self.config.source.model_copy(update={"start": start}), list(self._streams), self._needs())
+        wanted = needs_of(self._streams.values())
+        self._source = source = open_source(self.config.source.model_copy(update={"start": start}), list(self._streams), wanted)
         self.partitions = Partitions(
             self._streams, self.telemetry, self.clock_ms, self._commit, await_ms=2 * self.config.source.session_timeout_ms
         )
@@ -97,6 +103,7 @@ class Monitor:
             for model, step in self._controls.start(self._models, stop, self.clock_ms):
                 advance(model, step)
             source.start(self.partitions)
+            begun()
             gc.collect()
             gc.freeze()  # what is alive now stays: collections need not look at it
             gc.set_threshold(50_000)  # more than the messages of a poll, which hold no cycles and are gone before the next
@@ -137,10 +144,9 @@ class Monitor:
         since = self.clock_ms() if resumed.lost else resumed.values.get("rebuilding_since_ms")
         if resumed.lost:
             self.telemetry.emit(events.RebuildStarted("the saved state cannot be used"))
-        self.snapshot = replace(self.snapshot, rebuilding_since_ms=since, notices=resumed.notices)
         verdicts = tuple(v for m in self._models for _, version in sorted(m.versions.items()) for v in version.verdicts.values())
         labels = tuple(again for model in self._models if (again := shown_again(model)) is not None)
-        self.snapshot = replace(self.snapshot, verdicts=verdicts, labels=labels)
+        self.snapshot = replace(self.snapshot, rebuilding_since_ms=since, notices=resumed.notices, verdicts=verdicts, labels=labels)
         # Lost state is made again from everything that the log still has.
         return "earliest" if resumed.lost else self.config.source.start
 
@@ -151,11 +157,6 @@ class Monitor:
             found += self._advance(model, step)
             self._changed = True
         return found
-
-    def _needs(self) -> Needs:
-        each = [needs(model) for model in self.config.models]
-        keys = any(need.keys for need in each) or any(stream.dead_letter_topic for stream in self._streams.values())
-        return Needs(keys=keys, headers=any(need.headers for need in each))
 
     def _turn(self, source: Source, decoders: dict[str, Decoder | LabelDecoder], raws: Sequence[RawBatch], lag: Lag) -> None:
         now_ms = self.clock_ms()
@@ -232,9 +233,7 @@ class Monitor:
         for view in views:
             for change in total_changes(before.get(view.name), view):
                 self.telemetry.emit(change)
-        phase = self.snapshot.phase
-        if phase is Phase.STARTING and assignment.owned:
-            phase = Phase.RUNNING
+        phase = Phase.RUNNING if self.snapshot.phase is Phase.STARTING and assignment.owned else self.snapshot.phase
         self.snapshot = replace(self.snapshot, taken_ms=now_ms, phase=phase, models=tuple(views))
         self.published.publish(self.snapshot)
 

@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from monitor.clock import EventClock
-from monitor.decode import Decoder, LabelDecoder, needs_ids
+from monitor.decode import Decoder, LabelDecoder, needs, needs_ids
 from monitor.join.join import arrived_pane
 from monitor.join.state import LabelState
 from monitor.labels import LabelsIdle, LabelsOwned
 from monitor.pipeline import Idle, Owned, Step
+from monitor.source.base import Needs
 from monitor.state import ModelState, open_bytes
 
 
@@ -80,3 +81,9 @@ def streams_of(models: Iterable[ModelState]) -> dict[str, Stream]:
         if model.labels is not None:
             streams[model.labels.config.topic] = Stream(model.labels.config.topic, model, model.labels)
     return streams
+
+
+def needs_of(streams: Iterable[Stream]) -> Needs:
+    """What beside the values is read of all messages. A dead letter keeps its key."""
+    each = [(needs(stream.model.config), stream.dead_letter_topic is not None) for stream in streams]
+    return Needs(keys=any(need.keys or letters for need, letters in each), headers=any(need.headers for need, _ in each))

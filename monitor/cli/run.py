@@ -59,7 +59,8 @@ def run(arguments: argparse.Namespace) -> int:
     telemetry = Telemetry(listeners=(self_metrics.observe,))
     telemetry.emit(process_events.ProcessStarted(monitor.__version__, tuple(model.name for model in config.models)))
     stop = threading.Event()
-    asked = _on_signals(stop, telemetry)
+    begun = threading.Event()
+    asked = _on_signals(stop, telemetry, begun)
     drills = _drills(config, arguments.config, telemetry) if not arguments.until_end else None
     job = Monitor(config, references, self_metrics, telemetry, _wall_ms, drilled=drills.turned if drills else _as_it_is)
     reload = Reload(arguments.config, config, stop, telemetry) if not arguments.until_end else None
@@ -68,10 +69,12 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         if arguments.until_end:
             with progress(None, "reading") as advance:
-                job.run(stop, until_end=True, progress=lambda done, _lag: advance(0, done))
+                job.run(stop, until_end=True, progress=lambda done, _lag: advance(0, done), begun=begun.set)
         else:
-            job.run(stop, until_end=False, progress=_quiet)
+            job.run(stop, until_end=False, progress=_quiet, begun=begun.set)
         saved = job.saved
+    except _StoppedAtStart:
+        saved = True  # the state is what it was
     finally:
         server.stop()
         if drills is not None:
@@ -102,8 +105,15 @@ def _wall_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _on_signals(stop: threading.Event, telemetry: Telemetry) -> list[float]:
-    """Stop on SIGTERM and SIGINT; the second SIGINT ends at once. Returns where the time of the first request is put."""
+class _StoppedAtStart(SystemExit):
+    """Told to stop while nothing is read yet: a wait for brokers that do not answer would outlast the time that there is to stop in."""
+
+
+def _on_signals(stop: threading.Event, telemetry: Telemetry, begun: threading.Event) -> list[float]:
+    """Stop on SIGTERM and SIGINT; the second SIGINT ends at once. Returns where the time of the first request is put.
+
+    Until reading has ``begun`` there is nothing to save, and the request raises.
+    """
     asked: list[float] = []
 
     def request(number: int, _frame: FrameType | None) -> None:
@@ -112,6 +122,8 @@ def _on_signals(stop: threading.Event, telemetry: Telemetry) -> list[float]:
         asked.append(time.monotonic())
         stop.set()
         telemetry.emit(process_events.StopRequested(signal.Signals(number).name))
+        if not begun.is_set():
+            raise _StoppedAtStart(0)
 
     signal.signal(signal.SIGTERM, request)
     signal.signal(signal.SIGINT, request)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import partial
-from operator import pos
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -85,19 +84,19 @@ def _floor(value: float) -> int:
 
 
 def _all_times(column: Sequence[Scalar], time: EventTime) -> Int64:
-    """The same at once. Raises when a value is no time; at most 0 for what may lie before 1970.
-
-    Text beside the message that spells no number has no ``pos``; numpy alone would read it as Python does, " 1_7" as 17.
-    """
+    """The same at once. Raises when a value is no time; at most 0 for what may lie before 1970."""
     if time.unit == "iso8601":
         moments = map(datetime.fromisoformat, column)  # type: ignore[arg-type]
         return np.fromiter(map(partial(_iso_ms, zone=_zone(time.zone)), moments), np.int64, len(column))
+    if isinstance(column, list) and str in map(type, column):
+        # Only what stands beside the message, which comes as a list, can be text; numpy would read it as Python does, " 1_7" as 17.
+        raise TypeError
     if time.unit != "s":
         # Truncated, which is floored for what is not negative.
-        truncated = np.fromiter(map(pos, column), np.int64, len(column))  # type: ignore[arg-type]
+        truncated = np.fromiter(column, np.int64, len(column))
         return truncated if time.unit == "ms" else truncated // _PER_MS[time.unit]
     # The last millisecond whose own float is not after the value: 1700000000.123 is stored as 1700000000.1229999 and means 123.
-    seconds = np.fromiter(map(pos, column), np.float64, len(column))  # type: ignore[arg-type]
+    seconds = np.fromiter(column, np.float64, len(column))
     seconds[~(np.abs(seconds) < END_MS)] = -1.0
     nearest = np.rint(seconds * 1_000)
     return (nearest - (nearest / 1_000 > seconds)).astype(np.int64)

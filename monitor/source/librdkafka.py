@@ -192,18 +192,21 @@ class LibrdkafkaSource(GroupMember):
         self._take(partitions)
 
     def _revoked(self, consumer: Any, places: Sequence[Any]) -> None:
-        self._on_polling_thread(partial(self._gone, _partitions(places), self._listener.revoked))
+        self._on_polling_thread(consumer, partial(self._gone, _partitions(places), self._listener.revoked))
 
     def _lost(self, consumer: Any, places: Sequence[Any]) -> None:
-        self._on_polling_thread(partial(self._gone, _partitions(places), self._listener.lost))
+        self._on_polling_thread(consumer, partial(self._gone, _partitions(places), self._listener.lost))
 
-    def _on_polling_thread(self, tell: Callable[[], None]) -> None:
-        if self._closing is None:
-            return tell()
+    def _on_polling_thread(self, consumer: Any, tell: Callable[[], None]) -> None:
+        closing = self._closing
+        if consumer is not self._consumer:
+            return  # given up while it closed: what it had is lost, and that was told
+        if closing is None:
+            tell()
+            return
         told = threading.Event()
-        self._closing.ask(tell, told.set)
+        closing.ask(tell, told.set)
         told.wait()
-        return None
 
     def _gone(self, partitions: frozenset[TopicPartition], tell: Callable[[frozenset[TopicPartition]], None]) -> None:
         self._remember(self._positions)

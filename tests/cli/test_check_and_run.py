@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import http.server
 import os
+import signal
 import socket
+import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +112,26 @@ def test_a_mistake_in_a_model_hides_no_mistake_of_the_machine(tmp_path, capsys):
         assert main(["check", "-c", str(path), *options]) == 2
         found = [line[2:] for line in capsys.readouterr().err.splitlines()[1:] if line[2] != " "]  # more of one mistake is set in deeper
         assert [line[: len(start)] for line, start in zip(found, expected, strict=True)] == expected
+
+
+@pytest.mark.parametrize("client", ["kafka-python", "librdkafka"])
+def test_a_stop_does_not_wait_for_brokers_that_do_not_answer(tmp_path, client):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        source = {"client": client, "brokers": [f"127.0.0.1:{silent.getsockname()[1]}"], "group": "g", "connect_timeout": "60s"}
+        command = [sys.executable, "-m", "monitor", "run", "-c", str(write(tmp_path, {"source": source}))]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+            try:
+                silent.settimeout(30)
+                silent.accept()[0].close()
+                time.sleep(0.5)
+                began = time.monotonic()
+                process.send_signal(signal.SIGTERM)
+                _, log = process.communicate(timeout=30)
+            finally:
+                process.kill()
+    assert time.monotonic() - began < 10
+    assert process.returncode == 0, log
+    assert "ProcessStopped" in log and "Traceback" not in log
 
 
 def test_nothing_is_left_where_the_state_will_be(tmp_path, capsys):
