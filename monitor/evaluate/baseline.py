@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from monitor.config.evaluation import Evaluation
 from monitor.evaluate.cells import applicable, cell_bounds, cell_positions, distance_cells, rate_counts, rows_counted
-from monitor.evaluate.noise import rarity
+from monitor.evaluate.noise import BIAS_ROWS, FLOOR_ROWS, rarity
 from monitor.profile.layout import FAULT_CELLS
 from monitor.reference.reference import Reference
 from monitor.segment import ALL, parse_key
@@ -48,7 +48,8 @@ class SignalBaseline:
     log_share: Float64  # [B, S]; -inf for 0
     root_share: Float64  # [B, S]
     entropy: Float64  # [S] sum of share x log share, 0 log 0 = 0
-    rarity: NDArray[np.int16]  # [B, S] see ``noise.rarity``
+    bias_rarity: NDArray[np.int16]  # [B, S] see ``noise.rarity``: of shares that stand for the true ones where PSI's bias is wanted
+    floor_rarity: NDArray[np.int16]  # [B, S] and of such as large as they may well be, for noise floors
     effective: Float64  # [S] size of the sample that the shares are as good as
     axis: Axis | None  # None for a categorical signal
     spread: Float64  # [2, S] for Wasserstein's floor: its mean times sqrt(ν), and a value's deviation; empty when categorical
@@ -136,11 +137,12 @@ def _signal(
     effective = _effective(own, k, pool)
     with np.errstate(divide="ignore"):
         log_share = np.log(share)
-    # One row more than was seen in each cell: what a small reference has not seen is not impossible.
-    cautious = share + 1 / np.maximum(effective, 1.0)
+    row = 1 / np.maximum(effective, 1.0)
+    cautious = share + BIAS_ROWS * row  # what a small reference has not seen is not impossible
     axis = _axis(reference, index, cells) if layout.signals[index].kind == "numeric" else None
     spread = np.zeros((2, 0)) if axis is None else _spread(cautious / np.add.reduce(cautious, axis=0), axis)
-    return SignalBaseline(cells, share, log_share, np.sqrt(share), _entropy(share), rarity(cautious), effective, axis, spread)
+    rarities = rarity(cautious), rarity(share + FLOOR_ROWS * row)
+    return SignalBaseline(cells, share, log_share, np.sqrt(share), _entropy(share), *rarities, effective, axis, spread)
 
 
 _SMALLEST = np.finfo(np.float64).tiny

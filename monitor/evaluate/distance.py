@@ -24,7 +24,15 @@ from numpy.typing import NDArray
 from monitor.config.evaluation import STATISTICS
 from monitor.evaluate.baseline import Axis, Baseline, SignalBaseline
 from monitor.evaluate.cells import DISTANCES
-from monitor.evaluate.noise import cell_cumulants, divergence_floor, ks_floor, table_steps, wasserstein_floor
+from monitor.evaluate.noise import (
+    cell_cumulants,
+    cell_psi_means,
+    divergence_floor,
+    ks_floor,
+    psi_bias,
+    table_steps,
+    wasserstein_floor,
+)
 from monitor.profile.table import TAIL_SCALE, CountTable
 
 Float64 = NDArray[np.float64]
@@ -114,9 +122,12 @@ def _block(table: CountTable, signal: SignalBaseline, f: int, block: slice, quan
     x *= x
     hellinger = np.add.reduce(x, axis=0) / 2
 
-    mean, top = divergence_floor(_cumulants(signal.rarity[:, block], table_steps(effective), work), effective, quantile)
+    steps = table_steps(effective)
+    bias = psi_bias(_summed(cell_psi_means(), signal.bias_rarity[:, block], steps, work), effective)
+    cumulants = _summed(cell_cumulants(), signal.floor_rarity[:, block], steps, work)
+    top = divergence_floor(cumulants.reshape(3, 4, -1), effective, quantile)
     found = {
-        "psi": (np.maximum(psi - mean[_PSI], 0.0), top[_PSI] - mean[_PSI]),
+        "psi": (np.maximum(psi - bias, 0.0), top[_PSI] - bias),
         "jensen_shannon": (np.sqrt(shannon / _LOG2), np.sqrt(top[_SHANNON] / _LOG2)),
         "hellinger": (np.sqrt(hellinger), np.sqrt(top[_HELLINGER])),
         "chi_square": (np.sqrt(squared_v), np.sqrt(top[_SQUARED_V])),
@@ -130,14 +141,13 @@ def _block(table: CountTable, signal: SignalBaseline, f: int, block: slice, quan
         out.value[place], out.noise[place] = value + nothing, noise + nothing
 
 
-def _cumulants(rarity: NDArray[np.int16], steps: NDArray[np.int16], work: _Workspace) -> Float64:
-    """[3, 4, S] cumulants of the four divergences when nothing has changed, summed over the cells."""
-    cells, segments = rarity.shape
-    places = work.steps[: cells * segments].reshape(cells, segments)
+def _summed(table: NDArray[np.float32], rarity: NDArray[np.int16], steps: NDArray[np.int16], work: _Workspace) -> Float64:
+    """[..., S] what a table [steps of λ, ...] has for each cell, summed over the cells."""
+    places = work.steps[: rarity.size].reshape(rarity.shape)
     np.add(rarity, steps, out=places)
-    found = work.cumulants[: cells * segments].reshape(cells, segments, -1)
-    np.take(cell_cumulants(), places, axis=0, out=found, mode="clip")
-    return np.array(np.add.reduce(found, axis=0).T, np.float64, order="C").reshape(3, 4, segments)
+    found = work.cumulants.reshape(-1)[: rarity.size * table[0].size].reshape(*rarity.shape, *table.shape[1:])
+    np.take(table, places, axis=0, out=found, mode="clip")
+    return np.array(np.add.reduce(found, axis=0).T, np.float64, order="C")
 
 
 def _along_axis(d: Float64, q: Float64, n: Float64, tails: Float64, axis: Axis) -> tuple[Float64, Float64]:

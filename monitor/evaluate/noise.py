@@ -10,7 +10,9 @@ with B - 1 degrees of freedom, and the mean of PSI is (B - 1)(1/n + 1/m) (Yurdak
 stability index*, 2018); in thin cells it is what it is there. The quantile is that of a Pearson type III (shifted gamma)
 distribution with these cumulants, by the approximation of Wilson and Hilferty (1931): for chi-square between
 0.95 and 0.999 within 3.1 % with one degree of freedom, 2.3 % with two, 1.2 % with five, 0.6 % with ten and 0.2 % with thirty.
-The reference's shares stand for the true ones, with one row more in each cell than was seen.
+The reference's shares stand for the true ones: with one row more in each cell than was seen where the mean of PSI is wanted, and with
+three more for the quantile, because what a reference of m rows happens to lack may well, with 95 % confidence, have a share of 3 / m
+(Hanley and Lippman-Hand, *If nothing goes wrong, is everything all right?*, 1983).
 
 Rates. Given that c + r of n + m rows have a property, c is hypergeometric, close to binomial(c + r, n / (n + m)) when
 the rate is small and less spread when it is not; its quantile follows by Cornish and Fisher's expansion to the term in the
@@ -40,6 +42,9 @@ DIVERGENCES = 4
 
 CHI_SQUARE_SCALE = np.array([1.0, 8.0, 8.0, 4.0])
 """What ν times the divergence (in nats) is multiplied by to have chi-square as its limit."""
+
+BIAS_ROWS, FLOOR_ROWS = 1, 3
+"""Rows more than were seen in each cell, for the mean of PSI and for the quantiles."""
 
 STEPS_PER_OCTAVE = 16  # of λ: neighbours differ by 4 %
 _LOG2_SMALLEST, _LOG2_LARGEST = -12, 9  # of λ; beyond, a cell adds nothing or chi-square's cumulants
@@ -89,15 +94,25 @@ def table_steps(effective: Float64) -> NDArray[np.int16]:
     return np.asarray(logs - _LOG2_SMALLEST * STEPS_PER_OCTAVE, np.int16)
 
 
-def divergence_floor(sums: Float64, effective: Float64, quantile: float) -> tuple[Float64, Float64]:
-    """Mean and quantile of the four divergences when nothing has changed.
+@cache
+def cell_psi_means() -> NDArray[np.float32]:
+    """[steps of λ] the means of PSI alone, side by side."""
+    return np.ascontiguousarray(cell_cumulants()[:, 0])
 
-    ``sums`` [3, 4, S] are ``cell_cumulants`` summed over the cells, ``effective`` [S] is ν. Both results are [4, S], in nats.
+
+def psi_bias(sums: Float64, effective: Float64) -> Float64:
+    """[S] mean of PSI when nothing has changed, in nats: ``sums`` [S] are ``cell_psi_means`` summed over the cells, ``effective`` ν."""
+    return np.asarray(np.maximum(sums - _CHI_SQUARE_CUMULANTS[0], 0.0) / np.maximum(effective, 1e-30))
+
+
+def divergence_floor(sums: Float64, effective: Float64, quantile: float) -> Float64:
+    """[4, S] quantile of the four divergences when nothing has changed, in nats.
+
+    ``sums`` [3, 4, S] are ``cell_cumulants`` summed over the cells, ``effective`` [S] is ν.
     """
     mean, variance, third = np.maximum(sums - _CHI_SQUARE_CUMULANTS[:, None, None], _LEAST_CUMULANTS[:, None, None])
     top = pearson3_quantile(mean, variance, third, normal_quantile(quantile))
-    unit = CHI_SQUARE_SCALE[:, None] * np.maximum(effective, 1e-30)
-    return mean / unit, top / unit
+    return np.asarray(top / (CHI_SQUARE_SCALE[:, None] * np.maximum(effective, 1e-30)))
 
 
 def pearson3_quantile(mean: Float64, variance: Float64, third: Float64, z: float) -> Float64:
