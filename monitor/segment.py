@@ -37,6 +37,11 @@ def printable(text: str) -> str:
     return text if text.isprintable() else "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
+def shown_category(text: str) -> str:
+    """A category for people: an empty one by a word."""
+    return printable(text) or "(empty)"
+
+
 def verbatim_value(text: str, max_length: int) -> str:
     """A category as it stands in an event, cut; a lone surrogate, which has no UTF-8, is a question mark.
 

@@ -30,6 +30,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.segment import shown_category
+
 
 class Role(IntEnum):
     """What a cell says about the values in it."""
@@ -90,7 +92,7 @@ class SignalBins:
         """A short name for each cell, for people."""
         faults = ["missing", "invalid", "non-finite"]
         if self.kind == "categorical":
-            return [*faults, *self.categories, "other", "unseen", "out of range"]
+            return [*faults, *map(shown_category, self.categories), "other", "unseen", "out of range"]
         if not self.edges:
             return [*faults, "any value"]
         shown = [f"{edge:.6g}" for edge in self.edges]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from monitor.profile.layout import FAULT_CELLS, Role, SignalBins
 from monitor.reference.content import to_content
 from monitor.reference.reference import Reference
-from monitor.segment import ALL, printable
+from monitor.segment import ALL, shown_category
 
 Float64 = NDArray[np.float64]
 
@@ -97,7 +97,7 @@ def _extent(signal: SignalBins) -> str:
 
 
 def _some(values: set[str]) -> str:
-    shown = [printable(value) or "(empty)" for value in sorted(values)[:5]]
+    shown = [shown_category(value) for value in sorted(values)[:5]]
     return ", ".join(shown) + (f" and {len(values) - 5} more" if len(values) > 5 else "")
 
 

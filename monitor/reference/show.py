@@ -8,7 +8,7 @@ from typing import Any
 from monitor.config.types import format_duration
 from monitor.reference.reference import Reference
 from monitor.reference.summary import segments_of, summarize
-from monitor.segment import printable
+from monitor.segment import shown_category
 
 _SHOWN_SEGMENTS = 5
 
@@ -61,7 +61,7 @@ def _percent(share: float) -> str:
 def _values(signal: dict[str, Any]) -> str:
     if signal["type"] == "categorical":
         most = list(signal["top"].items())[:_SHOWN_SEGMENTS]
-        top = ", ".join(f"{printable(name) or '(empty)'} {_percent(share)}" for name, share in most)
+        top = ", ".join(f"{shown_category(name)} {_percent(share)}" for name, share in most)
         return f"{_plural(signal['categories'], 'value')}: {top}" if top else "no values"
     if signal["mean"] is None:
         return "no values"

@@ -76,6 +76,10 @@ def test_each_cell_has_a_label_and_a_role(edges):
     assert len(signal.labels()) == len(signal.roles) == signal.cells == len(edges) + 1 + FAULT_CELLS
 
 
+def test_a_category_is_labelled_without_what_a_terminal_would_act_on():
+    assert SignalBins("c", "categorical", categories=("", "a\x1b[2J", "ü")).labels()[3:6] == ["(empty)", "a?[2J", "ü"]
+
+
 def test_the_cell_of_a_single_value_is_labelled_with_that_value():
     labels = SignalBins("x", "numeric", edges=(5.0, 100.0, math.nextafter(100.0, math.inf), 250.0)).labels()
     assert labels[FAULT_CELLS:] == ["below 5", "5 to 100", "100", "100 to 250", "250 and above"]
