@@ -118,7 +118,7 @@ def table(results: dict[str, Any]) -> str:
         ("scrape, ms", f"{results['scrape_ms']:.0f}", "250"),
         ("scrape, bytes", f"{results['scrape_bytes']:,}", ""),
         ("resident memory, 97,000 streams watched, MB", f"{results['rss_mb']:.0f}", ""),
-        ("its growth under load, MB", f"{results['rss_growth_mb']:.0f} ± {results['rss_growth_error_mb']:.0f}", "0"),
+        ("its growth under load, MB", f"{results['rss_growth_mb']:.1f}", "0"),
     ]
     rows += join_rows(results, "250,000")
     return aligned(rows)

@@ -1,8 +1,7 @@
 """Resident memory of 1,000 segments x 50 signals: after the long window is full, and its growth under load from then on.
 
 Detection is on, and some 97,000 streams are watched. State is committed as often as the main job does: what a commit saves is held until
-then. Memory moves from pane to pane, as panes are open, judged and packed, and from day to day by tens of megabytes: growth is the
-rise of a line through stretches of two hours, and comes with its standard error.
+then. Memory moves from pane to pane, as panes are open, judged and packed: stretches of two hours are compared by their highest.
 """
 
 from __future__ import annotations
@@ -32,8 +31,7 @@ from monitor.threads import one_thread
 
 SEGMENTS, PARTITIONS, ROWS = 1_000, 4, 20_000
 PANE_MS = 300_000
-STRETCH = 24  # panes
-LEAST_STRETCHES = 5
+COMPARED = 24  # panes
 START_MS = 1_760_000_000_000 // 86_400_000 * 86_400_000
 
 
@@ -120,7 +118,7 @@ class Traffic:
 
 
 def measure(load_seconds: float) -> dict[str, float]:
-    """``rss_mb``, the highest once the long window is full, and ``rss_growth_mb`` over ``load_seconds`` of load as fast as it goes."""
+    """``rss_mb`` once the long window is full, ``rss_growth_mb`` after ``load_seconds`` of load as fast as it goes."""
     one_thread()  # as the program does
     with tempfile.TemporaryDirectory() as folder:
         state, traffic = new_state()
@@ -148,27 +146,19 @@ def _measured(state: ModelState, traffic: Traffic, checkpoint: Checkpoint, load_
             committed = time.monotonic()
         resident.append(resident_mb())
 
-    filled = state.config.windows.long_ms // PANE_MS + STRETCH
-    while len(resident) < filled:
+    panes_of_long = state.config.windows.long_ms // PANE_MS
+    for _ in range(panes_of_long + COMPARED):
         play()
+    full = max(resident[-COMPARED:])
     until = time.monotonic() + load_seconds
-    while time.monotonic() < until or len(resident) < filled + LEAST_STRETCHES * STRETCH:
+    while time.monotonic() < until or len(resident) < panes_of_long + 2 * COMPARED:
         play()
-    growth, error = rise(np.array(resident[filled:]))
     return {
-        "rss_mb": round(max(resident[filled - STRETCH : filled]), 1),
-        "rss_growth_mb": round(growth, 1),
-        "rss_growth_error_mb": round(error, 1),
+        "rss_mb": round(full, 1),
+        "rss_growth_mb": round(max(resident[-COMPARED:]) - full, 1),
         "rss_peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3, 1),
-        "load_panes": len(resident) - filled,
+        "load_panes": len(resident) - panes_of_long - COMPARED,
     }
-
-
-def rise(resident: Float64) -> tuple[float, float]:
-    """How much the line through the means of stretches rises from the first to the last, and the standard error (least squares)."""
-    means = resident[: len(resident) // STRETCH * STRETCH].reshape(-1, STRETCH).mean(axis=1)
-    line, covariance = np.polyfit(np.linspace(0.0, 1.0, len(means)), means, 1, cov=True)
-    return float(line[0]), float(np.sqrt(covariance[0, 0]))
 
 
 if __name__ == "__main__":
