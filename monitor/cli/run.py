@@ -121,7 +121,8 @@ def _on_signals(stop: threading.Event, telemetry: Telemetry, begun: threading.Ev
             raise KeyboardInterrupt
         asked.append(time.monotonic())
         stop.set()
-        telemetry.emit(process_events.StopRequested(signal.Signals(number).name))
+        # On a thread of its own: this one may be in the middle of writing another line of the log.
+        threading.Thread(target=telemetry.emit, args=(process_events.StopRequested(signal.Signals(number).name),)).start()
         if not begun.is_set():
             raise _StoppedAtStart(0)
 

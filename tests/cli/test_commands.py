@@ -198,7 +198,7 @@ def test_only_a_run_to_the_end_of_its_data_shows_progress(tmp_path):
         if "SourceFinished" in line:
             running.terminate()
     running.stderr.close()
-    assert running.wait(30) == 0
+    assert running.wait(30) == 0, "".join(lines)
     assert not [line for line in lines if line.startswith("reading")]
 
 

@@ -23,11 +23,12 @@ RUNBOOK = ROOT / "docs" / "runbook.md"
 
 
 def model(name: str) -> dict[str, Any]:
+    topic = re.sub("[/:]", "-", name)  # what a model may be called and a topic may not
     return {
         "name": name,
-        "predictions": {"topic": name, "id": "id", "score": "score"},
+        "predictions": {"topic": topic, "id": "id", "score": "score"},
         "features": [{"name": "x", "type": "numeric"}],
-        "labels": {"topic": f"{name}-labels", "id": "id", "label": "label"},
+        "labels": {"topic": f"{topic}-labels", "id": "id", "label": "label"},
     }
 
 
