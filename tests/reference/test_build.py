@@ -27,7 +27,7 @@ from monitor.reference.mapping import data_model
 from monitor.reference.read import open_files
 from monitor.reference.reference import Reference
 from monitor.reference.show import show
-from monitor.segment import ALL
+from monitor.segment import ALL, shown_category
 from tests.reference.data import START_MS, event, flat_rows, model, write_csv, write_ndjson, write_parquet
 
 Row = dict[str, Any]
@@ -212,7 +212,7 @@ def test_categories_are_known_by_the_text_that_production_will_send(tmp_path: Pa
     found = build(path).reference
     plan = found.layout.signals[2]
     assert set(plan.categories) == {*texts[:-1], "?"}  # a lone surrogate has no UTF-8, so the file cannot hold it
-    assert counts(found, ALL, "plan") == {**dict.fromkeys(texts[:-1], 100), "unseen": 100}
+    assert counts(found, ALL, "plan") == {**dict.fromkeys(map(shown_category, texts[:-1]), 100), "unseen": 100}
     assert decode(encode(found), "reference").layout.signals[2] == plan
     assert all(line.isprintable() for line in show(found).split("\n"))  # what is made for a terminal
 
