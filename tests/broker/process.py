@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import ctypes
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -19,19 +20,27 @@ ROOT = Path(__file__).resolve().parents[2]
 """Folder of the project."""
 
 _PR_SET_PDEATHSIG = 1
+_OWN_PORTS = 10_000, 32_768  # Linux gives those from 32,768 on to outgoing connections (ip_local_port_range), others higher ones
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None  # loaded before the fork
 
 
 def free_ports(count: int) -> list[int]:
-    """Distinct ports of 127.0.0.1 that nothing listens on now."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
+    """Distinct ports of 127.0.0.1 that nothing has now, and that the system gives to no outgoing connection.
+
+    One of those would be taken now and then between the choice and the use, or while a server is down: on loopback even by the
+    client that connects anew, to itself.
+    """
+    candidates = iter(random.SystemRandom().sample(range(*_OWN_PORTS), 1_000))
+    return [next(filter(_is_free, candidates)) for _ in range(count)]
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def _end_with_parent() -> None:

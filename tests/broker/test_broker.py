@@ -12,7 +12,7 @@ from kafka import KafkaConsumer, KafkaProducer
 
 from tests import parts
 from tests.broker import start_broker
-from tests.broker.process import ROOT, ServerProcess, free_ports
+from tests.broker.process import ROOT, ServerProcess, _is_free, free_ports
 
 
 def test_an_acknowledged_record_survives_kill_minus_nine(broker, topic):
@@ -58,6 +58,15 @@ time.sleep(600)
             return
         signal.sigtimedwait([], 0.05)
     raise AssertionError(f"process {server} still runs")
+
+
+def test_ports_for_servers_are_none_that_an_outgoing_connection_may_have():
+    lowest, _ = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
+    ports = free_ports(50)
+    assert len(set(ports)) == 50 and max(ports) < lowest
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", ports[0]))
+        assert not _is_free(ports[0])
 
 
 def test_a_server_that_ends_at_once_is_reported_with_its_output(tmp_path):
