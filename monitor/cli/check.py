@@ -9,8 +9,8 @@ from typing import Any
 
 from monitor.checkpoint.store import check_writable
 from monitor.cli.healthcheck import is_driftgauge
-from monitor.config import Http, Labels, ModelConfig, Secret, SourceConfig, State, format_duration, parse_config
-from monitor.config.root import sound_sections
+from monitor.config import Config, Http, Labels, ModelConfig, Secret, SourceConfig, State, format_duration, parse_config
+from monitor.config.root import Surroundings, sound_surroundings
 from monitor.config.types import Section
 from monitor.config.yaml_tree import load_tree
 from monitor.detect.leaves import LEAST_ROWS, leaves_of
@@ -52,22 +52,15 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         config = parse_config(tree, source=str(arguments.config), folder=arguments.config.parent)
     except ConfigError as error:
-        sound = sound_sections(tree, arguments.config.parent)
-        raise ConfigError(error.source, [*error.mistakes, *mistakes_around(sound, offline=arguments.offline)]) from error
-    mistakes = [*unreadable_secrets(config), *unusable_certificates(config.http)]
+        sound = sound_surroundings(tree, arguments.config.parent)
+        around, _ = look_around(sound, None, offline=arguments.offline)
+        raise ConfigError(error.source, [*error.mistakes, *around]) from error
+    mistakes, partitions = look_around(Surroundings(config.source, config.http, config.state), config, offline=arguments.offline)
     try:
         references = load_references(config)
     except ConfigError as error:
         references = {}
         mistakes += error.mistakes
-    partitions: Mapping[str, int] = {}
-    if not arguments.offline:
-        mistakes += [*unwritable(config.state), *unbindable(config.http)]
-        if not any(mistake.path.startswith("source") for mistake in mistakes):
-            try:
-                partitions = check_source(config.source, config.topics, None if config.controls is None else config.controls.topic)
-            except DriftgaugeError as error:
-                mistakes.append(Mistake("source", str(error)))
     if mistakes:
         raise ConfigError(str(arguments.config), mistakes)
     for model in config.models:
@@ -84,24 +77,34 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def mistakes_around(sections: Mapping[str, Section], *, offline: bool) -> Iterator[Mistake]:
-    """What is wrong with files, secrets, machine and broker as far as it can be told while other sections have mistakes."""
-    source, http, state = sections.get("source"), sections.get("http"), sections.get("state")
-    for name, section in sections.items():
-        yield from unreadable_secrets(section, name)
-    if isinstance(http, Http):
-        yield from unusable_certificates(http)
-    if offline:
-        return
-    if isinstance(state, State):
-        yield from unwritable(state)
-    if isinstance(http, Http):
-        yield from unbindable(http)
-    if isinstance(source, SourceConfig) and source.client != "ndjson" and not [*unreadable_secrets(source)]:
-        try:
-            check_source(source, [])
-        except DriftgaugeError as error:
-            yield Mistake("source", str(error))
+def look_around(sections: Surroundings, config: Config | None, *, offline: bool) -> tuple[list[Mistake], Mapping[str, int]]:
+    """What is wrong with secrets, certificates, this machine and the broker, and the number of partitions of topics that are there.
+
+    ``config`` tells which topics; None: it has mistakes elsewhere, and they are not looked for.
+    """
+    mistakes: list[Mistake] = []
+    partitions: Mapping[str, int] = {}
+    if sections.source is not None:
+        mistakes += unreadable_secrets(sections.source, "source")
+        files_of_no_topic = config is None and sections.source.client == "ndjson"
+        if not offline and not mistakes and not files_of_no_topic:
+            try:
+                partitions = topics_found(sections.source, config)
+            except DriftgaugeError as error:
+                mistakes.append(Mistake("source", str(error)))
+    if sections.http is not None:
+        mistakes += [*unreadable_secrets(sections.http, "http"), *unusable_certificates(sections.http)]
+        mistakes += [] if offline else unbindable(sections.http)
+    if sections.state is not None and not offline:
+        mistakes += unwritable(sections.state)
+    return mistakes, partitions
+
+
+def topics_found(source: SourceConfig, config: Config | None) -> Mapping[str, int]:
+    """Number of partitions of each topic of events. Raises ``SourceError`` when the cluster, or what is to be read of it, is not there."""
+    if config is None:
+        return check_source(source, [])
+    return check_source(source, config.topics, None if config.controls is None else config.controls.topic)
 
 
 def unusable_certificates(http: Http) -> Iterator[Mistake]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -17,6 +18,8 @@ from monitor.config.source import SourceConfig
 from monitor.config.types import Duration, Secret, Section, below, duration, refuse
 from monitor.config.yaml_tree import load_tree
 from monitor.errors import ConfigError, Mistake
+
+_Kind = TypeVar("_Kind", bound=Section)
 
 
 class BasicAuth(Section):
@@ -212,11 +215,26 @@ def parse_config(tree: Any, *, source: str = "configuration", folder: Path = Pat
     return resolved
 
 
-def sound_sections(tree: Any, folder: Path) -> dict[str, Section]:
-    """Sections on which no model depends, each as far as it is right by itself, of a configuration that as a whole is not."""
-    found: dict[str, Section] = {}
-    kinds: dict[str, type[Section]] = {"source": SourceConfig, "http": Http, "state": State}
-    for name, kind in kinds.items() if isinstance(tree, dict) else ():
-        with contextlib.suppress(ValidationError):
-            found[name] = below(folder, kind.model_validate(tree.get(name, {})))
-    return found
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """The sections about what surrounds the process, on which no model depends; None: one that is not right by itself."""
+
+    source: SourceConfig | None
+    http: Http | None
+    state: State | None
+
+
+def sound_surroundings(tree: Any, folder: Path) -> Surroundings:
+    """What is right by itself in a configuration that as a whole is not."""
+    if not isinstance(tree, dict):
+        return Surroundings(None, None, None)
+    return Surroundings(
+        _sound(tree, "source", SourceConfig, folder), _sound(tree, "http", Http, folder), _sound(tree, "state", State, folder)
+    )
+
+
+def _sound(tree: dict[str, Any], name: str, kind: type[_Kind], folder: Path) -> _Kind | None:
+    with contextlib.suppress(ValidationError):
+        section: _Kind = below(folder, kind.model_validate(tree.get(name, {})))
+        return section
+    return None
