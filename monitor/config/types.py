@@ -111,10 +111,20 @@ Topic = Annotated[str, AfterValidator(_topic), WithJsonSchema({"type": "string",
 """Name of a Kafka topic, as brokers allow it (``org.apache.kafka.common.internals.Topic``)."""
 
 
-def _broker(address: str) -> str:
+def host_and_port(address: str) -> tuple[str, int]:
+    """Both parts of a broker's address, an IPv6 host without its brackets. Raises ``ValueError`` when it is none.
+
+    >>> host_and_port("[::1]:9092")
+    ('::1', 9092)
+    """
     host, _, port = address.rpartition(":")
     if not host or not re.fullmatch("[0-9]{1,5}", port) or not 1 <= int(port) <= 65_535:
         raise ValueError(f"expected host:port such as kafka:9092, got {address!r}")
+    return host.strip("[]"), int(port)
+
+
+def _broker(address: str) -> str:
+    host_and_port(address)
     return address
 
 

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from monitor.config.source import Security
+from monitor.config.types import host_and_port
 from monitor.errors import SourceError
 from monitor.source.faults import RefusalError
 from monitor.source.security import tls_context
@@ -70,12 +71,10 @@ def probe(broker: str, security: Security, timeout_s: float) -> Silence | None:
 
     Raises ``SourceError`` when files or secrets of ``security`` cannot be used.
     """
-    host, _, port = broker.rpartition(":")
-    if not host or not port.isdecimal():
-        return Silence(f"expected host:port, got {broker!r}", permanent=True)
+    host, port = host_and_port(broker)
     context = tls_context(security)
     try:
-        _converse(host.strip("[]"), int(port), context, security, timeout_s)
+        _converse(host, port, context, security, timeout_s)
     except RefusalError as refusal:
         silence = Silence(str(refusal), permanent=True)
     except ssl.SSLCertVerificationError as error:

@@ -17,7 +17,7 @@ from monitor.source.confluent_messages import batches
 from monitor.source.faults import advice, redact
 from monitor.source.kafka_client import error_name, explain
 from monitor.source.open import open_source
-from monitor.source.reach import await_brokers, probe
+from monitor.source.reach import await_brokers
 from monitor.source.security import kafka_python_options, librdkafka_options, tls_context, token_expiry_s, token_reader
 from tests.broker.certificates import KEY_PASSWORD, make_certificates
 from tests.broker.process import free_ports
@@ -152,13 +152,6 @@ def test_librdkafka_without_its_package_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "confluent_kafka", None)
     with pytest.raises(SourceError, match=r"run pip install 'driftgauge\[librdkafka\]' or choose kafka-python"):
         open_source(SourceConfig(client="librdkafka", brokers=("b:1",)), ["t"], Needs())
-
-
-@pytest.mark.parametrize("broker", ["localhost", "localhost:kafka", ":9092"])
-def test_an_address_without_host_or_port_is_refused_at_once(broker):
-    assert probe(broker, Security(), 1.0).permanent
-    with pytest.raises(SourceError, match=r"no broker of source\.brokers can be used\n.*expected host:port, got"):
-        await_brokers([broker], Security(), 60_000)
 
 
 def test_a_closed_port_is_waited_for_and_then_said():
