@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,17 +44,9 @@ def _said(error: yaml.YAMLError) -> str:
 
 def _unusable(root: yaml.Node | None) -> str:
     """The line of the first value that cannot be made, such as the 30th of February; not the value, which may be a secret."""
-    lines, seen, todo, loader = [], set(), [root], yaml.SafeLoader("")
-    while todo:
-        node = todo.pop()
-        if id(node) in seen:
-            continue
-        seen.add(id(node))
-        if isinstance(node, yaml.SequenceNode):
-            todo += node.value
-        elif isinstance(node, yaml.MappingNode):
-            todo += [each for pair in node.value for each in pair]
-        elif node is not None:
+    lines, loader = [], yaml.SafeLoader("")
+    for node in _nodes(root):
+        if isinstance(node, yaml.ScalarNode):
             try:
                 loader.construct_object(node)
             except (ValueError, KeyError, AttributeError):
@@ -63,23 +56,30 @@ def _unusable(root: yaml.Node | None) -> str:
 
 def _repeated(root: yaml.Node | None) -> list[Mistake]:
     """Keys that stand twice in one mapping. What ``<<`` merges in may be given again: that is what merging is for."""
-    found, seen, todo = [], set(), [root]
+    found = []
+    for node in _nodes(root):
+        if not isinstance(node, yaml.MappingNode):
+            continue
+        lines: dict[str, int] = {}
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            line = key.start_mark.line + 1
+            if key.value in lines:
+                again = f"expected each key once, got {key.value!r} again, which line {lines[key.value]} has"
+                found.append((line, Mistake(f"line {line}", again)))
+            lines.setdefault(key.value, line)
+    return [mistake for _, mistake in sorted(found, key=lambda each: each[0])]
+
+
+def _nodes(root: yaml.Node | None) -> Iterator[yaml.Node]:
+    """Every node of a document once, also where aliases make a circle of them."""
+    seen, todo = set(), [] if root is None else [root]
     while todo:
         node = todo.pop()
-        if id(node) in seen:  # an alias
+        if id(node) in seen:
             continue
         seen.add(id(node))
+        yield node
         if isinstance(node, yaml.SequenceNode):
             todo += node.value
         elif isinstance(node, yaml.MappingNode):
-            lines: dict[str, int] = {}
-            for key, value in node.value:
-                todo.append(value)
-                line = key.start_mark.line + 1
-                if not isinstance(key, yaml.ScalarNode):
-                    continue
-                if key.value in lines:
-                    again = f"expected each key once, got {key.value!r} again, which line {lines[key.value]} has"
-                    found.append((line, Mistake(f"line {line}", again)))
-                lines.setdefault(key.value, line)
-    return [mistake for _, mistake in sorted(found, key=lambda each: each[0])]
+            todo += [each for pair in node.value for each in pair]
