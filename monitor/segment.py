@@ -42,13 +42,17 @@ def shown_category(text: str) -> str:
     return printable(text) or "(empty)"
 
 
-def verbatim_value(text: str, max_length: int) -> str:
-    """A category as it stands in an event, cut; a lone surrogate, which has no UTF-8, is a question mark.
+def named_value(text: str | None, max_length: int, *, verbatim: bool) -> str:
+    """A value of a segment column as it is named: cleaned, or verbatim, as categories are in references.
 
-    >>> verbatim_value("a\\u00a0b", 64), verbatim_value("", 64)
-    ('a\\xa0b', '')
+    Verbatim is as it stands in an event, cut; a lone surrogate, which has no UTF-8, is a question mark.
+
+    >>> named_value("a\\u00a0b", 64, verbatim=True), named_value("", 64, verbatim=True), named_value("", 64, verbatim=False)
+    ('a\\xa0b', '', '__missing__')
     """
-    return text[:max_length].encode("utf-8", "replace").decode()
+    if verbatim and text is not None:
+        return text[:max_length].encode("utf-8", "replace").decode()
+    return clean_value(text, max_length)
 
 
 @lru_cache(_CACHED_KEYS)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from monitor.batch import Fault
 from monitor.decode.scalar import WHOLE_FLOAT, Scalar, category, text_of
-from monitor.segment import clean_value, verbatim_value
+from monitor.segment import named_value
 
 MAX_ENTRIES = 65_536
 
@@ -78,9 +78,9 @@ class ValueTable(dict[Scalar, int]):
         return code
 
     def _name(self, text: str | None) -> str:
-        if self._verbatim and text is not None:
-            return verbatim_value(text, self._max_length)
-        return clean_value(text, self._max_length) if text else self._absent
+        if text is None or (text == "" and not self._verbatim):
+            return self._absent
+        return named_value(text, self._max_length, verbatim=self._verbatim)
 
     def begin_batch(self) -> None:
         """Codes given before may end here."""

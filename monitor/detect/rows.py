@@ -26,7 +26,7 @@ from monitor.reference.mapping import with_columns
 from monitor.reference.reference import Reference
 from monitor.reference.survey import CATEGORY_OF, Survey, is_category, survey_model
 from monitor.reference.tally import Tally
-from monitor.segment import ALL, MISSING, clean_value, verbatim_value
+from monitor.segment import ALL, MISSING, clean_value, named_value
 
 _AT_ONCE = 65_536
 
@@ -163,7 +163,7 @@ def _coded(texts: Any, rows: int, most: int, *, verbatim: bool) -> tuple[tuple[s
     raw = texts_of(texts).tolist()
     number = {value: code for code, value in enumerate(dict.fromkeys(raw))}
     codes = np.array([number[value] for value in raw], np.int32)
-    cleaned = [verbatim_value(value, most) if verbatim and value is not None else clean_value(value, most) for value in number]
+    cleaned = [named_value(value, most, verbatim=verbatim) for value in number]
     distinct = tuple(dict.fromkeys(cleaned))
     place = np.array([distinct.index(text) for text in cleaned], np.int32)
     return distinct, place[codes] if rows else codes
