@@ -73,6 +73,10 @@ class EventClock:
         self.owned, self.awaited = set(partitions), set(awaited - partitions)
         self.idle &= partitions
 
+    def hear_anew(self, partitions: frozenset[int]) -> None:
+        """Partitions came, or came back: one that was idle before may have a backlog by now."""
+        self.idle -= partitions
+
     def leave_out(self, partition: int) -> bool:
         """Let a partition hold the others up no longer; returns whether it did."""
         if partition in self.awaited:

@@ -35,11 +35,11 @@ class Partitions:
         self.headway = Headway(self.clock_ms())
 
     def assigned(self, partitions: frozenset[TopicPartition]) -> Mapping[TopicPartition, int]:
-        """Partitions came: they begin where the state ends. One that was silent before may have a backlog, so it is heard anew."""
+        """Partitions came: they begin where the state ends."""
         self.owned |= partitions
         self.active_ms.update(dict.fromkeys(partitions, self.clock_ms()))
         for topic, numbers in _by_topic(partitions).items():
-            self.streams[topic].clock.idle.difference_update(numbers)
+            self.streams[topic].clock.hear_anew(frozenset(numbers))
             self.telemetry.emit(events.PartitionsAssigned(topic, numbers))
         offsets = {(topic, p): self.streams[topic].reading.offsets.get(p) for topic, p in partitions}
         return {partition: offset for partition, offset in offsets.items() if offset is not None}
