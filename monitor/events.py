@@ -151,6 +151,19 @@ class DeadLettersFailed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ReadingHeld(Event):
+    """So many messages wait for their topic to take them that nothing more is read until it does."""
+
+    level: ClassVar[int] = logging.ERROR
+    messages: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingResumed(Event):
+    """They were taken, and reading goes on."""
+
+
+@dataclass(frozen=True, slots=True)
 class IdsEvicted(Event):
     """Ids were forgotten before their horizon; their repeats would count again."""
 

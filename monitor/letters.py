@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ class Letters:
     sink: Sink | None = None
     unconfirmed: Counter[str] = field(default_factory=Counter)  # dead letters by model
     unconfirmed_items: Counter[str] = field(default_factory=Counter)  # items to review by model
+    held: bool = False  # whether there is no room
 
     def reject(self, stream: Stream, rejections: Sequence[Rejection]) -> None:
         """Tell of messages that yielded no row, one event a reason, and send them."""
@@ -83,6 +85,19 @@ class Letters:
             self.telemetry.emit(label_events.ReviewItemsDelivered(name, items))
         self.unconfirmed.clear()
         self.unconfirmed_items.clear()
+
+    def has_room(self) -> bool:
+        """Whether more may be read. A full queue is delivered first; where that fails, reading waits, and each commit tries again."""
+        full = self.sink is not None and self.sink.is_full
+        if full and not self.held:
+            with contextlib.suppress(SinkError):
+                self.deliver()
+            full = self.sink is not None and self.sink.is_full
+        if full != self.held:
+            self.held = full
+            waiting = 0 if self.sink is None else self.sink.pending
+            self.telemetry.emit(events.ReadingHeld(waiting) if full else events.ReadingResumed())
+        return not full
 
     def close(self) -> None:
         """Close the producer, if there is one."""

@@ -139,16 +139,17 @@ class Partitions:
         self.active_ms.update(dict.fromkeys(quiet - silent, now_ms))
         return elsewhere + [(self.streams[topic].model, self.streams[topic].idle(p)) for topic, p in sorted(silent)]
 
-    def hold_back(self, source: Source, now_ms: int) -> None:
-        """Pause partitions that run ahead of the slowest, so that open panes stay within their bounds; resume the rest."""
-        ahead = {(topic, p) for topic, stream in self.streams.items() for p in stream.ahead()} & self.owned
-        if ahead - self.paused:
-            source.pause(ahead - self.paused)
-        resumed = self.paused - ahead
+    def hold_back(self, source: Source, now_ms: int, *, every: bool = False) -> None:
+        """Pause partitions that run ahead of the slowest, so that open panes stay within their bounds, or all; resume the rest."""
+        ahead = {(topic, p) for topic, stream in self.streams.items() for p in stream.ahead()}
+        held = set(self.owned) if every else ahead & self.owned
+        if held - self.paused:
+            source.pause(held - self.paused)
+        resumed = self.paused - held
         if resumed:
             source.resume(resumed)
             self.active_ms.update(dict.fromkeys(resumed, now_ms))
-        self.paused = ahead
+        self.paused = held
 
 
 def due(since_ms: int, now_ms: int, every_ms: int) -> bool:

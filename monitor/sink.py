@@ -54,7 +54,7 @@ class _Pending:
 
 
 class Sink:
-    """A bounded queue in front of a producer. Made without touching the network; the first ``flush`` connects."""
+    """A queue in front of a producer. Made without touching the network; the first ``flush`` connects."""
 
     def __init__(self, config: SourceConfig) -> None:
         self._config = config
@@ -67,11 +67,14 @@ class Sink:
         """Messages that are not confirmed."""
         return len(self._queue)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether as much waits as should."""
+        return len(self._queue) >= MAX_PENDING or self._bytes >= MAX_PENDING_BYTES
+
     def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes]] = ()) -> None:
-        """Queue a message. When the queue is full, everything is delivered first: then raises as ``flush`` does."""
+        """Queue a message. The queue takes it even when it ``is_full``: who fills it is to bring no more until it is delivered."""
         message = cut(Outgoing(topic, key, value, tuple(headers)), MAX_FIELD_BYTES)
-        if len(self._queue) >= MAX_PENDING or self._bytes + len(message) > MAX_PENDING_BYTES:
-            self.flush(self._config.connect_timeout_ms)
         self._queue.append(_Pending(message))
         self._bytes += len(message)
 

@@ -77,6 +77,8 @@ class Triggers:
         if self.sink is None:
             self.sink = open_sink(self.source)
         message = cloud_event(trigger, phase)
+        if self.sink.is_full:
+            self.sink.flush(_FLUSH_MS)
         self.sink.send(policy.topic, message.key, message.value, message.headers)
 
     def deliver(self) -> None:

@@ -117,14 +117,19 @@ def test_a_message_above_the_topics_own_limit_is_cut_until_it_fits(kafka, sink, 
     assert record.headers == [("driftgauge-cut", b"value of 256000 bytes")]
 
 
-def test_the_queue_is_bounded_by_count_and_bytes():
+def test_a_queue_is_full_by_count_and_by_bytes_and_loses_nothing_beyond():
     [port] = free_ports(1)
-    for size, most in ((1, MAX_PENDING), (MAX_FIELD_BYTES, MAX_PENDING_BYTES // MAX_FIELD_BYTES)):
-        sink = Sink(SourceConfig.model_validate({"brokers": [f"127.0.0.1:{port}"], "connect_timeout": "100ms"}))
-        with pytest.raises(SinkError, match=f"^{most} messages for dead are not confirmed"):
-            for _ in range(most + 1):
-                sink.send("dead", None, bytes(size))
-        assert sink.pending == most
+    for size, most in ((1, MAX_PENDING), (MAX_FIELD_BYTES, MAX_PENDING_BYTES // MAX_FIELD_BYTES + 1)):
+        sink = Sink(SourceConfig.model_validate({"brokers": [f"127.0.0.1:{port}"]}))
+        for _ in range(most - 1):
+            sink.send("dead", None, bytes(size))
+        assert not sink.is_full
+        sink.send("dead", None, bytes(size))
+        assert sink.is_full
+        sink.send("dead", None, bytes(size))
+        with pytest.raises(SinkError, match=f"^{most + 1} messages for dead are not confirmed"):
+            sink.flush(100)
+        assert sink.pending == most + 1 and sink.is_full
 
 
 def test_a_sink_uses_the_sources_security(kafka, topic, tmp_path):

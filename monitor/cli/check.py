@@ -20,7 +20,7 @@ from monitor.reference.fit import load_references
 from monitor.reference.reference import Reference
 from monitor.sequential.labels import outcomes_told
 from monitor.sequential.version import comparable
-from monitor.source.check import check_source
+from monitor.source.check import Topics, check_source
 
 _EXAMPLES = """\
 examples:
@@ -55,7 +55,8 @@ def run(arguments: argparse.Namespace) -> int:
         sound = sound_surroundings(tree, arguments.config.parent)
         around, _ = look_around(sound, None, offline=arguments.offline)
         raise ConfigError(error.source, [*error.mistakes, *around]) from error
-    mistakes, partitions = look_around(Surroundings(config.source, config.http, config.state), config, offline=arguments.offline)
+    sections = Surroundings(config.source, config.http, config.state)
+    mistakes, topics = look_around(sections, config, offline=arguments.offline)
     try:
         references = load_references(config)
     except ConfigError as error:
@@ -71,25 +72,28 @@ def run(arguments: argparse.Namespace) -> int:
         for line in detection_lines(model, references[model.name]):
             print(f"model {model.name}: {line}")
         if model.labels is not None:
-            print(f"model {model.name}: {labels_line(model, model.labels, partitions)}")
+            print(f"model {model.name}: {labels_line(model, model.labels, topics.partitions)}")
+    for path, topic in config.written:
+        if topic in topics.absent:
+            print(f"{path}: topic {topic} is not there; make it, unless the broker makes topics by itself")
     reached = "not asked" if arguments.offline else "reached"
     print(f"{arguments.config}: no mistakes; source {config.source.client} {reached}")
     return 0
 
 
-def look_around(sections: Surroundings, config: Config | None, *, offline: bool) -> tuple[list[Mistake], Mapping[str, int]]:
-    """What is wrong with secrets, certificates, this machine and the broker, and the number of partitions of topics that are there.
+def look_around(sections: Surroundings, config: Config | None, *, offline: bool) -> tuple[list[Mistake], Topics]:
+    """What is wrong with secrets, certificates, this machine and the broker, and what is there of the topics.
 
     ``config`` tells which topics; None: it has mistakes elsewhere, and they are not looked for.
     """
     mistakes: list[Mistake] = []
-    partitions: Mapping[str, int] = {}
+    topics = Topics()
     if sections.source is not None:
         mistakes += unreadable_secrets(sections.source, "source")
         files_of_no_topic = config is None and sections.source.client == "ndjson"
         if not offline and not mistakes and not files_of_no_topic:
             try:
-                partitions = topics_found(sections.source, config)
+                topics = topics_found(sections.source, config)
             except DriftgaugeError as error:
                 mistakes.append(Mistake("source", str(error)))
     if sections.http is not None:
@@ -97,14 +101,15 @@ def look_around(sections: Surroundings, config: Config | None, *, offline: bool)
         mistakes += [] if offline else unbindable(sections.http)
     if sections.state is not None and not offline:
         mistakes += unwritable(sections.state)
-    return mistakes, partitions
+    return mistakes, topics
 
 
-def topics_found(source: SourceConfig, config: Config | None) -> Mapping[str, int]:
-    """Number of partitions of each topic of events. Raises ``SourceError`` when the cluster, or what is to be read of it, is not there."""
+def topics_found(source: SourceConfig, config: Config | None) -> Topics:
+    """As ``check_source``, for the topics of a configuration. Raises ``SourceError`` when what is to be read is not there."""
     if config is None:
         return check_source(source, [])
-    return check_source(source, config.topics, None if config.controls is None else config.controls.topic)
+    controls = None if config.controls is None else config.controls.topic
+    return check_source(source, config.topics, controls, [topic for _, topic in config.written])
 
 
 def unusable_certificates(http: Http) -> Iterator[Mistake]:

@@ -155,17 +155,21 @@ class Config(Section):
             if topic in read:
                 yield f"{path}: expected each only once, got {topic!r} again, which is {read[topic]}"
             read[topic] = path
-        for index, model in enumerate(self.models):
-            for path, topic in _written(f"models[{index}]", model):
-                if not self.source.brokers:
-                    yield f"{path}: expected source.brokers to send it to, got none"
-                if topic in read:
-                    yield f"{path}: expected a topic that is not read, got {topic!r}, which is {read[topic]}"
+        for path, topic in self.written:
+            if not self.source.brokers:
+                yield f"{path}: expected source.brokers to send it to, got none"
+            if topic in read:
+                yield f"{path}: expected a topic that is not read, got {topic!r}, which is {read[topic]}"
 
     @property
     def topics(self) -> list[str]:
         """All topics of events, of predictions and of labels."""
         return [topic for _, topic in self._events()]
+
+    @property
+    def written(self) -> list[tuple[str, str]]:
+        """Path and name of each topic that is written to."""
+        return [each for index, model in enumerate(self.models) for each in _written(f"models[{index}]", model)]
 
     def _paths_and_topics(self) -> Iterator[tuple[str, str]]:
         yield from self._events()

@@ -158,7 +158,7 @@ def _progress() -> list[Panel]:
         ),
         lines(
             "Partitions that wait",
-            "Partitions that are silent, and partitions that are not fetched because they are too far ahead of the others.",
+            "Partitions that are silent, and partitions that are not fetched: ahead of the others, or dead letters wait for their topic.",
             [
                 over_time(f"sum by (model, topic) ({pick('driftgauge_partition_idle', _MODEL)})", "{{model}} {{topic}} silent"),
                 over_time(f"sum by (model, topic) ({pick('driftgauge_partition_paused', _MODEL)})", "{{model}} {{topic}} ahead"),

@@ -95,7 +95,7 @@ class PartitionProgress:
     lag_messages: int | None = None  # None: not known yet
     newest_event_ms: int | None = None  # None: nothing read yet
     idle: bool = False  # silent for so long that it no longer holds the watermark up
-    paused: bool = False  # too far ahead of the others, not fetched
+    paused: bool = False  # not fetched: too far ahead of the others, or dead letters wait for their topic
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from monitor.config.source import SourceConfig
 from monitor.source.base import Needs
 from monitor.source.open import open_source
 
 
-def check_source(config: SourceConfig, topics: Sequence[str], controls: str | None = None) -> dict[str, int]:
-    """Number of partitions of each topic of events. Raises ``SourceError`` when the cluster, a topic or a file cannot be read.
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """What is there of the topics of a configuration."""
+
+    partitions: Mapping[str, int] = field(default_factory=dict)  # number of each topic of events
+    absent: frozenset[str] = frozenset()  # topics to write to that are not there; a cluster may make them by itself
+
+
+def check_source(config: SourceConfig, topics: Sequence[str], controls: str | None = None, written: Sequence[str] = ()) -> Topics:
+    """What is there of topics of events and of those to write to. Raises ``SourceError`` when cluster, topic or file cannot be read.
 
     ``controls`` is the control topic, which a folder of files may be without. kafka-python asks for both Kafka clients: a member
     that joined the group would move the partitions of a running monitor.
@@ -30,9 +39,10 @@ def check_source(config: SourceConfig, topics: Sequence[str], controls: str | No
                 reader.close()
         if controls is not None:
             open_controls(config, controls, {}).poll()
-        return {topic: sum(name == topic for name, _ in files) for topic in topics}
+        return Topics({topic: sum(name == topic for name, _ in files) for topic in topics})
     from monitor.source.kafka_client import connect
 
     client, partitions = connect(config, [*topics, *([] if controls is None else [controls])])
+    absent = frozenset(topic for topic in written if not client.consumer.partitions_for_topic(topic))
     client.close()
-    return {topic: partitions[topic] for topic in topics}
+    return Topics({topic: partitions[topic] for topic in topics}, absent)

@@ -90,6 +90,19 @@ def test_a_topic_for_decisions_has_to_be_there(broker, topic, tmp_path, client):
     assert "they are not there or hidden from this user: absent" in log
 
 
+@pytest.mark.broker
+def test_a_topic_to_write_to_that_is_not_there_is_said_and_is_no_mistake(kafka, topic, tmp_path, capsys):
+    name, there = topic(), topic()
+    for letters, said in ((there, False), (f"{name}-absent", True)):
+        model = world.CONFIG["models"][0]
+        predictions = model["predictions"] | {"topic": name, "dead_letter_topic": letters}
+        (folder := tmp_path / letters).mkdir()
+        path = write(folder, {"source": {"brokers": [kafka.bootstrap]}, "models": [model | {"predictions": predictions}]})
+        assert main(["check", "-c", str(path)]) == 0
+        line = f"models[0].predictions.dead_letter_topic: topic {letters} is not there; make it, unless the broker makes topics by itself\n"
+        assert (line in capsys.readouterr().out) is said
+
+
 def test_a_client_that_is_not_installed_is_said_before_anything_is_asked(tmp_path):
     """As where confluent-kafka was left out: importing it fails, and no broker is needed to say so."""
     (tmp_path / "confluent_kafka.py").write_text("raise ImportError('No module named confluent_kafka')")
