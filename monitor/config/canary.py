@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, model_validator
@@ -45,11 +46,11 @@ class Canary(Section):
         return self
 
 
-def check_canary(model: ModelConfig) -> None:
-    """What the test needs of the rest of the model. Raises ``ValueError`` with the path."""
+def canary_mistakes(model: ModelConfig) -> Iterator[str]:
+    """What the test needs of the rest of the model and does not find, with the path."""
     if model.canary is None:
         return
     if model.labels is None:
-        raise ValueError("canary: expected labels beside it, got none: versions are compared by what turned out to be true")
-    if model.labels.task == "regression":
-        raise ValueError("canary: expected labels with task binary or multiclass, got regression")
+        yield "canary: expected labels beside it, got none: versions are compared by what turned out to be true"
+    elif model.labels.task == "regression":
+        yield "canary: expected labels with task binary or multiclass, got regression"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
@@ -235,37 +236,48 @@ class Labels(Section):
                     raise ValueError(f"cost.matrix: expected classes out of {', '.join(self.classes)}, got {name!r}")
 
 
-def check_labels(model: ModelConfig) -> None:
-    """What labels need of the rest of the model, and the other way round. Raises ``ValueError`` with the path."""
-    labels, predictions = model.labels, model.predictions
-    classes = labels.classes if labels is not None else ()
-    if predictions.probabilities is not None:
-        if not classes:
-            raise ValueError("predictions.probabilities: expected only beside labels with task multiclass")
-        if set(predictions.probabilities) != set(classes):
-            raise ValueError(
-                f"predictions.probabilities: expected exactly the classes of labels.classes, {', '.join(classes)}, "
-                f"got {', '.join(predictions.probabilities)}"
-            )
+def _classes_of_probabilities(model: ModelConfig) -> Iterator[str]:
+    given = model.predictions.probabilities
+    if given is None:
+        return
+    classes = model.labels.classes if model.labels is not None else ()
+    if not classes:
+        yield "predictions.probabilities: expected only beside labels with task multiclass"
+    elif set(given) != set(classes):
+        yield f"predictions.probabilities: expected exactly the classes of labels.classes, {', '.join(classes)}, got {', '.join(given)}"
+
+
+def _something_to_compare(model: ModelConfig) -> Iterator[str]:
+    labels = model.labels
     if labels is None:
         return
-    given, where = (predictions, "predictions") if labels.prediction is None else (labels.prediction, "labels.prediction")
+    given, where = (model.predictions, "predictions") if labels.prediction is None else (labels.prediction, "labels.prediction")
     missing = {
         "binary": "score or predicted_class" if given.score is None and given.predicted_class is None else "",
         "multiclass": "predicted_class" if given.predicted_class is None else "",
         "regression": "score" if given.score is None else "",
     }[labels.task]
     if missing:
-        raise ValueError(f"labels.task: expected {where} with {missing} for task {labels.task}, or there is nothing to compare labels with")
-    if labels.prediction is not None:
-        unknown = [column for column in labels.prediction.segments if column not in model.segments.columns]
-        if unknown:
-            raise ValueError(
-                f"labels.prediction.segments: expected columns out of segments.columns {sorted(model.segments.columns)}, got {unknown[0]!r}"
-            )
+        yield f"labels.task: expected {where} with {missing} for task {labels.task}, or there is nothing to compare labels with"
+
+
+def _known_segments(model: ModelConfig) -> Iterator[str]:
+    labels = model.labels
+    if labels is None:
+        return
+    for column in labels.prediction.segments if labels.prediction is not None else ():
+        if column not in model.segments.columns:
+            yield f"labels.prediction.segments: expected columns out of segments.columns {sorted(model.segments.columns)}, got {column!r}"
     grouping = labels.review.grouping if labels.review is not None else None
     if grouping and grouping not in model.segments.groupings:
         known = [list(each) for each in model.segments.groupings]
-        raise ValueError(f"labels.review.grouping: expected one of segments.groupings {known}, got {list(grouping)}")
-    if labels.pane_ms % model.windows.pane_ms:
-        raise ValueError("labels.pane: expected a multiple of windows.pane")
+        yield f"labels.review.grouping: expected one of segments.groupings {known}, got {list(grouping)}"
+
+
+def _fitting_pane(model: ModelConfig) -> Iterator[str]:
+    if model.labels is not None and model.labels.pane_ms % model.windows.pane_ms:
+        yield "labels.pane: expected a multiple of windows.pane"
+
+
+LABEL_CHECKS = (_classes_of_probabilities, _something_to_compare, _known_segments, _fitting_pane)
+"""What labels need of the rest of the model, and the other way round: see ``Section.checks``."""

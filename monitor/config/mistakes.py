@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from monitor.config.types import Secret, SeveralMistakesError
+from monitor.config.types import Secret, SeveralMistakesError, sections_in
 from monitor.errors import Mistake
 
 
@@ -72,7 +72,7 @@ def _about_secrets(loc: tuple[int | str, ...], root: type[BaseModel]) -> str:
     here = _sections_at(loc, root)
     if Secret in here:
         return "expected {file: PATH} or {env: NAME}, which say where the secret is, got a value (not shown); a secret does not belong here"
-    if any(Secret in _sections(part) for section in here for part in _keys(section).values()):
+    if any(Secret in sections_in(part) for section in here for part in _keys(section).values()):
         return "expected a mapping of keys to values, got another type (not shown: it may hold a secret)"
     return ""
 
@@ -107,7 +107,7 @@ def _sections_at(loc: tuple[int | str, ...], root: type[BaseModel]) -> list[type
     """Sections that can stand at a place; places of lists, and names that are no section's key, lead no further."""
     here = [root]
     for step in loc:
-        here = [found for section in here for name, part in _keys(section).items() if name == step for found in _sections(part)] or here
+        here = [found for section in here for name, part in _keys(section).items() if name == step for found in sections_in(part)] or here
     return here
 
 
@@ -134,11 +134,5 @@ def _known_keys(root: type[BaseModel]) -> dict[str, str]:
             key = field.alias or name
             keys.setdefault(key, path or "the top level")
             listed = "[]" if getattr(field.annotation, "__origin__", None) in (list, tuple) else ""
-            todo += [(f"{path}.{key}{listed}".lstrip("."), inner) for inner in _sections(field.annotation)]
+            todo += [(f"{path}.{key}{listed}".lstrip("."), inner) for inner in sections_in(field.annotation)]
     return keys
-
-
-def _sections(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [section for part in getattr(annotation, "__args__", ()) for section in _sections(part)]

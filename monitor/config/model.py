@@ -11,12 +11,12 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from monitor.config.canary import Canary, check_canary
+from monitor.config.canary import Canary, canary_mistakes
 from monitor.config.detection import Detection
 from monitor.config.evaluation import Evaluation, threshold_mistakes
-from monitor.config.labels import ClassName, Labels, check_labels
-from monitor.config.retraining import Retraining, check_retraining
-from monitor.config.types import Duration, EventTime, JsonPath, Section, Topic, duration, refuse
+from monitor.config.labels import LABEL_CHECKS, ClassName, Labels
+from monitor.config.retraining import RETRAINING_CHECKS, Retraining
+from monitor.config.types import Duration, EventTime, JsonPath, Section, Topic, duration
 
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z_][A-Za-z0-9_.:/-]*$")]
 
@@ -118,20 +118,19 @@ class Segments(Section):
     )
     max_value_length: int = Field(64, ge=1, le=1_000, description="Longer segment values are cut.")
 
-    @model_validator(mode="after")
-    def _known_columns(self) -> Self:
-        refuse(self._mistakes())
-        return self
-
-    def _mistakes(self) -> Iterator[str]:
+    def _known_columns(self) -> Iterator[str]:
         for index, grouping in enumerate(self.groupings):
             unknown = [column for column in grouping if column not in self.columns]
             if unknown or not grouping or len(set(grouping)) != len(grouping):
                 yield f"groupings[{index}]: expected distinct columns out of {sorted(self.columns)}, got {list(grouping)}"
+
+    def _distinct(self) -> Iterator[str]:
         sets = [frozenset(grouping) for grouping in self.groupings]
         for index, grouping in enumerate(self.groupings):
             if len(set(grouping)) == len(grouping) and sets[index] in sets[:index]:
                 yield f"groupings[{index}]: expected each grouping once, got {list(grouping)} again"
+
+    checks = (_known_columns, _distinct)
 
 
 class Windows(Section):
@@ -195,7 +194,9 @@ class RiverDetector(Section):
             detector = getattr(importlib.import_module(module), name)(**self.parameters)
             detector.update(0.0)
             _ = detector.drift_detected
-        except Exception as error:  # whatever a class of river makes of the parameters
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # whatever a class of river makes of the parameters; some are of Rust, whose panics are no Exception
             raise ValueError(f"expected parameters that {self.river} takes, got {self.parameters}: {error}") from error
         return self
 
@@ -222,31 +223,37 @@ class ModelConfig(Section):
     retraining: Retraining | None = Field(None, description="When retraining is required; absent: never.")
     canary: Canary | None = Field(None, description="Two versions served side by side, compared by labels; absent: none are.")
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        refuse(self._mistakes())
-        return self
-
-    def _mistakes(self) -> Iterator[str]:
+    def _distinct_names(self) -> Iterator[str]:
         names = [feature.name for feature in self.features]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             yield f"features: expected distinct names, got {', '.join(twice)} more than once"
+
+    def _numeric_detectors(self) -> Iterator[str]:
         numeric = {feature.name for feature in self.features if feature.type == "numeric"} | ({SCORE} if self.predictions.score else set())
         for index, detector in enumerate(self.detectors):
             if detector.signal not in numeric:
                 yield f"detectors[{index}].signal: expected a numeric feature or score, got {detector.signal!r}"
+
+    def _known_thresholds(self) -> Iterator[str]:
         kinds = {feature.name: feature.type for feature in self.features}
         yield from threshold_mistakes(self.evaluation, {**kinds, SCORE: "numeric", PREDICTED_CLASS: "categorical"})
+
+    def _known_effects(self) -> Iterator[str]:
+        known = {feature.name for feature in self.features} | {*RESERVED}
         for name in self.detection.signal_effects:
-            if name not in names and name not in RESERVED:
+            if name not in known:
                 yield f"detection.signal_effects: expected a feature, {' or '.join(sorted(RESERVED))}, got {name!r}"
-        for check in (check_labels, check_retraining, check_canary):
-            try:
-                check(self)
-            except ValueError as error:
-                yield str(error)
+
+    def _fitting_times(self) -> Iterator[str]:
         if self.evaluation.every_ms is not None and self.evaluation.every_ms % self.windows.pane_ms:
             yield "evaluation.every: expected a multiple of windows.pane"
+
+    def _late_repeats(self) -> Iterator[str]:
         if self.predictions.duplicates.horizon_ms < self.windows.lateness_ms:
             yield "predictions.duplicates.horizon: expected at least windows.lateness, or late repeats would count twice"
+
+    checks = (
+        _distinct_names, _numeric_detectors, _known_thresholds, _known_effects, *LABEL_CHECKS, *RETRAINING_CHECKS, canary_mistakes,
+        _fitting_times, _late_repeats,
+    )  # fmt: skip

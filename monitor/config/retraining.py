@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
@@ -255,27 +256,40 @@ class Retraining(Section):
         return self
 
 
-def check_retraining(model: ModelConfig) -> None:
-    """What a policy needs of the rest of the model. Raises ``ValueError`` with the path."""
+def _known_features(model: ModelConfig) -> Iterator[str]:
     from monitor.config.model import RESERVED
 
     policy = model.retraining
-    if policy is None:
+    if policy is None or policy.data_drift is None:
         return
-    names = {feature.name for feature in model.features}
-    unknown = [name for name in policy.data_drift.features if name not in names | set(RESERVED)] if policy.data_drift else []
-    if unknown:
-        raise ValueError(f"retraining.data_drift.features: expected configured features, got {unknown[0]!r}")
-    if model.labels is not None:
-        from monitor.performance.metric import METRICS  # knows them all, and is not needed to read any other section
+    names = {feature.name for feature in model.features} | {*RESERVED}
+    for name in policy.data_drift.features:
+        if name not in names:
+            yield f"retraining.data_drift.features: expected configured features, got {name!r}"
 
-        for index, limit in enumerate(policy.performance):
-            if limit.metric.partition("[")[0] not in METRICS:
-                raise ValueError(f"retraining.performance[{index}].metric: expected one of {', '.join(METRICS)}, got {limit.metric!r}")
+
+def _known_metrics(model: ModelConfig) -> Iterator[str]:
+    policy = model.retraining
+    if policy is None or not policy.performance:
+        return
+    from monitor.performance.metric import METRICS  # knows them all, and is not needed to read any other section
+
+    for index, limit in enumerate(policy.performance):
+        if limit.metric.partition("[")[0] not in METRICS:
+            yield f"retraining.performance[{index}].metric: expected one of {', '.join(METRICS)}, got {limit.metric!r}"
+
+
+def _labels_for_what_needs_them(model: ModelConfig) -> Iterator[str]:
+    policy = model.retraining
+    if policy is None or model.labels is not None:
         return
     for key, instead in (("performance", "none"), ("cost", "none"), ("label_quality", "none"), ("min_fresh_labels", "0")):
         if getattr(policy, key):
-            raise ValueError(f"retraining.{key}: expected labels to be configured, or {instead} here")
+            yield f"retraining.{key}: expected labels to be configured, or {instead} here"
+
+
+RETRAINING_CHECKS = (_known_features, _known_metrics, _labels_for_what_needs_them)
+"""What a policy needs of the rest of the model: see ``Section.checks``."""
 
 
 class Controls(Section):

@@ -15,7 +15,7 @@ from monitor.config.drill import Drill
 from monitor.config.model import ModelConfig
 from monitor.config.retraining import Controls
 from monitor.config.source import SourceConfig
-from monitor.config.types import Duration, Secret, Section, below, duration, refuse
+from monitor.config.types import Duration, Secret, Section, below, duration
 from monitor.config.yaml_tree import load_tree
 from monitor.errors import ConfigError, Mistake
 
@@ -141,25 +141,27 @@ class Config(Section):
     controls: Controls | None = Field(None, description="Decisions of operators; absent: none are read.")
     drill: Drill | None = Field(None, description="Fire drills beside `run`; absent: none but by hand.")
 
-    @model_validator(mode="after")
-    def _distinct(self) -> Self:
-        refuse(self._mistakes())
-        return self
-
-    def _mistakes(self) -> Iterator[str]:
+    def _distinct_names(self) -> Iterator[str]:
         for index, name in enumerate(names := [model.name for model in self.models]):
             if name in names[:index]:
                 yield f"models[{index}].name: expected each only once, got {name!r} again"
+
+    def _topics_apart(self) -> Iterator[str]:
         read: dict[str, str] = {}
         for path, topic in self._paths_and_topics():
             if topic in read:
                 yield f"{path}: expected each only once, got {topic!r} again, which is {read[topic]}"
             read[topic] = path
         for path, topic in self.written:
-            if not self.source.brokers:
-                yield f"{path}: expected source.brokers to send it to, got none"
             if topic in read:
                 yield f"{path}: expected a topic that is not read, got {topic!r}, which is {read[topic]}"
+
+    def _brokers_to_write_to(self) -> Iterator[str]:
+        for path, _ in self.written:
+            if not self.source.brokers:
+                yield f"{path}: expected source.brokers to send it to, got none"
+
+    checks = (_distinct_names, _topics_apart, _brokers_to_write_to)
 
     @property
     def topics(self) -> list[str]:
@@ -212,9 +214,10 @@ def parse_config(tree: Any, *, source: str = "configuration", folder: Path = Pat
     try:
         config = Config.model_validate(tree)
     except ValidationError as error:
+        from monitor.config.across import mistakes_across
         from monitor.config.mistakes import explain
 
-        raise ConfigError(source, explain(error, Config)) from error
+        raise ConfigError(source, [*explain(error, Config), *mistakes_across(Config, tree)]) from error
     resolved: Config = below(folder, config)
     return resolved
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import operator
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, WithJsonSchema, model_validator
 from pydantic_core import CoreSchema, core_schema
@@ -21,6 +21,22 @@ class Section(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, validate_default=True)
 
+    checks: ClassVar[tuple[Callable[[Any], Iterable[str]], ...]] = ()
+    """What its fields need of each other: each yields the mistakes it finds, with their paths, and ends where it can find no more."""
+
+    @model_validator(mode="after")
+    def _checked(self) -> Self:
+        if found := tuple(message for check in self.checks for message in check(self)):
+            raise SeveralMistakesError(found)
+        return self
+
+
+def sections_in(annotation: Any) -> list[type[Section]]:
+    """The sections that a field with this annotation may hold."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return [annotation]
+    return [section for part in getattr(annotation, "__args__", ()) for section in sections_in(part)]
+
 
 class SeveralMistakesError(ValueError):
     """Mistakes that one check found together; each is said by itself."""
@@ -28,12 +44,6 @@ class SeveralMistakesError(ValueError):
     def __init__(self, messages: Sequence[str]) -> None:
         self.messages = tuple(messages)
         super().__init__("; ".join(messages))
-
-
-def refuse(messages: Iterable[str]) -> None:
-    """Raise ``SeveralMistakesError`` unless there are none."""
-    if found := tuple(messages):
-        raise SeveralMistakesError(found)
 
 
 def parse_duration(value: Any) -> int:

@@ -69,6 +69,49 @@ def test_mistakes_between_parts_of_a_model_are_said_together(tmp_path):
     ]
 
 
+def test_mistakes_between_parts_are_said_beside_those_of_a_part_and_what_follows_from_these_is_not(tmp_path):
+    model = {
+        "version": "",
+        "features": [{"name": "x", "type": "numeric"}, {"name": "x", "type": "numeric"}],
+        "windows": {"pane": 5},
+        "evaluation": {"every": "7m", "feature_thresholds": {"z": {"psi": 0.2}}},
+        "segments": {"columns": {"a": "a"}, "groupings": [["b"]], "max_segments": "many"},
+        "detectors": [{"river": "river.drift.ADWIN", "signal": "z"}],
+        "retraining": {"min_fresh_labels": 5, "cost": {"ceiling": 0.1}, "data_drift": {"features": ["z", "y"]}},
+    }
+    assert mistakes(tmp_path, changed(**model)) == [
+        "models[0].version: expected text of at least 1 characters, got ''",
+        "models[0].segments.max_segments: expected integer, unable to parse string as an integer, got 'many'",
+        "models[0].windows.pane: expected a duration with a unit such as 30s, 5m, 1h or 30d, got 5",
+        "models[0]: features: expected distinct names, got x more than once",
+        "models[0]: detectors[0].signal: expected a numeric feature or score, got 'z'",
+        "models[0]: evaluation.feature_thresholds: expected a feature, got 'z'",
+        "models[0]: retraining.data_drift.features: expected configured features, got 'z'",
+        "models[0]: retraining.data_drift.features: expected configured features, got 'y'",
+        "models[0]: retraining.cost: expected labels to be configured, or none here",
+        "models[0]: retraining.min_fresh_labels: expected labels to be configured, or 0 here",
+        "models[0].segments: groupings[0]: expected distinct columns out of ['a'], got ['b']",
+    ]
+    model["features"] = [{"name": "x"}]
+    said = mistakes(tmp_path, changed(**model))
+    assert "models[0].features[0].type: expected a value, got none" in said
+    assert not [text for text in said if "expected a feature" in text or "configured features" in text or "numeric feature" in text]
+
+
+def test_a_topic_given_twice_is_said_beside_what_is_wrong_with_the_source(tmp_path):
+    tree = yaml.safe_load(MODEL) | {"http": {"port": -1}}
+    tree["models"] += [tree["models"][0] | {"name": "n"}]
+    first, second = mistakes(tmp_path, yaml.safe_dump(tree))
+    assert first.startswith("http.port: ")
+    assert second == "models[1].predictions.topic: expected each only once, got 'm' again, which is models[0].predictions.topic"
+
+
+@pytest.mark.parametrize("parameters", [{"delta": "x"}, {"no_such": 1}, {"clock": 0}])  # the last is a panic of Rust, no Exception
+def test_parameters_that_a_detector_does_not_take_are_said(tmp_path, parameters):
+    (said,) = mistakes(tmp_path, changed(detectors=[{"river": "river.drift.ADWIN", "signal": "x", "parameters": parameters}]))
+    assert said.startswith(f"models[0].detectors[0]: expected parameters that river.drift.ADWIN takes, got {parameters}")
+
+
 def test_each_wrong_grouping_is_said(tmp_path):
     said = mistakes(tmp_path, changed(segments={"columns": {"a": "a"}, "groupings": [["b"], ["a", "a"], ["b"]]}))
     assert [text.split(":")[1].strip() for text in said] == ["groupings[0]", "groupings[1]", "groupings[2]", "groupings[2]"]
