@@ -29,7 +29,7 @@ MAX_PENDING_BYTES = 32 << 20
 MAX_FIELD_BYTES = 900_000
 """A longer key or value is cut, as Kafka takes 1 MiB a message by default; the header ``driftgauge-cut`` tells its length."""
 
-_BLOCK_MS = 5_000  # most time to learn where a topic's partitions are
+_BLOCK_MS = 4_000  # most time to learn where a topic's partitions are; told to stop, a process may go through it twice
 _LEAST_BYTES = 1_000  # a value this short is not cut further
 _GRACE_S = 1.0
 
