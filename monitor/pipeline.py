@@ -28,6 +28,7 @@ from monitor.profile.count import count
 from monitor.profile.leaves import Numbers, too_many
 from monitor.profile.order import dense
 from monitor.profile.pane import OpenPane, close_panes
+from monitor.profile.partition_panes import PartitionPanes
 from monitor.profile.windows import cap_segments
 from monitor.segment import ALL, OTHER, other_key, parse_key
 from monitor.sequential.said import Alarmed
@@ -108,14 +109,8 @@ def _count_rows(model: ModelState, batch: Batch) -> None:
     _enter_ledger(model, batch, arrivals.late, arrivals.closed, duplicate)
     if not kept.any():
         return
-    lowest = int(arrivals.pane.min())
-    panes = int(arrivals.pane.max()) - lowest + 1
-    place = arrivals.pane - lowest  # (span, pane) as one number
-    for number, span in enumerate(batch.spans):
-        place[span.start : span.stop] += number * panes
-    names, version_of_row = names_apart(
-        model, batch, kept, place, lambda spot: (batch.spans[spot // panes].partition, spot % panes + lowest)
-    )
+    panes = PartitionPanes.of(batch.spans, arrivals.pane)
+    names, version_of_row = names_apart(model, batch, kept, panes)
     leaves, partition = _leaves_of(model, batch), partition_of(batch.spans, len(batch))
     for code, name in enumerate(names):
         chosen = kept if len(names) == 1 else kept & (version_of_row == code)
@@ -123,8 +118,8 @@ def _count_rows(model: ModelState, batch: Batch) -> None:
         if rows is not None and not len(rows):
             continue
         version = _version(model, name)
-        pane_of_row, distinct = dense(place if rows is None else place[rows], len(batch.spans) * panes)
-        opened = [_open_pane(model, version, batch.spans[p // panes].partition, p % panes + lowest) for p in distinct.tolist()]
+        pane_of_row, distinct = dense(panes.numbers if rows is None else panes.numbers[rows], len(panes))
+        opened = [_open_pane(model, version, *panes.where(number)) for number in distinct.tolist()]
         cells = cells_of(version.binning, batch, rows)
         mine = leaves if rows is None else [numbers[rows] for numbers in leaves]
         count(cells, mine, pane_of_row, opened)

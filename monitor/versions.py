@@ -7,13 +7,14 @@ those that had a place keep it, others enter in order of (rows, name) up to ``ma
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.batch import Batch
 from monitor.profile.order import dense, first_rows
+from monitor.profile.partition_panes import PartitionPanes
 from monitor.segment import OTHER
 from monitor.state import ModelState
 
@@ -22,28 +23,21 @@ _SPARE = 8
 
 
 def names_apart(
-    model: ModelState,
-    batch: Batch,
-    kept: NDArray[np.bool_],
-    place: NDArray[np.int64],
-    where: Callable[[int], tuple[int, int]],
+    model: ModelState, batch: Batch, kept: NDArray[np.bool_], panes: PartitionPanes
 ) -> tuple[tuple[str, ...], NDArray[np.int32]]:
-    """Names of versions, and [rows] index into them: those of the batch, but ``__other__`` where a partition's pane holds too many.
-
-    ``place`` [rows] numbers the partitions' panes, and ``where`` tells partition and pane of such a number.
-    """
+    """Names of versions, and [rows] index into them: those of the batch, but ``__other__`` where a partition's pane holds too many."""
     names, bound = batch.versions, 2 * model.config.max_versions + _SPARE
     if len({*names, *model.versions} - model.references.keys()) <= bound:
         return names, batch.version
     strange = np.array([name not in model.references for name in names])
     rows = np.flatnonzero(kept & strange[batch.version])
-    pairs = place[rows] * len(names) + batch.version[rows]
+    pairs = panes.numbers[rows] * len(names) + batch.version[rows]
     group, distinct = dense(pairs, int(pairs.max(initial=0)) + 1)
     too_many = np.zeros(len(distinct), np.bool_)
     apart: dict[tuple[int, int], set[str]] = {}
     for index in np.argsort(first_rows(group, len(distinct))).tolist():
-        spot, code = divmod(int(distinct[index]), len(names))
-        at = where(spot)
+        pane, code = divmod(int(distinct[index]), len(names))
+        at = panes.where(pane)
         if at not in apart:
             apart[at] = {name for name, version in model.versions.items() if at in version.open} - model.references.keys() - {OTHER}
         if names[code] in apart[at] or len(apart[at]) < bound:
