@@ -116,7 +116,7 @@ class Monitor:
                 progress(read := sum(map(len, raws)), sum(lag.values()))
                 self.partitions.say_headway(lag, read)
                 if source.finished() or (until_end and not raws and self.partitions.all_read(lag)):
-                    self._finish(source, stop, until_end)
+                    self._finish(source, stop, lag, until_end)
             self._stop()
         except SourceError as error:
             self.telemetry.emit(events.SourceFailed(reason_of(error)))
@@ -278,15 +278,15 @@ class Monitor:
         if owned:
             self._source.commit(owned, f"epoch {epoch}")
 
-    def _finish(self, source: Source, stop: threading.Event, until_end: bool) -> None:
+    def _finish(self, source: Source, stop: threading.Event, lag: Lag, until_end: bool) -> None:
         """Everything was read that is this process's to read: save, and go on showing what was found unless told to end."""
-        labels = shown_labels(self.snapshot.labels, self._models, self._operate(history=False))
+        evaluated = self._operate(history=False)
         self._commit()
         if elsewhere := source.assignment().elsewhere:
             self.telemetry.emit(events.PartitionsShared(elsewhere))
         self.telemetry.emit(events.SourceFinished(sum(each.messages for each in self._models)))
-        self.snapshot = replace(self.snapshot, phase=Phase.FINISHED, taken_ms=self.clock_ms(), labels=labels)
-        self.published.publish(self.snapshot)
+        self.snapshot = replace(self.snapshot, phase=Phase.FINISHED)
+        self._publish(source.assignment(), lag, evaluated)
         if until_end:
             stop.set()
         else:

@@ -89,6 +89,17 @@ def test_a_partition_that_sends_nothing_usable_does_not_hold_the_others_up(monke
     assert state.clock.closed_panes is not None
 
 
+def test_what_is_shown_in_the_end_is_all_that_was_read(monkeypatch, tmp_path):
+    (rows,) = world.log(1, partitions=1, minutes=30)
+    source = Memory([[world.raw(part)] for part in chunks(rows, 50)])
+    monitor = job(monkeypatch, tmp_path, source, lambda: 5_000)  # as quick as that: nothing is due to be shown
+    monitor.run(threading.Event(), until_end=True)
+    (shown,) = monitor.published.snapshot.models
+    assert shown.ledger.messages == len(rows)
+    assert shown.partitions[0].next_offset == len(rows)
+    assert monitor.published.snapshot.committed_ms == 5_000
+
+
 def test_a_turn_that_is_cut_off_saves_nothing(monkeypatch, tmp_path):
     (rows,) = world.log(1, partitions=1, minutes=30)
     source = Memory([[world.raw(part)] for part in chunks(rows, 50)])
