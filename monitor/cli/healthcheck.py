@@ -12,6 +12,9 @@ from typing import Any
 from monitor.config import load_config
 from monitor.config.root import Http
 
+# A server on all addresses of one kind answers on the loopback of that kind: on "::" it does not listen to IPv4.
+_LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+
 
 def add_parser(subparsers: Any) -> None:
     """Add the command to the command line."""
@@ -48,7 +51,7 @@ def is_driftgauge(config: Http) -> bool:
 
 
 def _host(config: Http) -> str:
-    return config.bind if config.bind not in ("0.0.0.0", "::", "") else "127.0.0.1"  # noqa: S104
+    return _LOOPBACK_OF.get(config.bind, config.bind)
 
 
 def ask(config: Http, path: str) -> tuple[int, str]:
