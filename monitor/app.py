@@ -267,12 +267,13 @@ class Monitor:
             epoch = self.checkpoint.commit(values)
         except (StateError, SinkError) as error:
             self.saved = False
+            self.snapshot = replace(self.snapshot, unsaved=reason_of(error))
             self.telemetry.emit(events.CommitFailed(reason_of(error)))
             return
         self.saved, self._changed = True, False
         done_ms = self.clock_ms()
         self.telemetry.emit(events.StateCommitted(epoch, self.checkpoint.store.bytes_written, (done_ms - started_ms) / 1000))
-        self.snapshot = replace(self.snapshot, committed_ms=done_ms)
+        self.snapshot = replace(self.snapshot, committed_ms=done_ms, unsaved=None)
         offsets = {(topic, p): offset for topic, stream in self._streams.items() for p, offset in stream.reading.offsets.items()}
         owned = {partition: offset for partition, offset in offsets.items() if partition in self.partitions.owned}
         if owned:

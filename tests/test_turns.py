@@ -13,6 +13,7 @@ from monitor.checkpoint.checkpoint import Checkpoint
 from monitor.checkpoint.store import Store
 from monitor.config import parse_config
 from monitor.errors import SinkError
+from monitor.expose.health import Condition, health
 from monitor.expose.self_metrics import SelfMetrics
 from monitor.expose.snapshot import Phase
 from monitor.source.base import Assignment, SourceHealth
@@ -135,6 +136,25 @@ def test_what_could_not_be_saved_at_the_end_is_not_tried_again_while_leaving(mon
     monitor.run(threading.Event(), until_end=True)
     assert tried.count(Phase.STOPPING) == 1
     assert not monitor.saved
+
+
+def test_that_the_state_cannot_be_saved_is_shown_until_it_can(monkeypatch, tmp_path):
+    (rows,) = world.log(1, partitions=1, minutes=30)
+    seconds, conditions = iter(range(10_000)), []
+    monitor = job(monkeypatch, tmp_path, Memory([[world.raw(part)] for part in chunks(rows, 50)]), lambda: 5_000 * next(seconds))
+
+    def deliver() -> None:
+        if len(conditions) == 1:
+            raise SinkError("no broker answers")
+
+    def turned(_done: int, _lag: int) -> None:
+        shown = monitor.published.snapshot
+        conditions.append((health(shown, shown.taken_ms).condition, shown.unsaved))
+
+    monkeypatch.setattr(monitor._letters, "deliver", deliver)
+    monitor.run(threading.Event(), until_end=True, progress=turned)
+    assert (conditions[0], conditions[-1]) == ((Condition.HEALTHY, None), (Condition.HEALTHY, None))
+    assert (Condition.UNSAVED, "no broker answers") in conditions
 
 
 class Topic(Memory):

@@ -17,6 +17,7 @@ class Condition(StrEnum):
     STUCK = "stuck"
     STOPPING = "stopping"
     STARTING = "starting"
+    UNSAVED = "unsaved"
     REBUILDING = "rebuilding"
     PARTIAL = "partial"
     FINISHED = "finished"
@@ -51,6 +52,8 @@ def health(snapshot: Snapshot, now_ms: int) -> Health:
         found = Health(Condition.STOPPING, "Asked to stop; saving its state.")
     elif snapshot.phase == Phase.STARTING:
         found = Health(Condition.STARTING, "Waiting for partitions and loading the state.")
+    elif snapshot.unsaved is not None:
+        found = Health(Condition.UNSAVED, f"The state cannot be saved: {snapshot.unsaved}.")
     elif snapshot.rebuilding_since_ms is not None:
         found = Health(Condition.REBUILDING, "Saved state was lost; counts are being rebuilt from the log.")
     elif snapshot.phase == Phase.FINISHED:

@@ -24,6 +24,7 @@ _TONES = {
     Condition.STUCK: "bad",
     Condition.STOPPING: "warn",
     Condition.STARTING: "calm",
+    Condition.UNSAVED: "bad",
     Condition.REBUILDING: "warn",
     Condition.PARTIAL: "warn",
     Condition.FINISHED: "calm",
