@@ -21,7 +21,7 @@ from typing import Any
 import monitor
 from monitor import events, label_events
 from monitor.batch import RawBatch
-from monitor.changes import alarm_events, drift_changes, total_changes
+from monitor.changes import alarm_events, drift_changes, source_changes, total_changes
 from monitor.checkpoint.checkpoint import Checkpoint
 from monitor.checkpoint.store import Store
 from monitor.config import Config
@@ -38,7 +38,7 @@ from monitor.partitions import Partitions, due
 from monitor.pipeline import Evaluated, Outcome, Step, advance
 from monitor.portions import Portions
 from monitor.reference.reference import Reference
-from monitor.source.base import Assignment, Lag, Source
+from monitor.source.base import Assignment, Lag, Source, SourceHealth
 from monitor.source.open import open_source
 from monitor.state import ModelState, new_model_state
 from monitor.stream import needs_of, streams_of
@@ -73,7 +73,7 @@ class Monitor:
         self.saved = False  # whether the last commit succeeded
         self._changed = False  # whether anything happened since
         self._sealed = False  # the last commit must stand: cut off in the middle of a turn, offsets may be ahead of counts; or told to stop
-        self._reconnects = 0
+        self._health = SourceHealth()
         self._evaluated_ms: dict[str, int] = {}
         self._committed_at = self._published_at = clock_ms()
         self._portions = Portions(clock_ms)
@@ -162,10 +162,8 @@ class Monitor:
         now_ms = self.clock_ms()
         self.snapshot = self.drilled(self.snapshot, now_ms)
         owned = self.partitions.own(source)
-        health = source.health()
-        if health.reconnects > self._reconnects:
-            self._reconnects = health.reconnects
-            self.telemetry.emit(events.SourceReconnected(health.last_error))
+        before, self._health = self._health, source.health()
+        list(map(self.telemetry.emit, source_changes(before, self._health)))
         # Of a log that is read again, or a file, decisions hold from when they were made, not from now.
         history = self.snapshot.rebuilding_since_ms is not None or self.config.source.client == "ndjson"
         evaluated = [outcome for model, step in owned for outcome in self._advance(model, step)]
@@ -234,7 +232,7 @@ class Monitor:
             for change in total_changes(before.get(view.name), view):
                 self.telemetry.emit(change)
         phase = Phase.RUNNING if self.snapshot.phase is Phase.STARTING and assignment.owned else self.snapshot.phase
-        self.snapshot = replace(self.snapshot, taken_ms=now_ms, phase=phase, models=tuple(views))
+        self.snapshot = replace(self.snapshot, taken_ms=now_ms, phase=phase, models=tuple(views), unreachable=self._health.unreachable)
         self.published.publish(self.snapshot)
 
     def _view(self, model: ModelState, before: ModelView | None, assignment: Assignment, lag: Lag) -> ModelView:

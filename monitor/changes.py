@@ -7,11 +7,23 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from monitor.evaluate.verdict import Verdicts
-from monitor.events import DriftBegan, DriftDetected, DriftEnded, DriftSuspected, Event, IdsEvicted, SegmentsFolded
+from monitor.events import DriftBegan, DriftDetected, DriftEnded, DriftSuspected, Event, IdsEvicted, SegmentsFolded, SourceReconnected
 from monitor.expose.snapshot import ModelView
+from monitor.process_events import BrokersReached, BrokersUnreachable
 from monitor.sequential.said import Alarmed
+from monitor.source.base import SourceHealth
 
 _Pair = tuple[str, str]
+
+
+def source_changes(before: SourceHealth, after: SourceHealth) -> Iterator[Event]:
+    """Connections that were made again, and brokers that none can reach any more, or again."""
+    if after.reconnects > before.reconnects:
+        yield SourceReconnected(after.last_error)
+    if after.unreachable and not before.unreachable:
+        yield BrokersUnreachable(after.unreachable)
+    if before.unreachable and not after.unreachable:
+        yield BrokersReached()
 
 
 def drift_changes(before: Sequence[Verdicts], after: Sequence[Verdicts]) -> Iterator[Event]:

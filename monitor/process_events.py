@@ -25,6 +25,19 @@ class StopRequested(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class BrokersUnreachable(Event):
+    """No broker answers any more; what is read goes on where it was once one does."""
+
+    level: ClassVar[int] = logging.ERROR
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BrokersReached(Event):
+    """A broker answers again."""
+
+
+@dataclass(frozen=True, slots=True)
 class AssignmentAwaited(Event):
     """No partition came yet: other members of the group have them, or one that ended without leaving is still waited for.
 

@@ -138,6 +138,23 @@ def test_what_could_not_be_saved_at_the_end_is_not_tried_again_while_leaving(mon
     assert not monitor.saved
 
 
+def test_that_no_broker_can_be_reached_is_said_once_and_shown_until_one_can(monkeypatch, tmp_path, caplog):
+    (rows,) = world.log(1, partitions=1, minutes=30)
+    source, seconds, conditions = Memory([[world.raw(part)] for part in chunks(rows, 50)]), iter(range(10_000)), []
+    monitor = job(monkeypatch, tmp_path, source, lambda: 5_000 * next(seconds))
+    monkeypatch.setattr(source, "health", lambda: SourceHealth(unreachable="refused" if len(conditions) in (2, 3) else ""))
+
+    def turned(_done: int, _lag: int) -> None:
+        shown = monitor.published.snapshot
+        conditions.append(health(shown, shown.taken_ms).condition)
+
+    with caplog.at_level("INFO", logger="driftgauge"):
+        monitor.run(threading.Event(), until_end=True, progress=turned)
+    assert conditions == [Condition.HEALTHY] * 2 + [Condition.UNREACHABLE] * 2 + [Condition.HEALTHY] * (len(conditions) - 4)
+    said = [(record.getMessage(), record.driftgauge_fields) for record in caplog.records if record.getMessage().startswith("Brokers")]
+    assert said == [("BrokersUnreachable", {"reason": "refused"}), ("BrokersReached", {})]
+
+
 def test_that_the_state_cannot_be_saved_is_shown_until_it_can(monkeypatch, tmp_path):
     (rows,) = world.log(1, partitions=1, minutes=30)
     seconds, conditions = iter(range(10_000)), []

@@ -17,6 +17,7 @@ class Condition(StrEnum):
     STUCK = "stuck"
     STOPPING = "stopping"
     STARTING = "starting"
+    UNREACHABLE = "unreachable"
     UNSAVED = "unsaved"
     REBUILDING = "rebuilding"
     PARTIAL = "partial"
@@ -52,6 +53,8 @@ def health(snapshot: Snapshot, now_ms: int) -> Health:
         found = Health(Condition.STOPPING, "Asked to stop; saving its state.")
     elif snapshot.phase == Phase.STARTING:
         found = Health(Condition.STARTING, "Waiting for partitions and loading the state.")
+    elif snapshot.unreachable:
+        found = Health(Condition.UNREACHABLE, f"No broker can be reached: {snapshot.unreachable}. How far behind this is, is not known.")
     elif snapshot.unsaved is not None:
         found = Health(Condition.UNSAVED, f"The state cannot be saved: {snapshot.unsaved}.")
     elif snapshot.rebuilding_since_ms is not None:

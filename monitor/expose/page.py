@@ -24,6 +24,7 @@ _TONES = {
     Condition.STUCK: "bad",
     Condition.STOPPING: "warn",
     Condition.STARTING: "calm",
+    Condition.UNREACHABLE: "bad",
     Condition.UNSAVED: "bad",
     Condition.REBUILDING: "warn",
     Condition.PARTIAL: "warn",

@@ -209,6 +209,7 @@ class Snapshot:
     labels: tuple[LabelsEvaluated, ...] = ()  # the newest of each model that has labels
     committed_ms: int | None = None
     unsaved: str | None = None  # why the last commit failed; None when it did not
+    unreachable: str = ""  # why no broker can be reached; "" while one can
     rebuilding_since_ms: int | None = None  # lost state is being rebuilt from the log; None when caught up
     drills: tuple[DrillView, ...] = ()  # of the newest fire drill
     drilled_ms: int | None = None  # wall time at which it ended

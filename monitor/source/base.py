@@ -91,6 +91,7 @@ class SourceHealth:
     transient_errors: int = 0  # polls that failed in a way that heals by itself
     reconnects: int = 0  # clients that were replaced because they stood still
     last_error: str = ""
+    unreachable: str = ""  # why no broker can be reached now; "" while one can, as far as is known
 
 
 class Source(Protocol):

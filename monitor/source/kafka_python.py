@@ -30,8 +30,6 @@ from monitor.source.faults import advice
 from monitor.source.kafka_client import Tell, connect, error_name, explain
 from monitor.source.kafka_python_mends import mend
 from monitor.source.member import Ends, GroupMember
-from monitor.source.reach import trouble
-from monitor.source.watchdog import Watch
 
 _ATTEMPT_MS = 1_000
 _JOIN_POLL_MS = 200  # a shorter poll may never get through a join
@@ -48,7 +46,6 @@ class KafkaPythonSource(GroupMember):
         super().__init__(config, topics, needs)
         self._started = False
         self._last_commit: Any = None
-        self._watch = Watch(config.stuck_after_ms, config.connect_timeout_ms)
 
     def start(self, listener: AssignmentListener) -> None:
         """See ``Source.start``."""
@@ -80,8 +77,7 @@ class KafkaPythonSource(GroupMember):
         standstill = self._watch.polled((time.monotonic() - began) * 1000, self._moving)
         if standstill is not None:
             self._reopen(standstill)
-        if self._watch.quiet(bool(found)) and (reason := trouble(self._config.brokers, self._config.security)) is not None:
-            self._failed(reason)
+        self._look_at_brokers(heard=bool(found))
         batches = [to_batch(place, records, self._needs) for place, records in found.items()]
         self._remember({(each.topic, each.partition): int(each.offsets[0]) for each in batches})
         return batches

@@ -26,9 +26,8 @@ from monitor.source.confluent_messages import batches
 from monitor.source.consumer_options import consumer_options
 from monitor.source.faults import advice, refusal, unknown_topics
 from monitor.source.member import Ends, GroupMember
-from monitor.source.reach import await_brokers, trouble
+from monitor.source.reach import await_brokers
 from monitor.source.security import secrets
-from monitor.source.watchdog import Watch
 
 _LOG = logging.getLogger(__name__)
 _ATTEMPT_S = 1.0
@@ -52,7 +51,6 @@ class LibrdkafkaSource(GroupMember):
         self._paused: set[TopicPartition] = set()
         self._permanent: KafkaError | None = None
         self._closing: ClientThread | None = None
-        self._watch = Watch(config.stuck_after_ms, config.connect_timeout_ms)
 
     def start(self, listener: AssignmentListener) -> None:
         """See ``Source.start``."""
@@ -81,8 +79,7 @@ class LibrdkafkaSource(GroupMember):
         standstill = self._watch.polled((time.monotonic() - began) * 1000, self._moving)
         if standstill is not None:
             self._reopen(standstill)
-        if self._watch.quiet(bool(found)) and (reason := trouble(self._config.brokers, self._config.security)) is not None:
-            self._failed(reason)
+        self._look_at_brokers(heard=bool(found))
         return found
 
     def read_out(self, partitions: frozenset[TopicPartition]) -> frozenset[TopicPartition]:

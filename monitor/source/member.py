@@ -1,4 +1,4 @@
-"""What a member of a consumer group knows of itself, whichever client it reads with. Pure: the client is told to it."""
+"""What a member of a consumer group knows of itself, whichever client it reads with: what the client says is told to it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import replace
 
 from monitor.config.source import SourceConfig
 from monitor.source.base import Assignment, Lag, Needs, SourceHealth, TopicPartition
+from monitor.source.reach import trouble
+from monitor.source.watchdog import Watch
 
 Ends = Mapping[TopicPartition, tuple[int, int]]
 """(position, end of the log) of the partitions of which both are known."""
@@ -24,6 +26,7 @@ class GroupMember(ABC):
         self._began: dict[TopicPartition, int] = {}  # where ``start: latest`` began, since "latest" is later when asked again
         self._partitions: dict[str, int] = dict.fromkeys(self._topics, 0)
         self._health = SourceHealth()
+        self._watch = Watch(config.stuck_after_ms, config.connect_timeout_ms)
 
     def lag(self) -> Lag:
         """See ``Source.lag``."""
@@ -48,6 +51,19 @@ class GroupMember(ABC):
     def _remember(self, began: Mapping[TopicPartition, int]) -> None:
         if self._config.start == "latest":
             self._began = {**began, **self._began}
+
+    def _look_at_brokers(self, *, heard: bool) -> None:
+        """After each poll. Of brokers that were quiet for long it is found out whether one answers: the clients hide that none does.
+
+        Raises ``SourceError`` when that will not change.
+        """
+        if self._watch.quiet(heard):
+            reason = trouble(self._config.brokers, self._config.security)
+            if reason is not None:
+                self._failed(reason)
+            self._health = replace(self._health, unreachable=reason or "")
+        elif heard and self._health.unreachable:
+            self._health = replace(self._health, unreachable="")
 
     def _failed(self, reason: str) -> None:
         self._health = replace(self._health, transient_errors=self._health.transient_errors + 1, last_error=reason)

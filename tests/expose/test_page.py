@@ -131,6 +131,7 @@ def test_a_drift_of_the_whole_traffic_stands_before_its_segments() -> None:
         (replace(RUNNING, phase=Phase.STOPPING), AT_MS, Condition.STOPPING, ("Stopping", "saving its state")),
         (replace(RUNNING, phase=Phase.FINISHED), AT_MS + 10**9, Condition.FINISHED, ("Finished", "read to its end")),
         (replace(RUNNING, rebuilding_since_ms=1), AT_MS, Condition.REBUILDING, ("Rebuilding", "state was lost")),
+        (replace(RUNNING, unreachable="refused"), AT_MS, Condition.UNREACHABLE, ("Unreachable", "No broker can be reached: refused")),
         (replace(RUNNING, unsaved="state: no space"), AT_MS, Condition.UNSAVED, ("Unsaved", "cannot be saved: state: no space")),
         (
             replace(RUNNING, models=(replace(RUNNING.models[0], partitions_in_topic=6),)), AT_MS, Condition.PARTIAL,

@@ -130,9 +130,11 @@ def test_brokers_that_are_gone_are_told_in_the_health(broker, join, topic, produ
     time.sleep(broker.durable_after_s)
     broker.kill()
     poll_until(lambda: "refused" in member.source.health().last_error, member)
+    assert "refused" in member.source.health().unreachable
     broker.start()
     produce(name, numbered(3, 5))
     member.read(5)
+    assert member.source.health().unreachable == ""
     assert member.offsets == {(name, 0): list(range(5))}
 
 
