@@ -25,6 +25,11 @@ _RETRY_S = 0.25
 _ATTEMPT_S = 5.0
 _LOOK_S = 1.0
 
+_OUT_OF_DATE = "have the broker's certificate renewed, or set this machine's clock"
+_OTHER_NAME = "name the broker in source.brokers as its certificate does"
+_CERTIFICATE_ADVICE = {9: _OUT_OF_DATE, 10: _OUT_OF_DATE, 62: _OTHER_NAME, 64: _OTHER_NAME}
+"""By OpenSSL's X509_V_ERR: NOT_YET_VALID, HAS_EXPIRED, HOSTNAME_MISMATCH, IP_ADDRESS_MISMATCH."""
+
 
 @dataclass(frozen=True, slots=True)
 class Silence:
@@ -78,7 +83,8 @@ def probe(broker: str, security: Security, timeout_s: float) -> Silence | None:
     except RefusalError as refusal:
         silence = Silence(str(refusal), permanent=True)
     except ssl.SSLCertVerificationError as error:
-        silence = Silence(f"its certificate is not accepted: {error.verify_message}; check source.security.ca_file", permanent=True)
+        action = _CERTIFICATE_ADVICE.get(error.verify_code, "check source.security.ca_file")
+        silence = Silence(f"its certificate is not accepted: {error.verify_message.removesuffix('.')}; {action}", permanent=True)
     except ssl.SSLError as error:
         silence = _tls_failure(error)
     except TimeoutError:
