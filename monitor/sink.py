@@ -128,9 +128,12 @@ class Sink:
         if isinstance(error, SinkError):
             return error
         topics = ", ".join(sorted({pending.message.topic for pending in self._queue}))
-        text = str(error) if isinstance(error, SourceError) else redact(str(error), secrets(self._config.security))
-        action = advice(error_name(error)) or "check that the topics exist and may be written"
-        return SinkError(f"{len(self._queue)} messages for {topics} are not confirmed: {text}; {action}")
+        if isinstance(error, SourceError):  # no broker was reached, and why is said: it is not the topics' fault
+            text = str(error)
+        else:
+            action = advice(error_name(error)) or "check that the topics exist and may be written"
+            text = f"{redact(str(error), secrets(self._config.security))}; {action}"
+        return SinkError(f"{len(self._queue)} messages for {topics} are not confirmed: {text}")
 
 
 def _confirmed(pending: _Pending) -> bool:
