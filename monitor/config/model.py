@@ -49,7 +49,7 @@ class Predictions(Section):
         None, description="Path of the score, a number (for a binary model the probability of the positive class)."
     )
     predicted_class: JsonPath | None = Field(None, description="Path of the predicted class; absent with a threshold: score >= threshold.")
-    threshold: float | None = Field(None, description="Score from which on the positive class is predicted.")
+    threshold: float | None = Field(None, allow_inf_nan=False, description="Score from which on the positive class is predicted.")
     probabilities: dict[ClassName, JsonPath] | None = Field(
         None, description="multiclass: path of each class's probability, for exactly the classes of `labels`."
     )

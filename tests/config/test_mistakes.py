@@ -146,6 +146,10 @@ def test_types_have_the_names_of_yaml(tmp_path, model, said):
     ("model", "said"),
     [
         ({"evaluation": {"thresholds": {"foo": 2}}}, "models[0].evaluation.thresholds.foo: unknown key"),
+        (
+            {"predictions": {"topic": "m", "id": "id", "score": "s", "threshold": float("nan")}},
+            "models[0].predictions.threshold: expected a finite number, got nan",
+        ),
         ({"evaluation": {"thresholds": {"pis": 2}}}, "models[0].evaluation.thresholds.pis: unknown key; did you mean 'psi'?"),
         ({"feautres": []}, "models[0].feautres: unknown key; did you mean 'features'?"),
         ({"psi": 0.2}, "models[0].psi: unknown key here; it belongs to models[].evaluation.thresholds"),
