@@ -100,7 +100,8 @@ def _flow() -> list[Panel]:
         ),
         lines(
             "Operators and the broker",
-            "Decisions of operators that were applied, messages of theirs that could not be used, and connections made again.",
+            "Decisions of operators that were applied, messages of theirs that could not be used, connections made again, and processes"
+            " that reach no broker.",
             [
                 over_time(f"sum by (model) (increase({pick('driftgauge_controls_total', _MODEL)}[$__rate_interval]))", "{{model}} applied"),
                 over_time(
@@ -110,6 +111,7 @@ def _flow() -> list[Panel]:
                     f"sum by (instance) (increase({pick('driftgauge_source_reconnects_total')}[$__rate_interval]))",
                     "{{instance}} connections made again",
                 ),
+                over_time(f"max by (instance) ({pick('driftgauge_source_unreachable')})", "{{instance}} reaches no broker"),
             ],
             "none",
         ),

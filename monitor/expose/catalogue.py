@@ -208,6 +208,7 @@ CATALOGUE: tuple[Metric, ...] = (
     _gauge("partition_newest_event_timestamp_seconds", _S, _PARTITION, "Newest event time in the partition."),
     _gauge("partition_idle", "boolean", _PARTITION, "1 while the partition is silent and does not hold the watermark up."),
     _gauge("partition_paused", "boolean", _PARTITION, "1 while not fetched: ahead of the others, or dead letters wait for their topic."),
+    _gauge("source_unreachable", "boolean", (), "1 while no broker answers; the lag is not known then."),
     _counter("source_reconnects", "connections", (), "Connections to the broker made again by this process."),
     # Counts, segments and memory.
     _gauge("open_panes", "panes", ("model",), "Panes that still take rows, over all partitions and versions."),

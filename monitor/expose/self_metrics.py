@@ -157,6 +157,7 @@ def _progress(snapshot: Snapshot) -> Iterator[Metric]:
     yield _family("driftgauge_last_evaluation_timestamp_seconds", [((m.name,), _seconds(m.evaluated_ms)) for m in models])
     yield _family("driftgauge_last_evaluation_event_timestamp_seconds", [((m.name,), _seconds(m.evaluated_event_ms)) for m in models])
     yield _family("driftgauge_last_commit_timestamp_seconds", [((), _seconds(snapshot.committed_ms))])
+    yield _family("driftgauge_source_unreachable", [((), bool(snapshot.unreachable))])
     yield _family("driftgauge_rebuilt_since_timestamp_seconds", [((), _seconds(snapshot.rebuilding_since_ms))])
     yield _family("driftgauge_ready", [((), is_ready(snapshot))])
     yield _family("driftgauge_loop_turned_timestamp_seconds", [((), _seconds(snapshot.taken_ms))])

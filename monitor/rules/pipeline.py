@@ -37,6 +37,14 @@ def pipeline_alerts(settings: Alerts) -> tuple[Alert, ...]:
             settings.pending_ms,
         ),
         Alert(
+            "DriftgaugeUnreachable",
+            "driftgauge_source_unreachable > 0",
+            "warning",
+            "No broker can be reached, so nothing is read, and how much waits is not known.",
+            "{{ $labels.instance }} reaches no broker; its log and its status page say why.",
+            settings.pending_ms,
+        ),
+        Alert(
             "DriftgaugeOffsetsLost",
             "sum without (instance, pod) (increase(driftgauge_offsets_lost_total[1h])) > 0",
             "warning",

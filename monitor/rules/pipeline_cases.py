@@ -11,7 +11,7 @@ _BUILT = "driftgauge_build_info"
 def pipeline_cases(settings: Alerts) -> tuple[Case, ...]:
     """Cases of the alerts, in the order of the rules."""
     due = minutes(settings.pending_ms) + 1
-    return (*_alive(), *_lag(settings, due), *_lost(), *_commits(), *_rebuilding(due), *_left_out(due))
+    return (*_alive(), *_lag(settings, due), *_unreachable(due), *_lost(), *_commits(), *_rebuilding(due), *_left_out(due))
 
 
 def _alive() -> tuple[Case, ...]:
@@ -57,6 +57,24 @@ def _lag(settings: Alerts, due: int) -> tuple[Case, ...]:
             "DriftgaugeLag",
             "A partition moved to another replica and both still report it: the same messages, not twice as many.",
             waiting(TARGET, "0", half + 1) | waiting(OTHER_TARGET, "0", half + 1) if half else waiting(TARGET, "0", 0),
+            (Moment(due),),
+        ),
+    )
+
+
+def _unreachable(due: int) -> tuple[Case, ...]:
+    unreachable = labelled("driftgauge_source_unreachable", TARGET)
+    return (
+        Case(
+            "DriftgaugeUnreachable",
+            "A network policy was changed: no broker answers any more.",
+            {unreachable: f"0 {steady(1, due)}"},
+            (Moment(due, (Firing(TARGET, "a:9464 reaches no broker; its log and its status page say why."),)),),
+        ),
+        Case(
+            "DriftgaugeUnreachable",
+            "The only broker is started anew.",
+            {unreachable: f"1 {steady(0, due)}"},
             (Moment(due),),
         ),
     )
