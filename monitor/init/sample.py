@@ -13,7 +13,7 @@ import msgspec
 
 from monitor.errors import SourceError
 from monitor.reference.columns import number_of
-from monitor.reference.read import csv_header, file_kind, lines, not_by_line, pyarrow_parquet
+from monitor.reference.read import UNREADABLE, csv_header, file_kind, lines, not_by_line, pyarrow_parquet
 
 SAMPLE_ROWS = 10_000
 _MAX_LINE_BYTES = 1_000_000
@@ -33,7 +33,7 @@ def read_sample(path: Path, limit: int = SAMPLE_ROWS) -> tuple[list[dict[str, An
                     return _csv(file, limit), 0
         with _opened(path) as file:
             return _ndjson(path, file, limit)
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
+    except UNREADABLE as error:
         raise SourceError(f"{path}: cannot be read: {error}") from error
 
 

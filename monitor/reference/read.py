@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -19,6 +20,9 @@ from monitor.errors import SourceError
 from monitor.reference.columns import Row, rows_of, wanted
 
 CHUNK_ROWS = 4096
+UNREADABLE = (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error)
+"""What reading a file that is damaged, or not what its name says, raises."""
+
 _BLOCK_BYTES = 1 << 20
 _KINDS = {".ndjson": "ndjson", ".jsonl": "ndjson", ".json": "ndjson", ".csv": "csv", ".parquet": "parquet", ".pq": "parquet"}
 
@@ -74,7 +78,7 @@ def _batches(paths: Sequence[Path], model: ModelConfig, extra: Sequence[str]) ->
                 keys = [b"%d" % number for number in numbers.tolist()]
                 yield [RawBatch(str(path), 0, values, numbers, np.zeros(len(values), np.int64), keys)], position - before
                 row, before = row + len(values), position
-        except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
+        except UNREADABLE as error:
             raise SourceError(f"{path}: cannot be read on from row {row}: {error}") from error
 
 

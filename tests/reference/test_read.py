@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from monitor.errors import SourceError
+from monitor.init.sample import read_sample
 from monitor.reference import read
 from monitor.reference.columns import number_of, rows_of, wanted
 from monitor.reference.mapping import data_model
@@ -217,6 +218,16 @@ def test_files_that_cannot_be_read_say_why(tmp_path: Path) -> None:
     cut.write_bytes(gzip.compress(b"{}\n" * 10_000)[:-20])
     with pytest.raises(SourceError, match=r"rows\.ndjson\.gz: cannot be read on from row \d+"):
         events(cut)
+
+
+def test_damaged_compressed_data_are_said(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv.gz"
+    whole = gzip.compress(write_csv(tmp_path / "rows.csv", flat_rows(3_000)).read_bytes())
+    path.write_bytes(whole[:2_000] + b"\xff" * 8 + whole[2_008:])
+    with pytest.raises(SourceError, match=r"rows\.csv\.gz: cannot be read on from row \d+"):
+        events(path)
+    with pytest.raises(SourceError, match=r"rows\.csv\.gz: cannot be read"):
+        read_sample(path)
 
 
 def test_without_pyarrow_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
