@@ -13,7 +13,7 @@ import msgspec
 
 from monitor.errors import SourceError
 from monitor.reference.columns import number_of
-from monitor.reference.read import UNREADABLE, csv_header, file_kind, lines, not_by_line, pyarrow_parquet
+from monitor.reference.read import UNREADABLE, check_distinct, column_values, csv_header, file_kind, lines, not_by_line, pyarrow_parquet
 
 SAMPLE_ROWS = 10_000
 _MAX_LINE_BYTES = 1_000_000
@@ -56,7 +56,8 @@ def _ndjson(path: Path, file: BinaryIO, limit: int) -> tuple[list[dict[str, Any]
 def _csv(file: BinaryIO, limit: int) -> list[dict[str, Any]]:
     text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
     reader = csv.DictReader(text)
-    csv_header(list(reader.fieldnames or ()))
+    header = csv_header(list(reader.fieldnames or ()))
+    check_distinct(header, [name for name in header if name])
     rows = list(islice(reader, limit))
     names = [name for name in rows[0] if name] if rows else []
     columns = {name: _column([row[name] or "" for row in rows]) for name in names}
@@ -78,8 +79,11 @@ def _parquet(path: Path, limit: int) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     try:
         with parquet.ParquetFile(path) as file:
+            names = file.schema_arrow.names
+            check_distinct(names, names)
             for batch in file.iter_batches(min(limit, 4096)):
-                rows += batch.to_pylist()[: limit - len(rows)]
+                columns = [column_values(batch, name) for name in names]
+                rows += [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)][: limit - len(rows)]
                 if len(rows) >= limit:
                     break
     except wrong as error:

@@ -172,11 +172,26 @@ def _parquet(path: Path, model: ModelConfig, extra: Sequence[str]) -> Iterator[t
             row = table_row(path, file.schema_arrow.names, model, extra, typed=True)
             done = 0
             for batch in file.iter_batches(CHUNK_ROWS, columns=list(row.columns)):
-                columns = [batch.column(name).to_pylist() for name in row.columns]
+                columns = [column_values(batch, name) for name in row.columns]
                 done += batch.num_rows
                 yield [row.event(values) for values in zip(*columns, strict=True)], size * done // max(file.metadata.num_rows, 1)
     except wrong as error:
         raise OSError(f"expected a Parquet file: {error}") from error
+
+
+def column_values(batch: Any, name: str) -> list[Any]:
+    """The values of a column of pyarrow's. Raises ``OSError`` for one that Python has no value for, such as a time in the year 10000."""
+    try:
+        return list(batch.column(name).to_pylist())
+    except (ValueError, OverflowError) as error:
+        raise OSError(f"column {name}: {error}") from error
+
+
+def check_distinct(names: Sequence[str], used: Sequence[str]) -> None:
+    """Raises ``OSError`` when one of the columns that are ``used`` has the name of another."""
+    twice = next((name for name in used if names.count(name) > 1), None)
+    if twice is not None:
+        raise OSError(f"expected one column {twice}, got {names.count(twice)} of that name; rename or drop the others")
 
 
 def pyarrow_parquet(path: Path) -> tuple[Any, type[Exception]]:
@@ -190,11 +205,12 @@ def pyarrow_parquet(path: Path) -> tuple[Any, type[Exception]]:
 
 
 def table_row(path: Path, columns: Sequence[str], model: ModelConfig, extra: Sequence[str], *, typed: bool) -> Row:
-    """How the table's rows become events. Raises ``SourceError`` when it has no column that is configured."""
+    """How the table's rows become events. Raises ``SourceError`` where no column is configured, ``OSError`` where one is there twice."""
     row = rows_of(wanted(model, extra), columns, model.predictions.time.unit, typed=typed)
     if not row.columns:
         names = ", ".join(feature.name for feature in model.features[:5])
         raise SourceError(f"{path}: expected columns named like the features ({names}, …) or their paths, got {', '.join(columns[:20])}")
+    check_distinct(columns, row.columns)
     return row
 
 

@@ -230,6 +230,30 @@ def test_damaged_compressed_data_are_said(tmp_path: Path) -> None:
         read_sample(path)
 
 
+def test_times_that_python_cannot_hold_are_said_with_their_column(tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    parquet.write_table(pa.table({"amount": [1.0], "ts": pa.array([253_402_300_800_000], pa.timestamp("ms"))}), path)  # the year 10000
+    with pytest.raises(SourceError, match=r"rows\.parquet: cannot be read on from row 0: column ts: .*out of range"):
+        events(path)
+    with pytest.raises(SourceError, match=r"rows\.parquet: cannot be read: column ts: .*out of range"):
+        read_sample(path)
+
+
+def test_columns_of_the_same_name_are_not_guessed_between(tmp_path: Path) -> None:
+    twice = "expected one column amount, got 2 of that name; rename or drop the others"
+    table = tmp_path / "rows.parquet"
+    parquet.write_table(pa.Table.from_arrays([pa.array([1.0]), pa.array([2.0])], names=["amount", "amount"]), table)
+    text = tmp_path / "rows.csv"
+    text.write_text("amount,amount\n1,2\n")
+    for path in (table, text):
+        with pytest.raises(SourceError, match=twice):
+            events(path)
+        with pytest.raises(SourceError, match=twice):
+            read_sample(path)
+    text.write_text("amount,,note,,note\n1,2,3,4,5\n")
+    assert events(text) == [{"features": {"amount": 1}}]
+
+
 def test_without_pyarrow_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_parquet(tmp_path / "rows.parquet", flat_rows(3))
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
