@@ -71,7 +71,8 @@ def unit_changes(table: CountTable, baseline: Baseline, drifted: NDArray[np.bool
         rows = np.flatnonzero(moved[:, f] & (signal.effective > 0))
         if signal.axis is None or not len(rows) or not len(table.layout.signals[f].edges):
             continue
-        choice = _choose(_cells(table.layout, baseline, signal, f), signal, table, f, rows)
+        with np.errstate(over="ignore", invalid="ignore"):  # near the largest number, where no candidate fits then
+            choice = _choose(_cells(table.layout, baseline, signal, f), signal, table, f, rows)
         for row, candidate in zip(rows.tolist(), choice.tolist(), strict=True):
             if candidate >= 0:
                 out.factor[row, f], out.offset[row, f] = map(float, CANDIDATES[candidate])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -153,3 +155,16 @@ def test_a_partial_view_names_nothing() -> None:
     table, reference = one_signal(quantile_edges(sample), sample, sample[:4_000] * 60)
     assert judge(table, reference).unit_factor[0, 0] == 60.0
     assert np.isnan(judge(table, reference, partial=True).unit_factor[0, 0])
+
+
+@pytest.mark.parametrize("low", [-1.7e308, 1.2e308])
+def test_values_near_the_largest_number_are_compared_without_a_warning(low: float) -> None:
+    rng = np.random.default_rng(0)
+    sample = np.where(rng.random(50_000) < 0.5, low, 1.7e308) * rng.uniform(0.7, 1.0, 50_000)
+    with np.errstate(all="ignore"):  # plain sums of them and of their squares
+        table, reference = one_signal(quantile_edges(sample), sample, sample[:ROWS] * 1e-3)
+    reference = replace(reference, stds=np.array([1e308]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = judge(table, reference).unit_factor[0, 0]
+    assert np.isnan(found) or found == pytest.approx(1e-3)
