@@ -9,7 +9,7 @@ import numpy as np
 from monitor.evaluate.verdict import Verdicts
 from monitor.events import DriftBegan, DriftDetected, DriftEnded, DriftSuspected, Event, IdsEvicted, SegmentsFolded, SourceReconnected
 from monitor.expose.snapshot import ModelView
-from monitor.process_events import BrokersReached, BrokersUnreachable
+from monitor.process_events import BrokersLost, BrokersReached
 from monitor.sequential.said import Alarmed
 from monitor.source.base import SourceHealth
 
@@ -21,7 +21,7 @@ def source_changes(before: SourceHealth, after: SourceHealth) -> Iterator[Event]
     if after.reconnects > before.reconnects:
         yield SourceReconnected(after.last_error)
     if after.unreachable and not before.unreachable:
-        yield BrokersUnreachable(after.unreachable)
+        yield BrokersLost(after.unreachable)
     if before.unreachable and not after.unreachable:
         yield BrokersReached()
 

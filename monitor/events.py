@@ -151,7 +151,7 @@ class DeadLettersFailed(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class ReadingHeld(Event):
+class ReadingPaused(Event):
     """So many messages wait for their topic to take them that nothing more is read until it does."""
 
     level: ClassVar[int] = logging.ERROR

@@ -96,7 +96,7 @@ class Letters:
         if full != self.held:
             self.held = full
             waiting = 0 if self.sink is None else self.sink.pending
-            self.telemetry.emit(events.ReadingHeld(waiting) if full else events.ReadingResumed())
+            self.telemetry.emit(events.ReadingPaused(waiting) if full else events.ReadingResumed())
         return not full
 
     def close(self) -> None:

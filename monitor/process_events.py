@@ -25,7 +25,7 @@ class StopRequested(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class BrokersUnreachable(Event):
+class BrokersLost(Event):
     """No broker answers any more; what is read goes on where it was once one does."""
 
     level: ClassVar[int] = logging.ERROR

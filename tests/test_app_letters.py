@@ -27,7 +27,7 @@ def test_reading_waits_where_dead_letters_have_no_topic_and_goes_on_when_it_is_m
     producer.flush()
     config = configured(tmp_path, kafka.bootstrap, name, client)
     with Running(config) as running:
-        running.wait(lambda: any(event["event"] == "ReadingHeld" for event in running.events()))
+        running.wait(lambda: any(event["event"] == "ReadingPaused" for event in running.events()))
         running.wait(lambda: all(each["paused"] for each in running.get("api/v1/status")["models"][0]["partitions"]))
         admin = KafkaAdminClient(bootstrap_servers=kafka.bootstrap)
         admin.create_topics([NewTopic(f"{name}-rejected", 1, 1)])

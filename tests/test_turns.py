@@ -152,7 +152,7 @@ def test_that_no_broker_can_be_reached_is_said_once_and_shown_until_one_can(monk
         monitor.run(threading.Event(), until_end=True, progress=turned)
     assert conditions == [Condition.HEALTHY] * 2 + [Condition.UNREACHABLE] * 2 + [Condition.HEALTHY] * (len(conditions) - 4)
     said = [(record.getMessage(), record.driftgauge_fields) for record in caplog.records if record.getMessage().startswith("Brokers")]
-    assert said == [("BrokersUnreachable", {"reason": "refused"}), ("BrokersReached", {})]
+    assert said == [("BrokersLost", {"reason": "refused"}), ("BrokersReached", {})]
 
 
 def test_that_the_state_cannot_be_saved_is_shown_until_it_can(monkeypatch, tmp_path):
