@@ -18,7 +18,8 @@ from monitor.decode.refusal import Refusal, kind_of
 from monitor.decode.scalar import UNUSABLE, Scalar, category, integer, number
 from monitor.decode.shape import Field, Shape
 
-_parse = json.JSONDecoder(parse_int=integer).decode
+parse_json = json.JSONDecoder(parse_int=integer).decode
+"""A JSON text as Python's parser reads it; a number that is too long is an infinity. Raises ``ValueError`` and ``RecursionError``."""
 
 Faults = list[tuple[int, Fault]]
 """Signals of a row without a value for another reason than that it is missing."""
@@ -35,7 +36,7 @@ class Row:
 def decode_any(shape: Shape, message: bytes) -> Row | Refusal:
     """One message as a row, or why it cannot be one."""
     try:
-        event = _parse(message.decode())
+        event = parse_json(message.decode())
     except UnicodeDecodeError as error:
         return Refusal(RejectReason.NOT_JSON, f"expected UTF-8, got another byte at {error.start}")
     except json.JSONDecodeError as error:

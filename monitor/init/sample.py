@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import json
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import msgspec
 
+from monitor.decode.general import parse_json
 from monitor.errors import SourceError
 from monitor.reference.columns import number_of
 from monitor.reference.read import UNREADABLE, check_distinct, column_values, csv_header, file_kind, lines, not_by_line, pyarrow_parquet
@@ -44,13 +46,28 @@ def _opened(path: Path) -> BinaryIO:
 def _ndjson(path: Path, file: BinaryIO, limit: int) -> tuple[list[dict[str, Any]], int]:
     rows, others = [], 0
     for line in islice(lines(file, _MAX_LINE_BYTES), limit):
-        try:
-            rows.append(msgspec.json.decode(line, type=dict[str, Any]))
-        except (msgspec.DecodeError, RecursionError) as error:
-            if not rows and not others and (wrong := not_by_line(line)):
-                raise SourceError(f"{path}: {wrong}") from error
-            others += 1
+        row = _object(line)
+        if row is not None:
+            rows.append(row)
+            continue
+        if not rows and not others and (wrong := not_by_line(line)):
+            raise SourceError(f"{path}: {wrong}")
+        others += 1
     return rows, others
+
+
+def _object(line: bytes) -> dict[str, Any] | None:
+    """The JSON object of a line, with bare NaN and Infinity as production takes them; None where there is none, or one that is no text."""
+    try:
+        return msgspec.json.decode(line, type=dict[str, Any])
+    except (msgspec.DecodeError, RecursionError):
+        pass
+    try:
+        event = parse_json(line.decode())
+        json.dumps(event, ensure_ascii=False).encode()  # a lone surrogate could not be written into the configuration
+    except (ValueError, RecursionError):
+        return None
+    return event if isinstance(event, dict) else None
 
 
 def _csv(file: BinaryIO, limit: int) -> list[dict[str, Any]]:

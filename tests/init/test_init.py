@@ -247,6 +247,17 @@ def test_a_file_without_events_is_refused(tmp_path: Path, capsys: pytest.Capture
         run("--data", tmp_path / "none.ndjson", "-o", tmp_path / "other.yaml")
 
 
+def test_events_with_bare_numbers_that_are_none_are_read_as_production_reads_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "events.ndjson"
+    events = [event | {"amount": (float("nan"), float("inf"), 1.5, 2.5)[n % 4]} for n, event in enumerate(flat())]
+    path.write_text("".join(json.dumps(event) + "\n" for event in events) + '{"id": "\\ud800", "x": NaN}\n', encoding="utf-8")
+    assert run("--data", path, "-o", tmp_path / "config.yaml") == 0
+    assert f"note: 1 lines of {path} are no JSON objects" in capsys.readouterr().err, "the one that is no text"
+    assert "amount" in {feature.name for feature in load_config(tmp_path / "config.yaml").models[0].features}
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),

@@ -95,7 +95,7 @@ def test_an_id_is_rather_what_is_called_so() -> None:
 def test_lines_that_are_no_json_are_left_out_and_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(tmp_path, events(), outcomes())
     path = tmp_path / "predictions.ndjson"
-    path.write_text(path.read_text() + 'not json\n{"output": {"pd": NaN}}\n')
+    path.write_text(path.read_text() + 'not json\n[{"output": {"pd": 0.5}}]\n')
     parser = argparse.ArgumentParser()
     command.add_parser(parser.add_subparsers(required=True))
     args = parser.parse_args(["init", "--data", str(path), "-o", str(tmp_path / "other.yaml")])
