@@ -106,6 +106,14 @@ def test_a_topic_given_twice_is_said_beside_what_is_wrong_with_the_source(tmp_pa
     assert second == "models[1].predictions.topic: expected each only once, got 'm' again, which is models[0].predictions.topic"
 
 
+def test_aliases_that_unfold_to_more_than_memory_are_not_written_out(tmp_path):
+    unfolding = "\n".join(f"  - &a{level} [{', '.join([f'*a{level - 1}'] * 9)}]" for level in range(1, 30))
+    said = mistakes(tmp_path, MODEL + f"http:\n  - &a0 [x]\n{unfolding}\n")
+    assert said[0].startswith("http: expected a mapping of keys to values")
+    said = mistakes(tmp_path, MODEL + f"state: {{directory: [&a0 [x], {', '.join(line[4:] for line in unfolding.splitlines())}]}}\n")
+    assert len(said) == 1 and said[0].startswith("state.directory: expected") and len(said[0]) < 200
+
+
 @pytest.mark.parametrize("parameters", [{"delta": "x"}, {"no_such": 1}, {"clock": 0}])  # the last is a panic of Rust, no Exception
 def test_parameters_that_a_detector_does_not_take_are_said(tmp_path, parameters):
     (said,) = mistakes(tmp_path, changed(detectors=[{"river": "river.drift.ADWIN", "signal": "x", "parameters": parameters}]))
