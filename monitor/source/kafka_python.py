@@ -74,7 +74,7 @@ class KafkaPythonSource(GroupMember):
             self._tolerate(error)
             time.sleep(min(0.1, max(0.0, began + wait_ms / 1000 - time.monotonic())))
             return []
-        standstill = self._watch.polled((time.monotonic() - began) * 1000, self._moving)
+        standstill = self._watch.polled((time.monotonic() - began) * 1000, self._moving, self.read_out)
         if standstill is not None:
             self._reopen(standstill)
         self._look_at_brokers(heard=bool(found))
@@ -174,6 +174,9 @@ class KafkaPythonSource(GroupMember):
     def _request(self, call: Callable[..., Any], limit_ms: int) -> Any:
         try:
             return self._client.thread.call(partial(call, timeout_ms=limit_ms), limit_ms / 1000 + _HANG_S)
+        except TimeoutError as error:
+            self._reopen(str(error))
+            return None
         except KafkaError as error:
             self._tolerate(error)
             return None

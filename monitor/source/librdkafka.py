@@ -76,7 +76,7 @@ class LibrdkafkaSource(GroupMember):
         self._remember({(each.topic, each.partition): int(each.offsets[0]) for each in found})
         self._positions |= {(each.topic, each.partition): each.next_offset for each in found}
         self._close_gaps(beyond)
-        standstill = self._watch.polled((time.monotonic() - began) * 1000, self._moving)
+        standstill = self._watch.polled((time.monotonic() - began) * 1000, self._moving, self.read_out)
         if standstill is not None:
             self._reopen(standstill)
         self._look_at_brokers(heard=bool(found))

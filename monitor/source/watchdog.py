@@ -49,17 +49,29 @@ class Watch:
         self._now_ms = self._looked_ms = self._heard_ms = 0.0
         self._standstills: Mapping[TopicPartition, Standstill] = {}
 
-    def polled(self, took_ms: float, positions: Callable[[], Mapping[TopicPartition, tuple[int, int]]]) -> str | None:
-        """After a poll: a sentence that names what is stuck, or None. ``positions`` is asked about once a second."""
+    def polled(
+        self,
+        took_ms: float,
+        positions: Callable[[], Mapping[TopicPartition, tuple[int, int]]],
+        read_out: Callable[[frozenset[TopicPartition]], frozenset[TopicPartition]],
+    ) -> str | None:
+        """After a poll: a sentence that names what is stuck, or None. ``positions`` is asked about once a second.
+
+        ``read_out`` is asked about what seems stuck: what a transaction holds that is still open counts in the log's end, and
+        is not to be read yet.
+        """
         self._now_ms += took_ms
         if self._now_ms - self._looked_ms < self._look_every_ms:
             return None
         self._looked_ms = self._now_ms
         self._standstills = observe(self._standstills, positions(), int(self._now_ms))
-        found = stuck(self._standstills, int(self._now_ms), self._limit_ms)
-        if not found:
+        seeming = stuck(self._standstills, int(self._now_ms), self._limit_ms)
+        if not seeming:
             return None
         self._standstills = {}
+        found = seeming - read_out(seeming)
+        if not found:
+            return None
         names = ", ".join(f"{topic}/{partition}" for topic, partition in sorted(found))
         return f"{names} stood still for {self._limit_ms} ms of polling with more to read"
 

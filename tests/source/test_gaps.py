@@ -96,8 +96,9 @@ def test_a_broker_killed_half_way_costs_no_record_and_repeats_none(broker, join,
     assert member.listener.gaps == []
 
 
-def test_a_partition_that_stands_still_gets_a_new_client(kafka, join, topic):
-    """An open transaction holds readers of committed records back: the one honest way to make a log stand still."""
+@pytest.fixture
+def undecided(kafka, topic):
+    """A producer, and its topic, that holds five records of a transaction still open: readers of committed records are held back."""
     name = topic()
     producer = KafkaProducer(bootstrap_servers=kafka.bootstrap, transactional_id=f"tx-{name}")
     producer.init_transactions()
@@ -105,12 +106,30 @@ def test_a_partition_that_stands_still_gets_a_new_client(kafka, join, topic):
     for value in numbered(0, 5):
         producer.send(name, value, partition=0)
     producer.flush()
+    yield producer, name
+    producer.close()
+
+
+def test_a_partition_that_stands_still_gets_a_new_client(join, undecided):
+    producer, name = undecided
     member = join([name], stuck_after="2s")
+    member.source.read_out = lambda _: frozenset()  # as if the log had more
     poll_until(lambda: member.source.health().reconnects >= 1, member)
     assert f"{name}/0 stood still for 2000 ms of polling with more to read" in member.source.health().last_error
     assert [what for what, _ in member.listener.events][:2] == ["assigned", "revoked"]
     producer.commit_transaction()
-    producer.close()
+    member.read(5)
+    assert member.offsets == {(name, 0): list(range(5))}
+
+
+def test_a_transaction_that_is_open_for_long_is_no_standstill(join, undecided):
+    producer, name = undecided
+    member = join([name], stuck_after="2s")
+    poll_until(lambda: member.source.lag() == {(name, 0): 5}, member)
+    deadline = time.monotonic() + 5
+    poll_until(lambda: time.monotonic() > deadline, member)
+    assert member.source.health().reconnects == 0
+    producer.commit_transaction()
     member.read(5)
     assert member.offsets == {(name, 0): list(range(5))}
 

@@ -10,6 +10,12 @@ from monitor.source.watchdog import Standstill, Watch, observe, stuck
 P, Q = ("t", 0), ("t", 1)
 LIMIT_MS = 1_000
 
+
+def nothing(_partitions):
+    """The log says that there is more to read."""
+    return frozenset()
+
+
 looks = st.lists(
     st.tuples(st.integers(1, 400), st.dictionaries(st.sampled_from([P, Q]), st.tuples(st.integers(0, 3), st.integers(0, 4)))),
     max_size=40,
@@ -63,15 +69,22 @@ def test_a_read_out_partition_is_not_stuck_however_long_it_waits():
 def test_the_watch_counts_polled_time_alone_and_names_what_is_stuck():
     watch = Watch(LIMIT_MS, quiet_ms=10**9, look_every_ms=100)
     for _ in range(10):
-        assert watch.polled(100.0, lambda: {Q: (3, 9), P: (5, 5)}) is None
-    assert watch.polled(100.0, lambda: {Q: (3, 9), P: (5, 5)}) == "t/1 stood still for 1000 ms of polling with more to read"
-    assert watch.polled(100.0, lambda: {Q: (3, 9)}) is None  # told once; then it starts anew
+        assert watch.polled(100.0, lambda: {Q: (3, 9), P: (5, 5)}, nothing) is None
+    assert watch.polled(100.0, lambda: {Q: (3, 9), P: (5, 5)}, nothing) == "t/1 stood still for 1000 ms of polling with more to read"
+    assert watch.polled(100.0, lambda: {Q: (3, 9)}, nothing) is None  # told once; then it starts anew
+
+
+def test_what_the_log_calls_read_out_is_not_stuck():
+    watch = Watch(LIMIT_MS, quiet_ms=10**9, look_every_ms=100)
+    told = [watch.polled(100.0, lambda: {P: (3, 9), Q: (3, 9)}, lambda seeming: seeming - {Q}) for _ in range(11)]
+    assert told == [None] * 10 + ["t/1 stood still for 1000 ms of polling with more to read"]
+    assert {watch.polled(100.0, lambda: {P: (3, 9)}, frozenset) for _ in range(30)} == {None}
 
 
 def test_the_watch_looks_no_more_often_than_it_should():
     watch, looked = Watch(LIMIT_MS, quiet_ms=10**9, look_every_ms=100), []
     for _ in range(100):
-        watch.polled(10.0, lambda: looked.append(1) or {})
+        watch.polled(10.0, lambda: looked.append(1) or {}, nothing)
     assert len(looked) == 10
 
 
@@ -79,6 +92,6 @@ def test_quiet_is_told_once_each_time_it_lasts():
     watch = Watch(LIMIT_MS, quiet_ms=300)
     told = []
     for heard in (False, False, False, False, True, False, False, False, False):
-        watch.polled(100.0, dict)
+        watch.polled(100.0, dict, nothing)
         told.append(watch.quiet(heard))
     assert told == [False, False, True, False, False, False, False, True, False]
