@@ -12,6 +12,7 @@ import socket
 import ssl
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from monitor.config.source import Security
@@ -62,8 +63,13 @@ def await_brokers(brokers: Sequence[str], security: Security, timeout_ms: int) -
 
 
 def trouble(brokers: Sequence[str], security: Security) -> str | None:
-    """None when any address answers within a second, else why the first does not. Raises ``SourceError`` if that stays."""
-    silences = [silence for broker in brokers if (silence := probe(broker, security, _LOOK_S)) is not None]
+    """None when any address answers within a second, else why the first does not. Raises ``SourceError`` if that stays.
+
+    All are asked at once: reading, and being told to stop, waits for it.
+    """
+    with ThreadPoolExecutor(len(brokers)) as each:
+        found = each.map(lambda broker: probe(broker, security, _LOOK_S), brokers)
+        silences = [silence for silence in found if silence is not None]
     if len(silences) < len(brokers):
         return None
     if all(silence.permanent for silence in silences):

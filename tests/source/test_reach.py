@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
+import time
 
 import pytest
 
@@ -30,3 +32,13 @@ def test_what_to_do_about_a_certificate_depends_on_what_is_wrong_with_it(monkeyp
     monkeypatch.setattr(reach, "_converse", converse)
     silence = reach.probe("b:9093", Security(), 1.0)
     assert silence == reach.Silence(f"its certificate is not accepted: {said.removesuffix('.')}; {action}", permanent=True)
+
+
+def test_many_addresses_that_say_nothing_hold_up_no_longer_than_one():
+    silent = [socket.create_server(("127.0.0.1", 0)) for _ in range(4)]
+    began = time.monotonic()
+    reason = reach.trouble([f"127.0.0.1:{server.getsockname()[1]}" for server in silent], Security())
+    assert time.monotonic() - began < 2
+    assert reason == "no answer within 1.0 s"
+    for server in silent:
+        server.close()
