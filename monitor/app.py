@@ -183,10 +183,10 @@ class Monitor:
             evaluated += self._advance(silent, step)
         self._letters.review(self._models)
         self._changed = self._changed or bool(raws or idle)
-        self.partitions.hold_back(source, now_ms, every=not self._letters.has_room())
         self._publish(source.assignment(), lag, evaluated)
         if self._changed and due(self._committed_at, now_ms, self.config.state.commit_every_ms):
             self._commit()
+        self.partitions.hold_back(source, now_ms, every=not self._letters.has_room())
 
     def _advance(self, model: ModelState, step: Step) -> list[Outcome]:
         started_ms = self.clock_ms()

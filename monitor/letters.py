@@ -32,6 +32,7 @@ class Letters:
     unconfirmed: Counter[str] = field(default_factory=Counter)  # dead letters by model
     unconfirmed_items: Counter[str] = field(default_factory=Counter)  # items to review by model
     held: bool = False  # whether there is no room
+    failed: bool = False  # whether the last delivery did
 
     def reject(self, stream: Stream, rejections: Sequence[Rejection]) -> None:
         """Tell of messages that yielded no row, one event a reason, and send them."""
@@ -74,11 +75,13 @@ class Letters:
         try:
             self.sink.flush(_FLUSH_MS)
         except SinkError as error:
+            self.failed = True
             for name, letters in self.unconfirmed.items():
                 self.telemetry.emit(events.DeadLettersFailed(name, letters, reason_of(error)))
             for name, items in self.unconfirmed_items.items():
                 self.telemetry.emit(label_events.ReviewItemsFailed(name, items, reason_of(error)))
             raise
+        self.failed = False
         for name, letters in self.unconfirmed.items():
             self.telemetry.emit(events.DeadLettersDelivered(name, letters))
         for name, items in self.unconfirmed_items.items():
@@ -87,9 +90,9 @@ class Letters:
         self.unconfirmed_items.clear()
 
     def has_room(self) -> bool:
-        """Whether more may be read. A full queue is delivered first; where that fails, reading waits, and each commit tries again."""
+        """Whether more may be read. A full queue is delivered first; where that failed, reading waits, and each commit tries again."""
         full = self.sink is not None and self.sink.is_full
-        if full and not self.held:
+        if full and not self.failed:
             with contextlib.suppress(SinkError):
                 self.deliver()
             full = self.sink is not None and self.sink.is_full

@@ -229,3 +229,33 @@ def test_a_clock_that_is_set_back_stops_neither_saving_nor_silence(monkeypatch, 
     assert epochs[-1] >= epochs[0] + len(epochs) - 2, "saved in each turn, as five seconds pass in it"
     _, state = saved(tmp_path)
     assert state.clock.idle == {1}, "the partition without a message"
+
+
+class Full:
+    """A sink with no room, whose topic takes nothing."""
+
+    is_full, pending, tried = True, 10_000, 0
+
+    def flush(self, timeout_ms: int) -> None:
+        self.tried += 1
+        raise SinkError("no topic")
+
+    def close(self) -> None: ...
+
+
+def test_a_turn_tries_once_to_deliver_letters(monkeypatch, tmp_path):
+    # Each try may wait for seconds, and the process has ten to stop, with one more try at the end.
+    (rows,) = world.log(1, partitions=1, minutes=30)
+    good = [row for row in rows if row.value not in world.BAD]
+    seconds, sink, tried = iter(range(10_000)), Full(), []
+    monitor = job(monkeypatch, tmp_path, Memory([[world.raw(part)] for part in chunks(good, 50)]), lambda: 5_000 * next(seconds))
+    monitor._letters.sink, turn = sink, monitor._turn
+
+    def counted(*of: object) -> None:
+        before = sink.tried
+        turn(*of)
+        tried.append(sink.tried - before)
+
+    monkeypatch.setattr(monitor, "_turn", counted)
+    monitor.run(threading.Event(), until_end=True)
+    assert set(tried) == {1}
