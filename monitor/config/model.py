@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import inspect
+import math
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -172,9 +174,23 @@ def _river_name(value: str) -> str:
         raise ValueError(
             f"expected a detector of numbers such as river.drift.ADWIN, since those of river.drift.binary take 0 and 1, got {value!r}"
         )
-    if not hasattr(importlib.import_module(module), name):
+    try:
+        found = importlib.import_module(module)
+    except ImportError as error:
+        raise ValueError(f"expected a detector of river.drift such as river.drift.ADWIN, but there is no module {module}") from error
+    if not hasattr(found, name):
         raise ValueError(f"expected a detector of river.drift, but {module} has no {name!r}")
     return value
+
+
+_MOST_TRIED = 100_000
+
+
+def _values_until_it_works(kind: Any, parameters: dict[str, Any]) -> int:
+    """How many values a detector may gather before it first looks at them: as its largest number says, given or by default."""
+    settings = {name: parameter.default for name, parameter in inspect.signature(kind).parameters.items()} | parameters
+    numbers = [value for name, value in settings.items() if name != "seed" and isinstance(value, int | float) and math.isfinite(value)]
+    return min(_MOST_TRIED, 1 + math.ceil(max([0, *numbers])))
 
 
 class RiverDetector(Section):
@@ -191,9 +207,11 @@ class RiverDetector(Section):
     def _can_be_made(self) -> Self:
         module, _, name = self.river.rpartition(".")
         try:
-            detector = getattr(importlib.import_module(module), name)(**self.parameters)
-            detector.update(0.0)
-            _ = detector.drift_detected
+            kind = getattr(importlib.import_module(module), name)
+            detector = kind(**self.parameters)
+            for _ in range(_values_until_it_works(kind, self.parameters)):
+                detector.update(0.0)
+                _ = detector.drift_detected
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # whatever a class of river makes of the parameters; some are of Rust, whose panics are no Exception

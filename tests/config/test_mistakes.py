@@ -120,6 +120,21 @@ def test_parameters_that_a_detector_does_not_take_are_said(tmp_path, parameters)
     assert said.startswith(f"models[0].detectors[0]: expected parameters that river.drift.ADWIN takes, got {parameters}")
 
 
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [("KSWIN", {"window_size": 40}), ("KSWIN", {"stat_size": 15_000, "window_size": 20_000}), ("PageHinkley", {"threshold": "x"})],
+)
+def test_parameters_that_fail_only_once_a_detector_has_gathered_enough_are_said(tmp_path, name, parameters):
+    river = f"river.drift.{name}"
+    (said,) = mistakes(tmp_path, changed(detectors=[{"river": river, "signal": "x", "parameters": parameters}]))
+    assert said.startswith(f"models[0].detectors[0]: expected parameters that {river} takes, got {parameters}")
+
+
+def test_a_detector_of_a_module_that_there_is_not_is_said(tmp_path):
+    (said,) = mistakes(tmp_path, changed(detectors=[{"river": "river.drift.foo.Bar", "signal": "x"}]))
+    assert said.startswith("models[0].detectors[0].river: expected a detector of river.drift such as river.drift.ADWIN")
+
+
 def test_each_wrong_grouping_is_said(tmp_path):
     said = mistakes(tmp_path, changed(segments={"columns": {"a": "a"}, "groupings": [["b"], ["a", "a"], ["b"]]}))
     assert [text.split(":")[1].strip() for text in said] == ["groupings[0]", "groupings[1]", "groupings[2]", "groupings[2]"]
