@@ -71,16 +71,23 @@ def build(config: RiverDetector) -> Any:
     return kind(**config.parameters | seeded)
 
 
+_LARGEST = 2.0**500
+
+
 def pane_means(table: CountTable, reference: Reference, signal: str) -> tuple[list[str], NDArray[np.float64]]:
-    """Mean of a numeric signal for each segment that has a value in it. Values outside the declared range take no part."""
+    """Mean of a numeric signal for each segment that has a value in it. Values outside the declared range take no part.
+
+    Means of cells beyond 2**500 count as that: sums of them, and what detectors make of their squares, stay finite.
+    """
     index = table.layout.names.index(signal)
     span = table.layout.span(index)
     means = reference.bin_means[span]
     usable = np.isfinite(means) & (table.layout.roles[span] == Role.VALUE)
+    means = np.clip(means[usable], -_LARGEST, _LARGEST)
     counts = table.counts[:, span][:, usable]
     totals = counts.sum(axis=1)
     some = np.flatnonzero(totals > 0)
-    return [table.segments[row] for row in some], (counts[some] @ means[usable]) / totals[some]
+    return [table.segments[row] for row in some], (counts[some] @ means) / totals[some]
 
 
 _SAFE = {

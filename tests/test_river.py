@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -63,6 +64,17 @@ def test_missing_invalid_and_non_finite_values_never_reach_a_detector():
         watched.update(table(ALL=cells), REFERENCE, 2)
     assert len(seen) == 1
     assert all(math.isfinite(value) for value in seen)
+
+
+def test_the_mean_of_the_largest_numbers_is_finite_so_that_no_infinity_nor_nan_reaches_a_detector():
+    cells = LAYOUT.span(X)
+    bin_means = REFERENCE.bin_means.copy()
+    bin_means[[cells.start + 3, cells.stop - 1]] = -(2.0**1022), 2.0**1022  # as references have them at the most
+    last = len(range(cells.start, cells.stop)) - 1
+    panes = table(A={3: 9}, B={last: 9}, C={3: 9, last: 9}, D={4: 9, last: 1})
+    _, means = pane_means(panes, replace(REFERENCE, bin_means=bin_means), "x")
+    assert np.isfinite(means).all()
+    assert means[0] < means[2] == 0 < means[3] < means[1]
 
 
 def shifting_panes(count: int) -> list[CountTable]:
