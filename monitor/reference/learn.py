@@ -73,7 +73,12 @@ def learn_reference(source: SourceConfig, model: ModelConfig, stretch: Stretch, 
             reader.close()
         start, end = gathered.window()
         rows = Rows(gathered.spool.size_of(start, end), lambda: gathered.spool.read(start, end), as_produced=True)
-        built = build_reference(model, rows, options, part)
+        try:
+            built = build_reference(model, rows, options, part)
+        except SourceError as error:
+            newest = time_text(max(gathered.newest_ms.values()))
+            looked = f"looked at {time_text(start)} to {time_text(end)} in a log read up to {newest}; --from begins elsewhere"
+            raise SourceError(f"{error}; {looked}") from error
         return Built(built.reference, (*gathered.notes(), *built.notes))
     finally:
         gathered.spool.close()

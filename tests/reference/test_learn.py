@@ -83,6 +83,16 @@ def test_a_stretch_can_begin_where_one_wants(tmp_path: Path) -> None:
     assert (built.reference.start_ms, built.reference.rows) == (START_MS + 3 * HOUR_MS, 120)
 
 
+def test_where_the_stretch_has_nothing_to_learn_from_it_is_said_which_that_is(tmp_path: Path) -> None:
+    path = write_ndjson(tmp_path / "predictions.ndjson", flat_rows(120))
+    with pytest.raises(SourceError) as caught:
+        learn(path, Stretch(2, from_ms=START_MS + 24 * HOUR_MS))
+    assert str(caught.value) == (
+        "expected rows to count, got none that can be used; "
+        "looked at 2023-11-16 00:00 UTC to 2023-11-16 02:00 UTC in a log read up to 2023-11-15 01:59 UTC; --from begins elsewhere"
+    )
+
+
 def test_an_empty_topic_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "predictions.ndjson"
     path.write_text("nonsense\n")
