@@ -63,11 +63,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     learn = parts.add_parser(
         "learn", help="from production itself", **_said("Learn a reference from the first hours of the topic.", "learn")
     )
-    learn.add_argument("--hours", type=_positive, default=24.0, help="event time to learn from (default 24)")
+    learn.add_argument("--hours", type=_hours, default=24.0, help="event time to learn from (default 24)")
     learn.add_argument(
         "--from", dest="start", type=_time, metavar="TIME", help="where to begin, such as 2026-03-01T00:00Z (default: the first event)"
     )
-    learn.add_argument("--max-spool-mb", type=int, default=4096, help="most disk space for the events meanwhile (default 4096)")
+    learn.add_argument("--max-spool-mb", type=_megabytes, default=4096, help="most disk space for the events meanwhile (default 4096)")
     _add_common(learn)
     learn.set_defaults(run=_learn)
 
@@ -101,11 +101,20 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="seed of the sample that edges come from (default 0)")
 
 
-def _positive(text: str) -> float:
-    value = float(text)
+def _hours(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
     if not 0 < value <= 24 * 366:
         raise argparse.ArgumentTypeError(f"expected hours between 0 and {24 * 366}, got {text}")
     return value
+
+
+def _megabytes(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"expected a whole number of megabytes from 1 on, got {text}")
+    return int(text)
 
 
 def _time(text: str) -> int:
@@ -153,6 +162,8 @@ def _check_output(path: Path) -> None:
     # Found out before the data is read, not after.
     if not path.parent.is_dir():
         raise ReferenceFileError(f"{path}: expected a folder to write the reference into, got none at {path.parent}; create it first")
+    if path.is_dir():
+        raise ReferenceFileError(f"{path}: expected a file to write the reference to, got a folder")
 
 
 def _write(built: Built, path: Path, model: ModelConfig, config: Path) -> int:

@@ -182,11 +182,13 @@ def test_mistakes_of_the_user_are_said_before_the_data_is_read(folder: Path) -> 
     data = ["--data", folder / "predictions.ndjson"]
     with pytest.raises(ReferenceFileError, match=r"expected a folder to write the reference into, got none at .*nowhere; create it first"):
         run("build", *config, *data, "-o", folder / "nowhere" / "r.gz")
+    with pytest.raises(ReferenceFileError, match=r"expected a file to write the reference to, got a folder"):
+        run("build", *config, *data, "-o", folder)
     with pytest.raises(ConfigError, match="expected --model with one of churn, got 'other'"):
         run("build", *config, *data, "-o", folder / "r.gz", "--model", "other")
     with pytest.raises(DriftgaugeError, match="expected a data file"):
         run("build", *config, "--data", folder / "none.csv", "-o", folder / "r.gz")
-    for words in (["--hours", "-1"], ["--hours", "x"], ["--from", "yesterday"]):
+    for words in (["--hours", "-1"], ["--hours", "x"], ["--from", "yesterday"], ["--max-spool-mb", "-4"]):
         with pytest.raises(SystemExit) as stopped:
             run("learn", *config, "-o", folder / "r.gz", *words)
         assert stopped.value.code == 2
