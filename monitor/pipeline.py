@@ -230,7 +230,7 @@ def _close_pane(model: ModelState, pane: int) -> None:
 def _close_version(model: ModelState, version: VersionState, pane: int, panes: list[OpenPane]) -> None:
     table = close_panes(version.layout, model.leaves, panes)
     others = {other_key(grouping.columns) for base in model.bases for grouping in base.groupings}
-    kept = version.admitted | version.reference_segments | others | {ALL}
+    kept = version.admitted | model.reference_segments(version) | others | {ALL}
     table, entered, folded = cap_segments(table, kept, model.room(version), lambda segment: other_key(parse_key(segment)[0]))
     version.admitted.update(entered)
     model.rows_folded += folded + sum(closed.folded for closed in panes)

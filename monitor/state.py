@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,7 @@ from monitor.reference.outcomes import reference_layout, stored_scale
 from monitor.reference.reference import Reference
 from monitor.review.queue import ReviewQueue
 from monitor.river import RiverWatch
+from monitor.segment import parse_key
 from monitor.sequential.version import Sequential
 
 _MAX_COMBINATIONS = 1 << 16
@@ -85,11 +87,6 @@ class VersionState:
     def layout(self) -> Layout:
         """The cells this version is counted in."""
         return self.binning.layout
-
-    @property
-    def reference_segments(self) -> frozenset[str]:
-        """Segments that always have a place."""
-        return frozenset() if self.reference is None else frozenset(self.reference.table.segments)
 
     @property
     def placed(self) -> bool:
@@ -162,9 +159,21 @@ class ModelState:
         """Messages read so far, of predictions and of labels."""
         return int(self.ledger[Entry.MESSAGES]) + (0 if self.labels is None else int(self.labels.ledger[LabelEntry.MESSAGES]))
 
+    def reference_segments(self, version: VersionState) -> frozenset[str]:
+        """Segments that always have a place: those of the reference, but for groupings that are not configured."""
+        if version.reference is None:
+            return frozenset()
+        return _of_groupings(version.reference.table.segments, self.config.segments.groupings)
+
     def room(self, version: VersionState) -> int:
         """Segments that may still enter under the cap."""
-        return self.config.segments.max_segments - len(version.admitted | version.reference_segments)
+        return self.config.segments.max_segments - len(version.admitted | self.reference_segments(version))
+
+
+@lru_cache(32)
+def _of_groupings(segments: tuple[str, ...], groupings: tuple[tuple[str, ...], ...]) -> frozenset[str]:
+    # Asked with every pane, of as many as a hundred thousand.
+    return frozenset(segment for segment in segments if parse_key(segment)[0] in ((), *groupings))
 
 
 def _tick_ms(config: ModelConfig) -> int:

@@ -45,7 +45,7 @@ def model_view(
         evaluated_ms=evaluated_ms,
         evaluated_event_ms=None if model.evaluated_pane is None else model.evaluated_pane * pane_ms,
         open_panes=sum(len(version.open) for version in versions),
-        segments_reference=max((len(version.reference_segments) for version in versions), default=0),
+        segments_reference=max((len(model.reference_segments(version)) for version in versions), default=0),
         segments_new=max((len(version.admitted) for version in versions), default=0),
         segments_limit=model.config.segments.max_segments,
         remembered_ids=model.seen.count,

@@ -137,6 +137,16 @@ def test_segments_past_the_cap_fold_into_other_and_totals_stay_exact():
     assert state.rows_folded > 0
 
 
+def test_segments_of_a_reference_that_are_not_configured_take_no_place_under_the_cap():
+    segments = {"columns": {"country": "country"}, "groupings": [["country"]], "max_segments": 4}
+    names = ("ALL", *(f"user={number}" for number in range(9)))
+    made = world.reference()
+    table = replace(made.table, segments=names, counts=made.table.counts[[0] * 10], tails=made.table.tails[[0] * 10])
+    state = world.fresh(world.model_config(segments=segments), [replace(made, groupings=(("user",),), table=table)])
+    played(world.log(3), state=state)
+    assert state.versions["1"].windows.long.total.segments == ("ALL", "country=DE", "country=FR", "country=US")
+
+
 def test_the_cap_does_not_depend_on_interleaving():
     segments = {"columns": {"country": "country", "device": "device"}, "groupings": [["country", "device"]], "max_segments": 3}
     config = world.model_config(segments=segments)
