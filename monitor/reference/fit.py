@@ -68,6 +68,11 @@ def misfits(model: ModelConfig, reference: Reference, path: Path, where: str) ->
             expected, found = getattr(wanted[name], attribute), getattr(got[name], attribute)
             if expected != found:
                 mistakes.append(Mistake(where, f"{name}: expected {attribute} {expected}, got {found}{advice}"))
+    for grouping in model.segments.groupings:
+        for other in reference.groupings:
+            if other != grouping and set(other) == set(grouping):
+                order = f"expected the columns of the grouping {list(grouping)} in this order, which names its segments, got {list(other)}"
+                mistakes.append(Mistake(where, f"{order}{advice}"))
     if reference.labels is not None and (wrong := misread(reference.labels, model)) is not None:
         mistakes.append(Mistake(where, f"{wrong}{advice} --label {reference.labels['path']}"))
     return mistakes

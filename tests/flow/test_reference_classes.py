@@ -153,6 +153,15 @@ def test_spellings_longer_than_segment_values_are_told_apart_or_refused(tmp_path
         build(tmp_path, config(["payment_late"], ["payment_on_time"], max_value_length=8), data)
 
 
+def test_a_grouping_whose_columns_have_another_order_is_refused_since_none_of_its_segments_would_be_found() -> None:
+    groupings = [["country"], ["device", "country"]]
+    model = world.model_config(segments={"columns": {"country": "country", "device": "device"}, "groupings": groupings})
+    (mistake,) = misfits(model, world.reference(), PATH, "here")
+    assert mistake.message.startswith(
+        "expected the columns of the grouping ['device', 'country'] in this order, which names its segments, got ['country', 'device']"
+    )
+
+
 def test_references_that_mean_something_else_are_refused(tmp_path) -> None:
     """Built without the classes, as references of before are: those of the same meaning are read, others are to be built again."""
 
