@@ -63,6 +63,8 @@ class ApacheKafka(Node):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.certificates = make_certificates(folder / "tls")
+        self._temporary = folder / "tmp"
+        self._temporary.mkdir()
         ports = dict(zip(_PROTOCOLS, free_ports(len(_PROTOCOLS)), strict=True))
         self.listeners = {name: f"127.0.0.1:{port}" for name, port in ports.items()}
         self.bootstrap = self.listeners["PLAINTEXT"]
@@ -87,8 +89,9 @@ class ApacheKafka(Node):
     def _java(self, main: str, *arguments: str) -> list[str]:
         jwks = self.certificates.jwks.as_uri().replace("file:///", "file:/")
         return [
-            "java", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.net.preferIPv4Stack=true",
+            "java", "-Xmx512m", "-XX:-UsePerfData", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.net.preferIPv4Stack=true",
             f"-Dlog4j2.configurationFile={self._folder / 'log4j2.properties'}",
+            f"-Djava.io.tmpdir={self._temporary}",  # a codec unpacks its library there, and a broker that is killed leaves it
             f"-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={jwks},{self.certificates.jwks.as_uri()}",
             f"-Dorg.apache.kafka.sasl.oauthbearer.allowed.files={self.certificates.jwks}",
             "-cp", f"{_LIBS}/*", main, *arguments,

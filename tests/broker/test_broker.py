@@ -37,6 +37,13 @@ def test_a_broker_leaves_neither_process_nor_folder_after_a_failure():
         assert probe.connect_ex(("127.0.0.1", port)) != 0
 
 
+def test_what_a_broker_unpacks_goes_with_its_folder(kafka, topic):
+    producer = KafkaProducer(bootstrap_servers=kafka.bootstrap, compression_type="lz4")
+    producer.send(topic(), b"x" * 1_000).get(timeout=30)
+    producer.close()
+    assert list((kafka._folder / "tmp").glob("liblz4*"))
+
+
 def test_a_server_dies_with_a_killed_test_run(tmp_path):
     script = f"""
 import sys, time
