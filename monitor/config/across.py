@@ -5,6 +5,7 @@ A check looks at what is right; where it asks for what is wrong, it ends: what f
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import Annotated, Any
 
@@ -51,19 +52,23 @@ def _found(kind: type[Section], given: dict[str, Any]) -> Iterator[str]:
 
 def _as_far_as_right(kind: type[Section], given: dict[str, Any]) -> tuple[Section, set[str]]:
     """The section without the fields that are wrong, and their names."""
-    right: dict[str, Any] = {}
-    wrong: set[str] = set()
-    for name, field in kind.model_fields.items():
-        key = field.alias or name
-        value = given[key] if key in given else given.get(name, field.get_default(call_default_factory=True))
-        try:
-            annotated: Any = field.annotation
-            for constraint in field.metadata:
-                annotated = Annotated[annotated, constraint]
-            right[name] = TypeAdapter(annotated).validate_python(value)
-        except ValidationError:
-            wrong.add(name)
+    right = right_fields(kind, given)
+    wrong = kind.model_fields.keys() - right.keys()
     section = kind.model_construct(**right)
     for name in wrong:
         section.__dict__.pop(name, None)  # what it is made without may have a default
     return section, wrong
+
+
+def right_fields(kind: type[Section], given: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a section that are right by themselves, given or by default, validated."""
+    right: dict[str, Any] = {}
+    for name, field in kind.model_fields.items():
+        key = field.alias or name
+        value = given[key] if key in given else given.get(name, field.get_default(call_default_factory=True))
+        annotated: Any = field.annotation
+        for constraint in field.metadata:
+            annotated = Annotated[annotated, constraint]
+        with contextlib.suppress(ValidationError):
+            right[name] = TypeAdapter(annotated).validate_python(value)
+    return right

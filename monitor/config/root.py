@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Self
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -18,8 +17,6 @@ from monitor.config.source import SourceConfig
 from monitor.config.types import Duration, Secret, Section, below, duration
 from monitor.config.yaml_tree import load_tree
 from monitor.errors import ConfigError, Mistake
-
-_Kind = TypeVar("_Kind", bound=Section)
 
 
 class BasicAuth(Section):
@@ -233,15 +230,7 @@ class Surroundings:
 
 def sound_surroundings(tree: Any, folder: Path) -> Surroundings:
     """What is right by itself in a configuration that as a whole is not."""
-    if not isinstance(tree, dict):
-        return Surroundings(None, None, None)
-    return Surroundings(
-        _sound(tree, "source", SourceConfig, folder), _sound(tree, "http", Http, folder), _sound(tree, "state", State, folder)
-    )
+    from monitor.config.across import right_fields
 
-
-def _sound(tree: dict[str, Any], name: str, kind: type[_Kind], folder: Path) -> _Kind | None:
-    with contextlib.suppress(ValidationError):
-        section: _Kind = below(folder, kind.model_validate(tree.get(name, {})))
-        return section
-    return None
+    right = right_fields(Config, tree) if isinstance(tree, dict) else {}
+    return Surroundings(*(below(folder, right.get(name)) for name in ("source", "http", "state")))
