@@ -173,7 +173,8 @@ class ModelState:
 @lru_cache(32)
 def _of_groupings(segments: tuple[str, ...], groupings: tuple[tuple[str, ...], ...]) -> frozenset[str]:
     # Asked with every pane, of as many as a hundred thousand.
-    return frozenset(segment for segment in segments if parse_key(segment)[0] in ((), *groupings))
+    configured = {(), *groupings}
+    return frozenset(segment for segment in segments if parse_key(segment)[0] in configured)
 
 
 def _tick_ms(config: ModelConfig) -> int:
