@@ -74,13 +74,9 @@ class KafkaPythonSource(GroupMember):
             self._tolerate(error)
             time.sleep(min(0.1, max(0.0, began + wait_ms / 1000 - time.monotonic())))
             return []
-        standstill = self._watch.polled((time.monotonic() - began) * 1000, self._moving, self.read_out)
-        if standstill is not None:
-            self._reopen(standstill)
-        self._look_at_brokers(heard=bool(found))
         batches = [to_batch(place, records, self._needs) for place, records in found.items()]
         self._remember({(each.topic, each.partition): int(each.offsets[0]) for each in batches})
-        return batches
+        return self._polled(began, batches)
 
     def read_out(self, partitions: frozenset[TopicPartition]) -> frozenset[TopicPartition]:
         """See ``Source.read_out``."""
@@ -116,11 +112,6 @@ class KafkaPythonSource(GroupMember):
     def _open(self) -> None:
         self._client, self._partitions = connect(self._config, self._topics, Tell(self._assigned, self._revoked, self._lost))
         self._consumer = self._client.consumer
-
-    def _reopen(self, reason: str) -> None:
-        self._reconnected(reason)
-        self._leave()
-        self._open()
 
     def _leave(self) -> None:
         """Close the client. Partitions are revoked; or lost, when it no longer answers and nobody knows whose they are."""

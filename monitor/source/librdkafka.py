@@ -76,11 +76,7 @@ class LibrdkafkaSource(GroupMember):
         self._remember({(each.topic, each.partition): int(each.offsets[0]) for each in found})
         self._positions |= {(each.topic, each.partition): each.next_offset for each in found}
         self._close_gaps(beyond)
-        standstill = self._watch.polled((time.monotonic() - began) * 1000, self._moving, self.read_out)
-        if standstill is not None:
-            self._reopen(standstill)
-        self._look_at_brokers(heard=bool(found))
-        return found
+        return self._polled(began, found)
 
     def read_out(self, partitions: frozenset[TopicPartition]) -> frozenset[TopicPartition]:
         """See ``Source.read_out``."""
@@ -156,11 +152,6 @@ class LibrdkafkaSource(GroupMember):
             if found.error is not None and advice(found.error.name()) is not None:
                 raise self._explain(found.error, "cannot connect")
             return len(found.partitions)
-
-    def _reopen(self, reason: str) -> None:
-        self._reconnected(reason)
-        self._leave()
-        self._open()
 
     def _leave(self) -> None:
         self._closing = ClientThread("driftgauge-librdkafka-close")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from monitor.batch import RawBatch
 from monitor.config.source import SourceConfig
 from monitor.source.base import Assignment, Lag, Needs, SourceHealth, TopicPartition
 from monitor.source.reach import trouble
@@ -45,18 +47,48 @@ class GroupMember(ABC):
         return False
 
     @abstractmethod
+    def read_out(self, partitions: frozenset[TopicPartition]) -> frozenset[TopicPartition]:
+        """See ``Source.read_out``."""
+
+    @abstractmethod
+    def _open(self) -> None:
+        """Make a client that joins the group."""
+
+    @abstractmethod
+    def _leave(self) -> None:
+        """Close the client; no partition is owned any more."""
+
+    @abstractmethod
     def _ends(self) -> Ends:
         """What the client knows, without a request."""
+
+    @abstractmethod
+    def _moving(self) -> Ends:
+        """The same of partitions that are not paused."""
+
+    def _polled(self, began_s: float, found: Sequence[RawBatch]) -> Sequence[RawBatch]:
+        """What a poll found, after a look at whether client and brokers still do their part.
+
+        Nothing of partitions that went with a client that stood still: they begin anew where the state ends.
+        Raises ``SourceError`` when brokers cannot be read any more and that will not change.
+        """
+        standstill = self._watch.polled((time.monotonic() - began_s) * 1000, self._moving, self.read_out)
+        if standstill is not None:
+            self._reopen(standstill)
+        self._look_at_brokers(heard=bool(found))
+        return [each for each in found if (each.topic, each.partition) in self._owned]
+
+    def _reopen(self, reason: str) -> None:
+        self._health = replace(self._health, reconnects=self._health.reconnects + 1, last_error=reason)
+        self._leave()
+        self._open()
 
     def _remember(self, began: Mapping[TopicPartition, int]) -> None:
         if self._config.start == "latest":
             self._began = {**began, **self._began}
 
     def _look_at_brokers(self, *, heard: bool) -> None:
-        """After each poll. Of brokers that were quiet for long it is found out whether one answers: the clients hide that none does.
-
-        Raises ``SourceError`` when that will not change.
-        """
+        """Of brokers that were quiet for long it is found out whether one answers: the clients hide that none does."""
         if self._watch.quiet(heard):
             reason = trouble(self._config.brokers, self._config.security)
             if reason is not None:
@@ -70,6 +102,3 @@ class GroupMember(ABC):
 
     def _commit_failed(self, reason: str) -> None:
         self._health = replace(self._health, commit_failures=self._health.commit_failures + 1, last_error=reason)
-
-    def _reconnected(self, reason: str) -> None:
-        self._health = replace(self._health, reconnects=self._health.reconnects + 1, last_error=reason)

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 from monitor.config.source import Security
@@ -25,6 +26,7 @@ from monitor.source.wire import Wire, ask_api_versions, authenticate
 _RETRY_S = 0.25
 _ATTEMPT_S = 5.0
 _LOOK_S = 1.0
+_GRACE_S = 0.5  # an answer at the last moment is heard
 
 _OUT_OF_DATE = "have the broker's certificate renewed, or set this machine's clock"
 _OTHER_NAME = "name the broker in source.brokers as its certificate does"
@@ -41,19 +43,16 @@ class Silence:
 
 
 def await_brokers(brokers: Sequence[str], security: Security, timeout_ms: int) -> list[str]:
-    """The addresses that answer as a Kafka broker, as soon as at least one does.
+    """The addresses that answer as a Kafka broker, once at least one does.
 
     Raises ``SourceError`` with what each address did when none answers in time, at once when waiting cannot help.
     """
     deadline = time.monotonic() + timeout_ms / 1000
     while True:
-        silences: dict[str, Silence] = {}
-        for broker in brokers:
-            silence = probe(broker, security, max(0.1, min(_ATTEMPT_S, deadline - time.monotonic())))
-            if silence is not None:
-                silences[broker] = silence
-        if len(silences) < len(brokers):
-            return [broker for broker in brokers if broker not in silences]
+        found = probe_all(brokers, security, max(0.1, min(_ATTEMPT_S, deadline - time.monotonic())))
+        silences = {broker: silence for broker, silence in found.items() if silence is not None}
+        if len(silences) < len(found):
+            return [broker for broker in found if broker not in silences]
         hopeless = all(silence.permanent for silence in silences.values())
         if hopeless or time.monotonic() + _RETRY_S >= deadline:
             lines = "\n".join(f"  {broker}: {silence.reason}" for broker, silence in silences.items())
@@ -63,18 +62,43 @@ def await_brokers(brokers: Sequence[str], security: Security, timeout_ms: int) -
 
 
 def trouble(brokers: Sequence[str], security: Security) -> str | None:
-    """None when any address answers within a second, else why the first does not. Raises ``SourceError`` if that stays.
-
-    All are asked at once: reading, and being told to stop, waits for it.
-    """
-    with ThreadPoolExecutor(len(brokers)) as each:
-        found = each.map(lambda broker: probe(broker, security, _LOOK_S), brokers)
-        silences = [silence for silence in found if silence is not None]
-    if len(silences) < len(brokers):
+    """None when any address answers within a second, else why the first does not. Raises ``SourceError`` if that stays."""
+    found = probe_all(brokers, security, _LOOK_S).values()
+    silences = [silence for silence in found if silence is not None]
+    if len(silences) < len(found):
         return None
     if all(silence.permanent for silence in silences):
         raise SourceError(f"cannot read any more, Kafka at {', '.join(brokers)}: {silences[0].reason}")
     return silences[0].reason
+
+
+def probe_all(brokers: Sequence[str], security: Security, timeout_s: float) -> dict[str, Silence | None]:
+    """What ``probe`` finds at each address, all asked at once: that takes ``timeout_s`` at most, also where a name is not resolved.
+
+    On daemon threads: told to stop, the process ends although an address is still silent.
+    """
+    asked = {broker: _asked(broker, security, timeout_s) for broker in brokers}
+    deadline = time.monotonic() + timeout_s + _GRACE_S
+    found: dict[str, Silence | None] = {}
+    for broker, answer in asked.items():
+        try:
+            found[broker] = answer.result(max(0.0, deadline - time.monotonic()))
+        except TimeoutError:
+            found[broker] = Silence(f"no answer within {timeout_s:.1f} s, not even to the question where {broker} is")
+    return found
+
+
+def _asked(broker: str, security: Security, timeout_s: float) -> Future[Silence | None]:
+    answer: Future[Silence | None] = Future()
+
+    def ask() -> None:
+        try:
+            answer.set_result(probe(broker, security, timeout_s))
+        except BaseException as error:
+            answer.set_exception(error)
+
+    threading.Thread(target=ask, name=f"driftgauge-probe-{broker}", daemon=True).start()
+    return answer
 
 
 def probe(broker: str, security: Security, timeout_s: float) -> Silence | None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
+import threading
 import time
 
 import pytest
 
 from monitor.config.source import Security
+from monitor.errors import SourceError
 from monitor.source import reach
 
 
@@ -42,3 +45,33 @@ def test_many_addresses_that_say_nothing_hold_up_no_longer_than_one():
     assert reason == "no answer within 1.0 s"
     for server in silent:
         server.close()
+
+
+def test_an_address_named_twice_is_silent_all_the_same():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        assert reach.trouble([f"127.0.0.1:{silent.getsockname()[1]}"] * 2, Security()) == "no answer within 1.0 s"
+
+
+def test_a_start_waits_for_many_silent_addresses_no_longer_than_for_one():
+    with contextlib.ExitStack() as stack:
+        silent = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(4)]
+        began = time.monotonic()
+        with pytest.raises(SourceError) as raised:
+            reach.await_brokers([f"127.0.0.1:{server.getsockname()[1]}" for server in silent], Security(), 1_000)
+        assert time.monotonic() - began < 2
+    assert str(raised.value).count("no answer within 1.0 s") == 4
+
+
+def test_a_name_that_nothing_is_said_of_holds_up_no_longer_than_an_address(monkeypatch):
+    heard = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: heard.wait(30))
+    began = time.monotonic()
+    found = reach.probe_all(["kafka.nowhere:9092"], Security(), 0.2)
+    heard.set()
+    assert time.monotonic() - began < 5
+    assert found == {"kafka.nowhere:9092": reach.Silence("no answer within 0.2 s, not even to the question where kafka.nowhere:9092 is")}
+
+
+def test_files_that_cannot_be_used_are_an_error_of_whoever_asks(tmp_path):
+    with pytest.raises(SourceError, match=r"ca\.pem"):
+        reach.probe_all(["127.0.0.1:1"], Security(protocol="SSL", ca_file=tmp_path / "ca.pem"), 1.0)
