@@ -186,7 +186,8 @@ class Monitor:
         self._publish(source.assignment(), lag, evaluated)
         if self._changed and due(self._committed_at, now_ms, self.config.state.commit_every_ms):
             self._commit()
-        self.partitions.hold_back(source, now_ms, every=not self._letters.has_room())
+        full = [each.sink.pending for each in (self._letters, self._triggers) if not each.sink.has_room(each.deliver)]
+        self.partitions.hold_back(source, now_ms, undelivered=sum(full))
 
     def _advance(self, model: ModelState, step: Step) -> list[Outcome]:
         started_ms = self.clock_ms()
@@ -259,8 +260,8 @@ class Monitor:
         started_ms = self._committed_at = self.clock_ms()
         try:
             self._letters.review(self._models)
-            self._letters.deliver()  # before the commit that forgets the messages
-            self._triggers.deliver()
+            self._triggers.deliver()  # before the commit that forgets the messages
+            self._letters.deliver()
             values = {"rebuilding_since_ms": self.snapshot.rebuilding_since_ms, "raised_ms": self._triggers.saved(self._models)}
             epoch = self.checkpoint.commit(values)
         except (StateError, SinkError) as error:

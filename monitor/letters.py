@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 
 import msgspec
 
@@ -14,7 +13,7 @@ from monitor.batch import Rejection
 from monitor.config.source import SourceConfig
 from monitor.errors import SinkError
 from monitor.expose.review_json import item_json
-from monitor.sink import Sink, open_sink
+from monitor.sink import Sink
 from monitor.state import ModelState
 from monitor.stream import Stream
 from monitor.telemetry import Telemetry, reason_of
@@ -24,15 +23,16 @@ _FLUSH_MS = 5_000
 
 @dataclass(eq=False)
 class Letters:
-    """Sends where a topic is configured, and counts. The producer is opened for the first message."""
+    """Sends where a topic is configured, and counts."""
 
-    source: SourceConfig
+    source: InitVar[SourceConfig]
     telemetry: Telemetry
-    sink: Sink | None = None
+    sink: Sink = field(init=False)
     unconfirmed: Counter[str] = field(default_factory=Counter)  # dead letters by model
     unconfirmed_items: Counter[str] = field(default_factory=Counter)  # items to review by model
-    held: bool = False  # whether there is no room
-    failed: bool = False  # whether the last delivery did
+
+    def __post_init__(self, source: SourceConfig) -> None:
+        self.sink = Sink(source)
 
     def reject(self, stream: Stream, rejections: Sequence[Rejection]) -> None:
         """Tell of messages that yielded no row, one event a reason, and send them."""
@@ -44,10 +44,9 @@ class Letters:
         topic = stream.dead_letter_topic
         if topic is None or not rejections:
             return
-        sink = self._opened()
         self.unconfirmed[name] += len(rejections)
         for rejection in rejections:
-            sink.send(topic, rejection.key, rejection.value, dead_letter_headers(rejection))
+            self.sink.send(topic, rejection.key, rejection.value, dead_letter_headers(rejection))
 
     def review(self, models: Iterable[ModelState]) -> None:
         """Send the items that were drawn since the last call, keyed by their id: one that comes twice has the same."""
@@ -58,30 +57,20 @@ class Letters:
             items, queue.outbox = queue.outbox, []
             if queue.config.topic is None:
                 continue
-            sink = self._opened()
             self.unconfirmed_items[model.config.name] += len(items)
             for item in items:
-                sink.send(queue.config.topic, item.id.encode(), msgspec.json.encode(item_json(item)))
-
-    def _opened(self) -> Sink:
-        if self.sink is None:
-            self.sink = open_sink(self.source)
-        return self.sink
+                self.sink.send(queue.config.topic, item.id.encode(), msgspec.json.encode(item_json(item)))
 
     def deliver(self) -> None:
         """Return once everything sent is acknowledged. Raises ``SinkError``; then it is tried again by the next call."""
-        if self.sink is None:
-            return
         try:
             self.sink.flush(_FLUSH_MS)
         except SinkError as error:
-            self.failed = True
             for name, letters in self.unconfirmed.items():
                 self.telemetry.emit(events.DeadLettersFailed(name, letters, reason_of(error)))
             for name, items in self.unconfirmed_items.items():
                 self.telemetry.emit(label_events.ReviewItemsFailed(name, items, reason_of(error)))
             raise
-        self.failed = False
         for name, letters in self.unconfirmed.items():
             self.telemetry.emit(events.DeadLettersDelivered(name, letters))
         for name, items in self.unconfirmed_items.items():
@@ -89,23 +78,9 @@ class Letters:
         self.unconfirmed.clear()
         self.unconfirmed_items.clear()
 
-    def has_room(self) -> bool:
-        """Whether more may be read. A full queue is delivered first; where that failed, reading waits, and each commit tries again."""
-        full = self.sink is not None and self.sink.is_full
-        if full and not self.failed:
-            with contextlib.suppress(SinkError):
-                self.deliver()
-            full = self.sink is not None and self.sink.is_full
-        if full != self.held:
-            self.held = full
-            waiting = 0 if self.sink is None else self.sink.pending
-            self.telemetry.emit(events.ReadingPaused(waiting) if full else events.ReadingResumed())
-        return not full
-
     def close(self) -> None:
         """Close the producer, if there is one."""
-        if self.sink is not None:
-            self.sink.close()
+        self.sink.close()
 
 
 def dead_letter_headers(rejection: Rejection) -> list[tuple[str, bytes]]:

@@ -29,6 +29,7 @@ class Partitions:
     owned: set[TopicPartition] = field(default_factory=set)
     active_ms: dict[TopicPartition, int] = field(default_factory=dict)  # last message, or when it came or was resumed
     paused: set[TopicPartition] = field(default_factory=set)
+    held: bool = False  # whether nothing is read, as what is to be delivered first is not taken
     away_ms: dict[TopicPartition, int] = field(default_factory=dict)  # since when another member has it, while this one has some
 
     def __post_init__(self) -> None:
@@ -139,10 +140,16 @@ class Partitions:
         self.active_ms.update(dict.fromkeys(quiet - silent, now_ms))
         return elsewhere + [(self.streams[topic].model, self.streams[topic].idle(p)) for topic, p in sorted(silent)]
 
-    def hold_back(self, source: Source, now_ms: int, *, every: bool = False) -> None:
-        """Pause partitions that run ahead of the slowest, so that open panes stay within their bounds, or all; resume the rest."""
+    def hold_back(self, source: Source, now_ms: int, *, undelivered: int = 0) -> None:
+        """Pause partitions that run ahead of the slowest, so that open panes stay within their bounds; resume the rest.
+
+        All, while there are messages ``undelivered`` that have to go before any is read that might send more.
+        """
+        if bool(undelivered) != self.held:
+            self.held = not self.held
+            self.telemetry.emit(events.ReadingPaused(undelivered) if self.held else events.ReadingResumed())
         ahead = {(topic, p) for topic, stream in self.streams.items() for p in stream.ahead()}
-        held = set(self.owned) if every else ahead & self.owned
+        held = set(self.owned) if self.held else ahead & self.owned
         if held - self.paused:
             source.pause(held - self.paused)
         resumed = self.paused - held

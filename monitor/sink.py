@@ -7,8 +7,9 @@ loses one, and one that is interrupted may send it twice.
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -54,13 +55,14 @@ class _Pending:
 
 
 class Sink:
-    """A queue in front of a producer. Made without touching the network; the first ``flush`` connects."""
+    """A queue in front of a producer to the source's brokers, by its security. The first ``flush`` of a message connects."""
 
     def __init__(self, config: SourceConfig) -> None:
         self._config = config
         self._queue: list[_Pending] = []
         self._bytes = 0
         self._producer: Any = None
+        self._failed = False  # whether the last flush did
 
     @property
     def pending(self) -> int:
@@ -78,10 +80,21 @@ class Sink:
         self._queue.append(_Pending(message))
         self._bytes += len(message)
 
+    def has_room(self, deliver: Callable[[], None]) -> bool:
+        """Whether more may be sent. A full queue is delivered first; not where that failed before: then the next ``flush`` decides.
+
+        ``deliver`` is what flushes, and tells of it.
+        """
+        if self.is_full and not self._failed:
+            with contextlib.suppress(SinkError):
+                deliver()
+        return not self.is_full
+
     def flush(self, timeout_ms: int) -> None:
         """Deliver everything. Raises ``SinkError`` unless all of it was confirmed in time; the rest is kept."""
         if not self._queue:
             return
+        self._failed = True
         deadline = time.monotonic() + timeout_ms / 1000
         try:
             self._connect(timeout_ms)
@@ -94,6 +107,7 @@ class Sink:
         self._bytes = sum(len(pending.message) for pending in self._queue)
         if failure is not None:
             raise self._unconfirmed(failure) from failure
+        self._failed = False
 
     def close(self) -> None:
         """Let go of the connection. What is still queued is not delivered: ``flush`` first."""
@@ -178,11 +192,6 @@ def _produce(producer: Any, queue: Sequence[_Pending]) -> Iterator[KafkaError | 
 
 def _quarter(message: Outgoing) -> Outgoing:
     return cut(message, max(_LEAST_BYTES, max(len(message.key or b""), len(message.value or b"")) // 4))
-
-
-def open_sink(config: SourceConfig) -> Sink:
-    """A sink to the brokers of the source, by its security. Connects when it is first flushed."""
-    return Sink(config)
 
 
 def cut(message: Outgoing, limit: int) -> Outgoing:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 
 from monitor import decision_events as events
 from monitor.config.source import SourceConfig
@@ -15,7 +15,7 @@ from monitor.errors import SinkError
 from monitor.events import Event
 from monitor.expose.cloud_event import cloud_event
 from monitor.expose.decided import RetrainingView, retraining_view
-from monitor.sink import Sink, open_sink
+from monitor.sink import Sink
 from monitor.state import ModelState
 from monitor.telemetry import Telemetry, reason_of
 
@@ -26,13 +26,16 @@ _PHASES = {Change.REQUIRED: Phase.REQUIRED, Change.ACKNOWLEDGED: Phase.ACKNOWLED
 
 @dataclass(eq=False)
 class Triggers:
-    """Tells of triggers, and knows since when (wall time) each is shown. The producer is opened for the first of them."""
+    """Tells of triggers, and knows since when (wall time) each is shown."""
 
-    source: SourceConfig
+    source: InitVar[SourceConfig]
     telemetry: Telemetry
     raised_ms: dict[str, int] = field(default_factory=dict)  # by trigger id
     expired: set[str] = field(default_factory=set)  # of which it was told
-    sink: Sink | None = None
+    sink: Sink = field(init=False)
+
+    def __post_init__(self, source: SourceConfig) -> None:
+        self.sink = Sink(source)
 
     def resume(self, models: Iterable[ModelState], raised_ms: Mapping[str, int], now_ms: int) -> None:
         """Go on with the times that were saved; what is required and has none is shown from now on."""
@@ -74,16 +77,12 @@ class Triggers:
         policy = model.config.retraining
         if policy is None or policy.topic is None:
             return
-        if self.sink is None:
-            self.sink = open_sink(self.source)
         message = cloud_event(trigger, phase)
-        if self.sink.is_full:
-            self.sink.flush(_FLUSH_MS)
         self.sink.send(policy.topic, message.key, message.value, message.headers)
 
     def deliver(self) -> None:
         """Return once everything sent is acknowledged. Raises ``SinkError``; then it is tried again by the next call."""
-        if self.sink is None or not (waiting := self.sink.pending):
+        if not (waiting := self.sink.pending):
             return
         try:
             self.sink.flush(_FLUSH_MS)
@@ -94,8 +93,7 @@ class Triggers:
 
     def close(self) -> None:
         """Close the producer, if there is one."""
-        if self.sink is not None:
-            self.sink.close()
+        self.sink.close()
 
 
 def event_of(said: Transition) -> Event:

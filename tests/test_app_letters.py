@@ -15,6 +15,11 @@ pytestmark = pytest.mark.broker
 BAD = MAX_PENDING + 3_000
 
 
+def paused(running: Running) -> None:
+    running.wait(lambda: any(event["event"] == "ReadingPaused" for event in running.events()))
+    running.wait(lambda: all(each["paused"] for each in running.get("api/v1/status")["models"][0]["partitions"]))
+
+
 @pytest.mark.parametrize("client", ["kafka-python", "librdkafka"])
 def test_reading_waits_where_dead_letters_have_no_topic_and_goes_on_when_it_is_made(kafka, topic, tmp_path, client):
     name = topic(partitions=2)
@@ -26,9 +31,11 @@ def test_reading_waits_where_dead_letters_have_no_topic_and_goes_on_when_it_is_m
         producer.send(name, value, partition=1)
     producer.flush()
     config = configured(tmp_path, kafka.bootstrap, name, client)
+    with Running(config) as killed:
+        paused(killed)
+        killed.process.kill()
     with Running(config) as running:
-        running.wait(lambda: any(event["event"] == "ReadingPaused" for event in running.events()))
-        running.wait(lambda: all(each["paused"] for each in running.get("api/v1/status")["models"][0]["partitions"]))
+        paused(running)
         admin = KafkaAdminClient(bootstrap_servers=kafka.bootstrap)
         admin.create_topics([NewTopic(f"{name}-rejected", 1, 1)])
         running.wait(lambda: any(event["event"] == "ReadingResumed" for event in running.events()), 90)

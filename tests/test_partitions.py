@@ -7,6 +7,7 @@ import pytest
 
 from monitor.config import parse_config
 from monitor.evaluate.verdict import Status
+from monitor.events import ReadingPaused, ReadingResumed
 from monitor.label_events import LabelsJoined, LabelsSeparated
 from monitor.partitions import Partitions
 from monitor.pipeline import Evaluated, Idle, advance
@@ -152,3 +153,20 @@ def test_a_partition_is_silent_only_where_the_log_says_so(three):
     advance(state, Idle(2))  # that of another member, which is alive
     assert partitions.silent(lag, 119_999, frozenset) == []
     assert partitions.silent(lag, 120_000, lambda asked: asked - {("t", 1)}) == [(state, Idle(0))]
+
+
+def test_while_messages_wait_to_be_delivered_what_comes_is_not_read_either(three):
+    _, partitions, source, _ = three
+    heard: list[object] = []
+    partitions.telemetry = Telemetry((heard.append,))
+    partitions.hold_back(source, 0, undelivered=7)
+    assert partitions.paused == {("t", 0), ("t", 1)}
+    partitions.lost(frozenset({("t", 0)}))
+    partitions.assigned(frozenset({("t", 0), ("t", 2)}))
+    for _ in range(2):
+        partitions.hold_back(source, 0, undelivered=9)
+    assert partitions.paused == {("t", 0), ("t", 1), ("t", 2)} == source._paused
+    partitions.hold_back(source, 5)
+    assert partitions.paused == set() == source._paused
+    assert partitions.active_ms[("t", 1)] == 5, "its silence begins now"
+    assert [event for event in heard if isinstance(event, ReadingPaused | ReadingResumed)] == [ReadingPaused(7), ReadingResumed()]

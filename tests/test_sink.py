@@ -10,14 +10,14 @@ from kafka import KafkaConsumer
 
 from monitor.config.source import SourceConfig
 from monitor.errors import SinkError
-from monitor.sink import MAX_FIELD_BYTES, MAX_PENDING, MAX_PENDING_BYTES, Outgoing, Sink, cut, open_sink
+from monitor.sink import MAX_FIELD_BYTES, MAX_PENDING, MAX_PENDING_BYTES, Outgoing, Sink, cut
 from tests.broker.kafka import PASSWORD, USER
 from tests.broker.process import free_ports
 
 
 @pytest.fixture
 def sink(broker):
-    opened = open_sink(SourceConfig(brokers=(broker.bootstrap,)))
+    opened = Sink(SourceConfig(brokers=(broker.bootstrap,)))
     yield opened
     opened.close()
 

@@ -16,6 +16,7 @@ from monitor.errors import SinkError
 from monitor.expose.health import Condition, health
 from monitor.expose.self_metrics import SelfMetrics
 from monitor.expose.snapshot import Phase
+from monitor.sink import Sink
 from monitor.source.base import Assignment, SourceHealth
 from monitor.telemetry import Telemetry
 from tests.flow import world
@@ -231,25 +232,25 @@ def test_a_clock_that_is_set_back_stops_neither_saving_nor_silence(monkeypatch, 
     assert state.clock.idle == {1}, "the partition without a message"
 
 
-class Full:
-    """A sink with no room, whose topic takes nothing."""
+class Full(Sink):
+    """With no room, and to a topic that takes nothing."""
 
     is_full, pending, tried = True, 10_000, 0
 
     def flush(self, timeout_ms: int) -> None:
-        self.tried += 1
+        self.tried, self._failed = self.tried + 1, True
         raise SinkError("no topic")
 
-    def close(self) -> None: ...
 
-
-def test_a_turn_tries_once_to_deliver_letters(monkeypatch, tmp_path):
+@pytest.mark.parametrize("sender", ["_letters", "_triggers"])
+def test_a_turn_tries_once_to_deliver_and_then_nothing_more_is_read(monkeypatch, tmp_path, sender):
     # Each try may wait for seconds, and the process has ten to stop, with one more try at the end.
     (rows,) = world.log(1, partitions=1, minutes=30)
     good = [row for row in rows if row.value not in world.BAD]
-    seconds, sink, tried = iter(range(10_000)), Full(), []
+    seconds, tried = iter(range(10_000)), []
     monitor = job(monkeypatch, tmp_path, Memory([[world.raw(part)] for part in chunks(good, 50)]), lambda: 5_000 * next(seconds))
-    monitor._letters.sink, turn = sink, monitor._turn
+    sink = Full(monitor.config.source)
+    getattr(monitor, sender).sink, turn = sink, monitor._turn
 
     def counted(*of: object) -> None:
         before = sink.tried
@@ -259,3 +260,5 @@ def test_a_turn_tries_once_to_deliver_letters(monkeypatch, tmp_path):
     monkeypatch.setattr(monitor, "_turn", counted)
     monitor.run(threading.Event(), until_end=True)
     assert set(tried) == {1}
+    assert monitor.partitions.held
+    assert monitor.partitions.paused == monitor.partitions.owned

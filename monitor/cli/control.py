@@ -18,7 +18,7 @@ from monitor.decide.control import KINDS, ControlError, control_message, control
 from monitor.errors import ConfigError, DriftgaugeError, Mistake, SinkError
 from monitor.reference.fit import load_references
 from monitor.reference.reference import Reference
-from monitor.sink import open_sink
+from monitor.sink import Sink
 
 _EXAMPLES = """\
 examples:
@@ -122,7 +122,7 @@ def run(arguments: argparse.Namespace) -> int:
             f"expected brokers to write to, got none; with --print, append the line to the file {config.controls.topic}.ndjson of a source"
         )
         raise ConfigError(f"control {name}", [Mistake("source.brokers", f"{what} of files, which is read at the start")])
-    sink = open_sink(config.source)
+    sink = Sink(config.source)
     try:
         sink.send(config.controls.topic, fields["model"].encode(), message, [("content-type", b"application/json")])
         sink.flush(config.source.connect_timeout_ms)

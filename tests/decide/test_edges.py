@@ -255,6 +255,19 @@ def test_what_cannot_be_delivered_holds_the_commit_up_and_is_kept(tmp_path, log)
     triggers.close()
 
 
+def test_more_triggers_than_their_queue_should_hold_end_nothing(tmp_path, log, monkeypatch):
+    monkeypatch.setattr("monitor.sink.MAX_PENDING", 1)
+    [port] = free_ports(1)
+    given = config(tmp_path, topic="triggers", brokers=(f"127.0.0.1:{port}",))
+    model, said = decided(given, *timeline("oo"))
+    triggers = Triggers(given.source, log.telemetry())
+    for _ in range(3):
+        triggers.tell(model, said, WALL_MS)
+    assert triggers.sink.pending == 3
+    assert not triggers.sink.has_room(triggers.deliver), "told, and no exception"
+    triggers.close()
+
+
 def test_a_model_without_a_policy_shows_none_and_still_takes_controls(tmp_path, log):
     given = config(tmp_path)
     bare = replace(states(given)[0], config=given.models[0].model_copy(update={"retraining": None}))

@@ -16,7 +16,7 @@ from monitor.hook.target.config import KafkaTarget
 from monitor.hook.target.http import sized_body
 from monitor.hook.target.outcome import Key, Outcome, Rendered, Started, Unsure
 from monitor.hook.template import Fields, render_text
-from monitor.sink import open_sink
+from monitor.sink import Sink
 
 
 class KafkaStart:
@@ -43,7 +43,7 @@ class KafkaStart:
         """Send the event and wait for the brokers' confirmation."""
         config = self._config
         source = SourceConfig(brokers=config.brokers, security=config.security)
-        sink = open_sink(source)
+        sink = Sink(source)
         try:
             headers = [(name, value.encode()) for name, value in request["headers"].items()]
             sink.send(request["topic"], request["key"].encode(), request["value"].encode(), headers)
