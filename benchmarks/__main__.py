@@ -119,6 +119,7 @@ def table(results: dict[str, Any]) -> str:
         ("scrape, bytes", f"{results['scrape_bytes']:,}", ""),
         ("resident memory, 97,000 streams watched, MB", f"{results['rss_mb']:.0f}", ""),
         ("its growth under load, MB", f"{results['rss_growth_mb']:.1f}", "0"),
+        ("growth of what is allocated, mean of a day, MB", f"{results['allocated_growth_mb']:.1f}", "0"),
     ]
     rows += join_rows(results, "250,000")
     return aligned(rows)

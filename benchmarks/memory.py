@@ -1,11 +1,14 @@
-"""Resident memory of 1,000 segments x 50 signals: after the long window is full, and its growth under load from then on.
+"""Memory of 1,000 segments x 50 signals: after the long window is full, and its growth under load from then on.
 
 Detection is on, and some 97,000 streams are watched. State is committed as often as the main job does: what a commit saves is held until
-then. Memory moves from pane to pane, as panes are open, judged and packed: stretches of two hours are compared by their highest.
+then. Memory moves from pane to pane, as panes are open, judged and packed: of resident memory, stretches of two hours are compared by
+their highest. What is resident moves by more than that, as the allocator keeps what was freed; what is allocated tells whether anything
+is held for ever, and is compared by the means of whole days.
 """
 
 from __future__ import annotations
 
+import ctypes
 import resource
 import tempfile
 import time
@@ -38,6 +41,25 @@ START_MS = 1_760_000_000_000 // 86_400_000 * 86_400_000
 def resident_mb() -> float:
     """Resident set size (Linux, /proc/self/statm)."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
+
+
+class _Mallinfo2(ctypes.Structure):
+    """``struct mallinfo2`` of mallinfo(3), glibc 2.33 or later."""
+
+    _fields_ = tuple(
+        (name, ctypes.c_size_t)
+        for name in ("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost")
+    )
+
+
+_LIBC = ctypes.CDLL(None)
+_LIBC.mallinfo2.restype = _Mallinfo2
+
+
+def allocated_mb() -> float:
+    """What was allocated and not freed (mallinfo(3)): arrays, and all but the small objects of Python."""
+    found = _LIBC.mallinfo2()
+    return (found.uordblks + found.hblkhd) / 1e6
 
 
 def new_state() -> tuple[ModelState, Traffic]:
@@ -118,7 +140,7 @@ class Traffic:
 
 
 def measure(load_seconds: float) -> dict[str, float]:
-    """``rss_mb`` once the long window is full, ``rss_growth_mb`` after ``load_seconds`` of load as fast as it goes."""
+    """``rss_mb`` once the long window is full, ``rss_growth_mb`` after ``load_seconds`` of load as fast as it goes; what is allocated."""
     one_thread()  # as the program does
     with tempfile.TemporaryDirectory() as folder:
         state, traffic = new_state()
@@ -134,6 +156,7 @@ def _measured(state: ModelState, traffic: Traffic, checkpoint: Checkpoint, load_
     rng = np.random.default_rng(9)
     commit_s, committed = State().commit_every_ms / 1e3, time.monotonic()
     resident: list[float] = []  # by pane
+    allocated: list[float] = []
     alarms: list[Alarm] = []
 
     def play() -> None:
@@ -145,6 +168,7 @@ def _measured(state: ModelState, traffic: Traffic, checkpoint: Checkpoint, load_
             checkpoint.commit({})
             committed = time.monotonic()
         resident.append(resident_mb())
+        allocated.append(allocated_mb())
 
     panes_of_long = state.config.windows.long_ms // PANE_MS
     for _ in range(panes_of_long + COMPARED):
@@ -153,7 +177,11 @@ def _measured(state: ModelState, traffic: Traffic, checkpoint: Checkpoint, load_
     until = time.monotonic() + load_seconds
     while time.monotonic() < until or len(resident) < panes_of_long + 2 * COMPARED:
         play()
+    load = allocated[panes_of_long + COMPARED :]
+    compared = min(panes_of_long, len(load) // 2)
     return {
+        "allocated_mb": round(float(np.mean(load[:compared])), 1),
+        "allocated_growth_mb": round(float(np.mean(load[-compared:]) - np.mean(load[:compared])), 1),
         "rss_mb": round(full, 1),
         "rss_growth_mb": round(max(resident[-COMPARED:]) - full, 1),
         "rss_peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3, 1),

@@ -194,18 +194,20 @@ class Watch:
 
     def place_of(self, stream: Stream) -> tuple[int, int, int]:
         """Where a stream is: group or outcome, segment, signal. Raises ``KeyError`` for one that is not watched."""
-        found = self._places.get(stream)
-        if found is None:
+        row, column = self._rows.get(stream.segment), self._columns.get((stream.signal, stream.kind))
+        if row is None or column is None:
             raise KeyError(f"expected a stream that is watched, got {stream.kind} of {stream.signal} in {stream.segment}")
-        return found
+        return column[0], row, column[1]
 
     @cached_property
-    def _places(self) -> dict[Stream, tuple[int, int, int]]:
-        return {
-            self.stream(number, row, place): (number, row, place)
-            for number, flags in enumerate(self.triggered)
-            for row, place in np.ndindex(flags.shape)
-        }
+    def _rows(self) -> dict[str, int]:
+        return {segment: row for row, segment in enumerate(self.bank.leaves.streams)}
+
+    @cached_property
+    def _columns(self) -> dict[tuple[str, str], tuple[int, int]]:
+        places = [(number, place) for number, flags in enumerate(self.triggered) for place in range(flags.shape[1])]
+        streams = [self.stream(number, 0, place) for number, place in places]
+        return {(stream.signal, stream.kind): place for stream, place in zip(streams, places, strict=True)}
 
     def _alarms(self, end_ms: int, found: Sequence[tuple[int, NDArray[np.intp], Float64]]) -> list[Alarm]:
         limits = self.thresholds(end_ms)

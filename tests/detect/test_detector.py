@@ -126,6 +126,16 @@ def test_a_stream_triggers_again_only_after_it_was_re_armed_by_name() -> None:
         found.rearm(Stream("ALL", "x9", "values"))
 
 
+def test_every_stream_is_found_by_its_name() -> None:
+    found = detector(PLAIN).watch
+    places = [(number, row, place) for number, flags in enumerate(found.triggered) for row, place in np.ndindex(flags.shape)]
+    assert [found.place_of(found.stream(*place)) for place in places] == places
+    assert len(places) > 20
+    for stream in (Stream("segment=nowhere", "x0", "values"), Stream("ALL", "x0", "error")):
+        with pytest.raises(KeyError, match="expected a stream that is watched"):
+            found.place_of(stream)
+
+
 def test_an_error_rate_that_doubles_is_found_though_labels_are_late() -> None:
     found, random = detector(PLAIN, sooner=0.5), np.random.default_rng(13)
     events = changed(PLAIN, random, None, BEFORE, 6_000)
