@@ -7,9 +7,21 @@ import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from types import UnionType
+from typing import Annotated, Any, ClassVar, Literal, Self, Union, get_args, get_origin
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import CoreSchema, core_schema
 
 _UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -24,11 +36,25 @@ class Section(BaseModel):
     checks: ClassVar[tuple[Callable[[Any], Iterable[str]], ...]] = ()
     """What its fields need of each other: each yields the mistakes it finds, with their paths, and ends where it can find no more."""
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """Pydantic takes true for 1: a port, or a threshold."""
+        if isinstance(value, bool) and info.field_name is not None and _is_number(cls.model_fields[info.field_name].annotation):
+            raise ValueError(f"expected a number, got {str(value).lower()}")
+        return value
+
     @model_validator(mode="after")
     def _checked(self) -> Self:
         if found := tuple(message for check in self.checks for message in check(self)):
             raise SeveralMistakesError(found)
         return self
+
+
+def _is_number(annotation: Any) -> bool:
+    """Whether a field with this annotation takes numbers, and neither true and false nor anything."""
+    parts = {*get_args(annotation)} if get_origin(annotation) in {Union, UnionType} else {annotation}
+    return bool(parts & {int, float}) and not parts & {bool, Any}
 
 
 def sections_in(annotation: Any) -> list[type[Section]]:

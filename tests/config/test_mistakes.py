@@ -47,6 +47,15 @@ def test_what_is_merged_in_may_be_given_again(tmp_path):
     assert load_tree(path) == {"a": {"x": 1, "y": 2}, "b": {"x": 3, "y": 2}, "d": [{"x": 1, "y": 2}] * 2}
 
 
+def test_true_is_no_number(tmp_path):
+    said = mistakes(tmp_path, changed(max_versions=True, evaluation={"min_rows": True}) + "http: {port: false}\n")
+    assert said == [
+        "models[0].max_versions: expected a number, got true",
+        "models[0].evaluation.min_rows: expected a number, got true",
+        "http.port: expected a number, got false",
+    ]
+
+
 def test_bottomless_nesting_is_said(tmp_path):
     (said,) = mistakes(tmp_path, "models: " + "[" * 5_000)
     assert said.startswith("expected YAML of some levels")
