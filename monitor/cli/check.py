@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
             ", ".join(f"{r.model_version} ({r.rows:,} rows)" for r in references[model.name]) or "none: verdicts will be NO_REFERENCE"
         )
         print(f"model {model.name}: {len(model.features)} features, {len(model.segments.groupings)} groupings, references: {versions}")
-        for line in detection_lines(model, references[model.name]):
+        for line in (*strange_groupings(model, references[model.name]), *detection_lines(model, references[model.name])):
             print(f"model {model.name}: {line}")
         if model.labels is not None:
             print(f"model {model.name}: {labels_line(model, model.labels, topics.partitions)}")
@@ -136,6 +136,17 @@ def unbindable(http: Http) -> Iterator[Mistake]:
     except ConfigError as error:
         if not is_driftgauge(http):
             yield from error.mistakes
+
+
+def strange_groupings(model: ModelConfig, references: Sequence[Reference]) -> Iterator[str]:
+    """Groupings that are watched and that a reference does not know: how their segments differ would look like drift."""
+    for reference in references:
+        strange = [f"[{', '.join(grouping)}]" for grouping in model.segments.groupings if grouping not in reference.groupings]
+        if strange:
+            yield (
+                f"the reference of version {reference.model_version} has no segments of {' and '.join(strange)}: they are compared with all"
+                " traffic, from which they may always have differed; build it again with this configuration"
+            )
 
 
 def detection_lines(model: ModelConfig, references: Sequence[Reference]) -> Iterator[str]:

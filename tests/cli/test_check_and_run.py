@@ -21,6 +21,7 @@ from monitor.config import load_config
 from monitor.expose.published import Published
 from monitor.expose.self_metrics import SelfMetrics
 from monitor.expose.server import HttpServer
+from monitor.reference.format import with_fingerprint, write_reference
 from monitor.telemetry import Telemetry
 from tests.cli.test_commands import driftgauge
 from tests.expose.trials import snapshot
@@ -145,6 +146,19 @@ def test_a_stop_does_not_wait_for_brokers_that_do_not_answer(tmp_path, client):
     assert time.monotonic() - began < 10
     assert process.returncode == 0, log
     assert "ProcessStopped" in log and "Traceback" not in log
+
+
+def test_a_grouping_that_the_reference_does_not_have_is_said(tmp_path, capsys):
+    write_reference(with_fingerprint(world.reference()), tmp_path / "reference.json.gz")
+    model = world.CONFIG["models"][0] | {"references": ["reference.json.gz"]}
+    path = write(tmp_path, {"models": [model]})
+    assert main(["check", "-c", str(path)]) == 0
+    assert "no segments of" not in capsys.readouterr().out
+    columns, groupings = model["segments"]["columns"], model["segments"]["groupings"]
+    more = model | {"segments": {"columns": {**columns, "plan": "plan"}, "groupings": [*groupings, ["plan"]]}}
+    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), "models": [more]}))
+    assert main(["check", "-c", str(path)]) == 0
+    assert "the reference of version 1 has no segments of [plan]: they are compared with all traffic" in capsys.readouterr().out
 
 
 def test_nothing_is_left_where_the_state_will_be(tmp_path, capsys):
