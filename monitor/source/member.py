@@ -89,7 +89,7 @@ class GroupMember(ABC):
 
     def _look_at_brokers(self, *, heard: bool) -> None:
         """Of brokers that were quiet for long it is found out whether one answers: the clients hide that none does."""
-        if self._watch.quiet(heard):
+        if self._watch.quiet(heard, known=bool(self._health.unreachable)):
             reason = trouble(self._config.brokers, self._config.security)
             if reason is not None:
                 self._failed(reason)

@@ -75,14 +75,15 @@ class Watch:
         names = ", ".join(f"{topic}/{partition}" for topic, partition in sorted(found))
         return f"{names} stood still for {self._limit_ms} ms of polling with more to read"
 
-    def quiet(self, heard: bool) -> bool:
+    def quiet(self, heard: bool, *, known: bool = False) -> bool:
         """Whether nothing was heard for ``quiet_ms``, told once each time that passes. To be asked after each poll.
 
-        Clients hide that no broker can be reached, or that they are no longer let in: their polls are just empty.
+        Clients hide that no broker can be reached, or that they are no longer let in: their polls are just empty. Where that is
+        ``known``, it is told every second, so that their return is soon seen.
         """
         if heard:
             self._heard_ms = self._now_ms
-        if self._now_ms - self._heard_ms < self._quiet_ms:
+        if self._now_ms - self._heard_ms < (self._look_every_ms if known else self._quiet_ms):
             return False
         self._heard_ms = self._now_ms
         return True

@@ -95,3 +95,13 @@ def test_quiet_is_told_once_each_time_it_lasts():
         watch.polled(100.0, dict, nothing)
         told.append(watch.quiet(heard))
     assert told == [False, False, True, False, False, False, False, True, False]
+
+
+def test_what_is_known_to_be_out_of_reach_is_looked_at_every_second():
+    watch = Watch(LIMIT_MS, quiet_ms=30_000, look_every_ms=1_000)
+    told = []
+    for second in range(1, 36):
+        watch.polled(1_000.0, dict, nothing)
+        if watch.quiet(False, known=30 <= second < 33):
+            told.append(second)
+    assert told == [30, 31, 32]
