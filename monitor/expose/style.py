@@ -15,7 +15,7 @@ STYLE = """
 *{box-sizing:border-box}
 body{margin:0;background:var(--paper);color:var(--ink);
 font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",sans-serif;
-font-variant-numeric:tabular-nums}
+font-variant-numeric:tabular-nums;overflow-wrap:break-word}
 a{color:var(--link);text-decoration:none}a:hover{text-decoration:underline}
 a:focus-visible{outline:2px solid var(--link);outline-offset:2px}
 .wrap{max-width:1180px;margin:0 auto;padding:0 24px}
@@ -55,9 +55,8 @@ td{padding:7px 14px;border-bottom:1px solid var(--line);vertical-align:middle}
 tbody:last-child tr:last-child td{border-bottom:0}
 .num{text-align:right;white-space:nowrap}
 th[scope=row]{font-size:14px;font-weight:600;color:var(--ink);vertical-align:top;padding-top:12px;white-space:normal;
-overflow-wrap:break-word;
 min-width:150px;max-width:240px}.light{font-weight:400}
-.key{display:block;min-width:130px;overflow-wrap:break-word}.nowrap{white-space:nowrap}
+.key,td>a{display:block;max-width:340px;overflow:clip;overflow-clip-margin:4px}.key{min-width:130px}.nowrap{white-space:nowrap}
 .mono{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace;font-size:13px}
 .hist{display:block;max-width:100%;overflow:visible}.hist.large{width:100%;height:auto;overflow:hidden}
 .hist.chart{width:100%;max-width:480px;height:auto;margin:0 auto 6px}.chart text{font-size:10px}
@@ -79,7 +78,7 @@ min-width:150px;max-width:240px}.light{font-weight:400}
 .legend{display:flex;flex-wrap:wrap;gap:6px 20px;font-size:13px;color:var(--soft);list-style:none;padding:0;margin:0 0 4px}
 .legend b{color:var(--ink);font-weight:600}
 .two{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,460px),1fr));gap:20px;align-items:start}
-.two h2{margin-top:24px}
+.two h2{margin-top:24px}.two>.scroll{margin-top:0}
 .more{padding:9px 14px;font-size:13px;color:var(--soft);margin:0}
 .empty{padding:26px 18px;text-align:center;color:var(--soft)}
 .empty b{display:block;color:var(--ink);font-weight:600;font-size:16px;margin-bottom:2px}
