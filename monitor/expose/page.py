@@ -5,6 +5,8 @@ HTML without scripts or outside assets. Pure: a snapshot, a query and the time t
 
 from __future__ import annotations
 
+import numpy as np
+
 from monitor.expose.health import Condition, health
 from monitor.expose.markup import Html, el, join
 from monitor.expose.page_alarms import alarms
@@ -59,7 +61,13 @@ def status_page(snapshot: Snapshot, query: Query, now_ms: int) -> bytes:
 
 
 def _document(snapshot: Snapshot, content: Html, refresh: int, now_ms: int) -> bytes:
-    drifted = sum(int(one.drifted().any(axis=2).sum()) for one in snapshot.verdicts)
+    drifted = len(
+        {
+            (one.model, one.version, one.segments[s], one.signals[f])
+            for one in snapshot.verdicts
+            for s, f in np.argwhere(one.drifted().any(axis=2)).tolist()
+        }
+    )
     condition = health(snapshot, now_ms).condition
     head = el(
         "head",

@@ -69,6 +69,13 @@ def rows(outline: Outline, class_: str) -> int:
     return sum(class_ in (attributes.get("class") or "").split() for _, attributes in outline.elements)
 
 
+def test_the_title_counts_the_pairs_that_the_page_counts() -> None:
+    """A pair that drifted in both windows is one pair."""
+    total = sum(group.total for group in worst_by_signal(RUNNING.verdicts, 1))
+    assert total < sum(int(one.drifted().any(axis=2).sum()) for one in RUNNING.verdicts)
+    assert f"{total} drifted · driftgauge" in page().texts
+
+
 def test_the_overview_names_each_drifted_signal_with_its_worst_segments_size_and_time() -> None:
     text = page().text
     for expected in (
