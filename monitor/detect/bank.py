@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from monitor.config.detection import Detection
 from monitor.detect import budget, directions, season
-from monitor.detect.choice import as_chosen
 from monitor.detect.clustering import BLOCK_PART, BOUNDED_FROM
 from monitor.detect.directions import Alternatives, Direction
 from monitor.detect.group import Group
@@ -20,6 +19,7 @@ from monitor.detect.null import null_of, sampling_errors
 from monitor.detect.pairs import clustering_of, faults_of, for_strong_bets
 from monitor.detect.season import Cycle
 from monitor.detect.shares import Scale, aligned, smoothed
+from monitor.evaluate.choice import as_chosen
 from monitor.profile.layout import FAULT_CELLS, Layout
 from monitor.reference.reference import Reference
 from monitor.segment import ALL

@@ -8,6 +8,10 @@ with k at most ``pooling_rows``. A segment that differs from the pool clearly bo
 with X² the chi-square statistic of its reference against the pool, so that borrowing does not itself look like drift. A segment that the
 reference does not have is compared with the pool. The effective size of the result, from the variance of that mean,
 is (m + k)² / (m + k² / M) with M the pool's size.
+
+The cells of a categorical signal were chosen by the reference's own counts (``choice``). Where it has rare categories that count as other,
+unseen ones count with them in distances, and noise floors grow by how far the luck of the choice alone puts production from the reference:
+roots of the divergences are metrics, PSI's nearly, so they add. The floor of the unseen rate grows by the share of categories not met.
 """
 
 from __future__ import annotations
@@ -19,8 +23,9 @@ from numpy.typing import NDArray
 
 from monitor.config.evaluation import Evaluation
 from monitor.evaluate.cells import applicable, cell_bounds, cell_positions, distance_cells, rate_counts, rows_counted
+from monitor.evaluate.choice import as_chosen, divergences, new_share, without_luck
 from monitor.evaluate.noise import BIAS_ROWS, FLOOR_ROWS, rarity
-from monitor.profile.layout import FAULT_CELLS
+from monitor.profile.layout import FAULT_CELLS, SignalBins
 from monitor.reference.reference import Reference
 from monitor.segment import ALL, parse_key
 
@@ -45,6 +50,8 @@ class SignalBaseline:
 
     cells: slice  # of the table's columns
     share: Float64  # [B, S]; sums to 1, or is all 0 without values
+    compared: Float64  # [B, S] the same as distances compare it, see ``rest``; so are all of the following
+    rest: bool  # whether unseen counts with other: which rare category has a name is chance
     log_share: Float64  # [B, S]; -inf for 0
     root_share: Float64  # [B, S]
     entropy: Float64  # [S] sum of share x log share, 0 log 0 = 0
@@ -52,6 +59,8 @@ class SignalBaseline:
     floor_rarity: NDArray[np.int16]  # [B, S] and of such as large as they may well be, for noise floors
     effective: Float64  # [S] size of the sample that the shares are as good as
     axis: Axis | None  # None for a categorical signal
+    luck: Float64 | None  # [4, S] roots of the divergences that the choice of a categorical signal's cells may make; None without a choice
+    new: float  # part of the rows that may be of categories which the reference did not meet
     spread: Float64  # [2, S] for Wasserstein's floor: its mean times sqrt(ν), and a value's deviation; empty when categorical
 
 
@@ -135,14 +144,40 @@ def _signal(
     k = _borrowed(borrow, own, chi_square, float(known.sum() - 1))
     share = (counts + k * pool_share) / (own + k) if pool else np.zeros_like(counts)
     effective = _effective(own, k, pool)
+    signal = layout.signals[index]
+    rest = bool(signal.tail)
+    compared = share.copy()
+    row = np.broadcast_to(1 / np.maximum(effective, 1.0), share.shape).copy()
+    if rest:
+        one_rest(compared)
+        row[-1] = 0.0  # no value is ever counted there
     with np.errstate(divide="ignore"):
-        log_share = np.log(share)
-    row = 1 / np.maximum(effective, 1.0)
-    cautious = share + BIAS_ROWS * row  # what a small reference has not seen is not impossible
-    axis = _axis(reference, index, cells) if layout.signals[index].kind == "numeric" else None
+        log_share = np.log(compared)
+    cautious = compared + BIAS_ROWS * row  # what a small reference has not seen is not impossible
+    axis = _axis(reference, index, cells) if signal.kind == "numeric" else None
     spread = np.zeros((2, 0)) if axis is None else _spread(cautious / np.add.reduce(cautious, axis=0), axis)
-    rarities = rarity(cautious), rarity(share + FLOOR_ROWS * row)
-    return SignalBaseline(cells, share, log_share, np.sqrt(share), _entropy(share), *rarities, effective, axis, spread)
+    rarities = rarity(cautious), rarity(compared + FLOOR_ROWS * row)
+    luck, new = _luck(compared, pooled, effective, signal)
+    return SignalBaseline(
+        cells, share, compared, rest, log_share, np.sqrt(compared), _entropy(compared), *rarities, effective, axis, luck, new, spread
+    )
+
+
+def one_rest(cells: Float64) -> None:
+    """Count the last cell, unseen, with the one before it, other, in place."""
+    cells[-2] += cells[-1]
+    cells[-1] = 0.0
+
+
+def _luck(compared: Float64, pooled: Float64, effective: Float64, signal: SignalBins) -> tuple[Float64 | None, float]:
+    """``SignalBaseline.luck`` and ``new``."""
+    if signal.kind != "categorical" or not pooled.sum():
+        return None, 0.0
+    known, tail = len(signal.categories), len(signal.tail)
+    new = new_share(pooled, known, tail) + float(pooled[known + 1] / pooled.sum())  # of those without a name any may be the only row
+    chosen = without_luck(compared.T, pooled, known, tail) if tail else as_chosen(compared.T, pooled, known, tail)
+    least = 0.5 / np.maximum(effective, 1.0)
+    return None if chosen is None else np.sqrt(divergences(compared, chosen.T, least)), min(new, 0.5)
 
 
 _SMALLEST = np.finfo(np.float64).tiny

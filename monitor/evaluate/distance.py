@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.config.evaluation import STATISTICS
-from monitor.evaluate.baseline import Axis, Baseline, SignalBaseline
+from monitor.evaluate.baseline import Axis, Baseline, SignalBaseline, one_rest
 from monitor.evaluate.cells import DISTANCES
 from monitor.evaluate.noise import (
     cell_cumulants,
@@ -84,9 +84,11 @@ class _Workspace:
 
 
 def _block(table: CountTable, signal: SignalBaseline, f: int, block: slice, quantile: float, work: _Workspace, out: Distances) -> None:
-    p = signal.share[:, block]
+    p = signal.compared[:, block]
     q, d, x, y = work.arrays(*p.shape)
     np.copyto(q, table.counts[block, signal.cells].T)
+    if signal.rest:
+        one_rest(q)
     n, m = np.add.reduce(q, axis=0), signal.effective[block]
     out.n[f, block] = n
     defined = (n > 0) & (m > 0)
@@ -126,6 +128,8 @@ def _block(table: CountTable, signal: SignalBaseline, f: int, block: slice, quan
     bias = psi_bias(_summed(cell_psi_means(), signal.bias_rarity[:, block], steps, work), effective)
     cumulants = _summed(cell_cumulants(), signal.floor_rarity[:, block], steps, work)
     top = divergence_floor(cumulants.reshape(3, 4, -1), effective, quantile)
+    if signal.luck is not None:
+        top = (np.sqrt(top) + signal.luck[:, block]) ** 2
     found = {
         "psi": (np.maximum(psi - bias, 0.0), top[_PSI] - bias),
         "jensen_shannon": (np.sqrt(shannon / _LOG2), np.sqrt(top[_SHANNON] / _LOG2)),

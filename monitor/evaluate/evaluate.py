@@ -138,7 +138,9 @@ def _rate(cases: NDArray[np.int64], rows: NDArray[np.int64], baseline: Baseline,
     z = normal_quantile((1 + quantile) / 2 if two_sided else quantile)
     nothing = np.where((rows > 0) & (size > 0), 0.0, np.nan)
     difference = cases / np.maximum(rows, 1) - expected + nothing
-    return difference, rate_floor(difference, expected, rows.astype(np.float64), size, z)
+    unseen = STATISTICS[DISTANCES + case] == "unseen_rate"
+    new = np.array([[signal.new if unseen else 0.0] for signal in baseline.signals])
+    return difference, new + rate_floor(difference - new, expected + new, rows.astype(np.float64), size, z)
 
 
 def _without_reference(table: CountTable) -> _Found:

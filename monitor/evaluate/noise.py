@@ -23,7 +23,9 @@ for binned values, where it is generous.
 
 Wasserstein. Its mean from the normal limit of the distribution functions' difference, plus sqrt(2 ln(1 / (1 - quantile)) / ν)
 standard deviations: concentration of a Gaussian supremum (Borell; Tsirelson, Ibragimov and Sudakov), because no function
-of slope one varies more than the value itself.
+of slope one varies more than the value itself. The reference's deviation stands for the true one: where the true one rests on values
+rarer than a reference holds (Cauchy, or log-normal with 3 in the exponent; 2,000 or 20,000 rows), 1 to 4 % of windows are above the
+floor of 0.999 and the threshold. Look at KS there.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from monitor.evaluate.baseline import one_rest
 from monitor.evaluate.verdict import Verdicts
 
 
@@ -23,17 +24,20 @@ def worst_bins(verdicts: Verdicts, segment: int, signal: int, n: int) -> tuple[B
     """At most ``n`` cells that moved, those that contribute most to PSI first; ties in the order of the cells.
 
     ``segment`` and ``signal`` are indices. Empty without a reference, and without values on either side. The reference's
-    shares are the ones the segment was compared with, what it borrowed from the pooled reference included.
+    shares are the ones the segment was compared with, what it borrowed from the pooled reference included. So unseen categories are
+    part of other where there are rare ones.
     """
     baseline = verdicts.baseline
     if baseline is None:
         return ()
     base = baseline.signals[signal]
     counts = verdicts.table.counts[segment, base.cells].astype(np.float64)
+    if base.rest:
+        one_rest(counts)
     total, size = float(counts.sum()), float(base.effective[segment])
     if not (total and size):
         return ()
-    q, p = counts / total, base.share[:, segment]
+    q, p = counts / total, base.compared[:, segment]
     half_row = 0.5 * (total + size) / (total * size)
     floored_q, floored_p = np.maximum(q, half_row), np.maximum(p, half_row)
     contribution = (floored_q - floored_p) * np.log(floored_q / floored_p)

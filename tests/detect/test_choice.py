@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from monitor.detect import directions
 from monitor.detect.alarm import Alarm
-from monitor.detect.choice import as_chosen, luck, singletons
 from monitor.detect.detector import Detector
 from monitor.detect.null import null_of
 from monitor.detect.rows import Events
+from monitor.evaluate.choice import as_chosen, luck, singletons
 from tests.detect.make import triggers
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.detect.shares import normal_score
+from monitor.evaluate.noise import normal_quantile
 
 Float64 = NDArray[np.float64]
 
@@ -60,8 +60,22 @@ def _selected_mean(part: float) -> float:
     >>> round(_selected_mean(0.5), 3), round(_selected_mean(0.05), 3)
     (0.798, 2.063)
     """
-    q = float(normal_score(np.array([1.0 - part]))[0])
+    q = normal_quantile(1.0 - part)
     return float(np.exp(-q * q / 2.0) / np.sqrt(2.0 * np.pi) / part)
+
+
+def new_share(pool: Float64, known: int, tail: int) -> float:
+    """Part of production's rows that may be of categories which the reference did not meet; arguments as in ``as_chosen``."""
+    return min(singletons(pool[:known], float(pool[known]), tail) / max(float(pool.sum()), 1.0), 0.5)
+
+
+def without_luck(shares: Float64, pool: Float64, known: int, tail: int) -> Float64:
+    """Shares [L, cells] after what the most frequent categories have too much of has gone to other; arguments as in ``as_chosen``."""
+    moved = shares[:, :known] * (luck(pool[:known], tail) / np.maximum(pool[:known], 1.0))
+    changed = shares.copy()
+    changed[:, :known] -= moved
+    changed[:, known] += moved.sum(axis=1)
+    return changed
 
 
 def as_chosen(shares: Float64, pool: Float64, known: int, tail: int) -> Float64 | None:
@@ -70,14 +84,11 @@ def as_chosen(shares: Float64, pool: Float64, known: int, tail: int) -> Float64 
     ``pool`` [cells] the reference's counts, the first ``known`` cells categories, then other and unseen; ``tail`` categories in other.
     """
     rows = max(float(pool.sum()), 1.0)
-    new = min(singletons(pool[:known], float(pool[known]), tail) / rows, 0.5)
+    new = new_share(pool, known, tail)
     lost = luck(pool[:known], tail) / np.maximum(pool[:known], 1.0)
     if not new and not lost.any():
         return None
-    changed = shares.copy()
-    moved = shares[:, :known] * lost
-    changed[:, :known] -= moved
-    changed[:, known] += moved.sum(axis=1)
+    changed = without_luck(shares, pool, known, tail)
     if tail:  # a segment with more of the rare categories meets more new ones
         part = np.minimum(new * changed[:, known] / max(float(pool[known] / rows + (lost * pool[:known]).sum() / rows), 1e-12), 0.5)
     else:
@@ -85,3 +96,16 @@ def as_chosen(shares: Float64, pool: Float64, known: int, tail: int) -> Float64 
     changed *= 1.0 - part[:, None]
     changed[:, known + 1] += part
     return changed
+
+
+def divergences(p: Float64, q: Float64, least: Float64) -> Float64:
+    """[4, S] PSI, Jensen-Shannon, squared Hellinger and squared V between shares [cells, S], in nats; PSI's are at ``least`` [S]."""
+    floored_p, floored_q = np.maximum(p, least), np.maximum(q, least)
+    middle = np.maximum((p + q) / 2, np.finfo(np.float64).tiny)
+    entropies = [-(each * np.log(np.maximum(each, np.finfo(np.float64).tiny))).sum(axis=0) for each in (p, q, middle)]
+    return np.stack([
+        ((floored_q - floored_p) * np.log(floored_q / floored_p)).sum(axis=0),
+        np.maximum(entropies[2] - (entropies[0] + entropies[1]) / 2, 0.0),
+        ((np.sqrt(q) - np.sqrt(p)) ** 2).sum(axis=0) / 2,
+        ((q - p) ** 2 / middle).sum(axis=0) / 4,
+    ])  # fmt: skip
