@@ -173,7 +173,11 @@ class EventTime(Section):
 
     path: JsonPath = Field("$timestamp", description="Path of the time, or $timestamp for the record's own.")
     unit: Literal["iso8601", "s", "ms", "us", "ns"] = Field("ms", description="Unit of a number since 1970, or iso8601 for text.")
-    zone: str = Field("UTC", description="Zone of an iso8601 time that names none, such as Europe/Paris.")
+    zone: str = Field(
+        "UTC",
+        description="Zone of an iso8601 time that names none, such as Europe/Paris. The hour that clocks repeat in autumn is read as its"
+        " first: what happens in its second is an hour early, so late unless lateness is over an hour. Only times with an offset tell them apart.",
+    )
 
     @model_validator(mode="after")
     def _known_zone(self) -> Self:

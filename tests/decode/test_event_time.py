@@ -62,6 +62,13 @@ def test_a_time_without_offset_is_of_the_configured_zone():
     assert summer == int(datetime(2013, 7, 1, 10, tzinfo=UTC).timestamp()) * 1_000
 
 
+def test_the_hour_that_clocks_repeat_is_its_first_unless_an_offset_says_otherwise():
+    before, repeated, second, after = times(
+        "iso8601", "2026-10-25T01:30:00", "2026-10-25T02:30:00", "2026-10-25T02:30:00+01:00", "2026-10-25T03:30:00", zone="Europe/Paris"
+    )
+    assert (repeated - before, second - before, after - before) == (3_600_000, 7_200_000, 10_800_000)
+
+
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
 @pytest.mark.parametrize("value", ["2013-03-01T05:15:30Z", "5", [5], {"a": 5}, True])
 def test_what_is_no_number_is_no_time_in_a_numeric_unit(unit, value):
