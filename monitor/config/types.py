@@ -176,7 +176,8 @@ class EventTime(Section):
     zone: str = Field(
         "UTC",
         description="Zone of an iso8601 time that names none, such as Europe/Paris. The hour that clocks repeat in autumn is read as its"
-        " first: what happens in its second is an hour early, so late unless lateness is over an hour. Only times with an offset tell them apart.",
+        " first: what happens in its second is an hour early, so late unless lateness is over an hour. Only times with an offset"
+        " tell them apart.",
     )
 
     @model_validator(mode="after")
