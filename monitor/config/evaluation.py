@@ -45,7 +45,12 @@ class Evaluation(Section):
     noise_quantile: float = Field(
         0.999, gt=0.5, lt=1, description="A verdict's noise floor is this quantile of the statistic when nothing has changed."
     )
-    pooling_rows: int = Field(500, ge=0, description="A segment's reference borrows this many rows' worth from the pooled one.")
+    pooling_rows: int = Field(
+        500,
+        ge=0,
+        description="A segment's reference borrows up to this many rows' worth from the pooled one; less, the more the segments of its"
+        " grouping differ.",
+    )
     thresholds: Thresholds = Field(default_factory=Thresholds, description="Smallest effects that matter.")
     feature_thresholds: dict[str, dict[str, float]] = Field(default_factory=dict, description="Overrides: feature to statistic to value.")
 

@@ -1,13 +1,7 @@
 """The reference, aligned to a window's segments: all that an evaluation needs and that does not depend on the window.
 
-A segment's own reference has m values; it borrows from the pooled one, that of ALL:
-
-    share = (counts + k pooled share) / (m + k)
-
-with k at most ``pooling_rows``. A segment that differs from the pool clearly borrows less: k = pooling_rows x min(1, dof / X²)
-with X² the chi-square statistic of its reference against the pool, so that borrowing does not itself look like drift. A segment that the
-reference does not have is compared with the pool. The effective size of the result, from the variance of that mean,
-is (m + k)² / (m + k² / M) with M the pool's size.
+A segment's own reference borrows from the pooled one, that of ALL, as much as the segments of its grouping are alike (``pooling``), so that
+borrowing does not itself look like drift. A segment that the reference does not have is compared with the pool.
 
 The cells of a categorical signal were chosen by the reference's own counts (``choice``). Where it has rare categories that count as other,
 unseen ones count with them in distances, and noise floors grow by how far the luck of the choice alone puts production from the reference:
@@ -25,6 +19,7 @@ from monitor.config.evaluation import Evaluation
 from monitor.evaluate.cells import applicable, cell_bounds, cell_positions, distance_cells, rate_counts, rows_counted
 from monitor.evaluate.choice import as_chosen, divergences, new_share, without_luck
 from monitor.evaluate.noise import BIAS_ROWS, FLOOR_ROWS, rarity
+from monitor.evaluate.pooling import Groupings, along, borrowed, chi_square_of, location_and_spread, worth
 from monitor.profile.layout import FAULT_CELLS, SignalBins
 from monitor.reference.reference import Reference
 from monitor.segment import ALL, parse_key
@@ -88,12 +83,13 @@ class Baseline:
         rows = np.array([table.index.get(segment, -1) for segment in segments], np.intp)
         counts = np.where(rows[:, None] >= 0, table.counts[rows], 0) if len(rows) else np.zeros((0, layout.cells), np.int64)
         pooled = table.counts[table.index[ALL]]
-        borrow = np.array([0.0 if segment == ALL else float(settings.pooling_rows) for segment in segments])
-        signals = tuple(_signal(reference, index, counts, pooled, borrow) for index in range(len(layout.signals)))
+        most = np.array([0.0 if segment == ALL else float(settings.pooling_rows) for segment in segments])
+        groupings = Groupings.of(table.segments, segments)
+        signals = tuple(_signal(reference, index, counts, most, groupings) for index in range(len(layout.signals)))
         own, pool = rows_counted(layout, counts), rows_counted(layout, pooled[None])
-        rate, effective = _rates(rate_counts(layout, counts), own, rate_counts(layout, pooled[None]), pool, borrow)
+        rate, effective = _rates(reference, counts, pooled, most, groupings)
         pooled_rows = int(pool.max())
-        groupings = {frozenset(grouping) for grouping in reference.groupings}
+        known = {frozenset(grouping) for grouping in reference.groupings}
         return Baseline(
             reference,
             segments,
@@ -103,47 +99,44 @@ class Baseline:
             rate,
             effective,
             own.max(axis=0) / max(pooled_rows, 1),
-            np.array([segment != ALL and frozenset(parse_key(segment)[0]) in groupings for segment in segments], np.bool_),
+            np.array([segment != ALL and frozenset(parse_key(segment)[0]) in known for segment in segments], np.bool_),
             pooled_rows,
         )
 
 
-def _borrowed(borrow: Float64, own: Float64, chi_square: Float64, freedom: float) -> Float64:
-    """k: rows borrowed from the pool."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        k = borrow * np.fmin(1.0, freedom / chi_square)  # fmin: 0 / 0 borrows in full
-    return np.where(own > 0, k, np.maximum(borrow, 1.0))
+def _rates(reference: Reference, counts: Int64, pooled: Int64, most: Float64, groupings: Groupings) -> tuple[Float64, Float64]:
+    """[RATES, F, S] the rates, and the sizes of the samples that they are as good as."""
+    table, layout = reference.table, reference.layout
+    cases, own = rate_counts(layout, counts), rows_counted(layout, counts).astype(np.float64)
+    pool = rows_counted(layout, pooled[None]).astype(np.float64)
+    pool_rate = rate_counts(layout, pooled[None]) / np.maximum(pool, 1.0)
+    every, every_rows = rate_counts(layout, table.counts), rows_counted(layout, table.counts).astype(np.float64)
+    k = np.empty(cases.shape)
+    for kind, signal in np.ndindex(cases.shape[:2]):
+        share = np.array([pool_rate[kind, signal], 1 - pool_rate[kind, signal]])
+        chi_square = chi_square_of(np.stack([every[kind, signal], every_rows[signal] - every[kind, signal]]), share)
+        concentration = groupings.concentration(chi_square, 1.0, every_rows[signal])
+        k[kind, signal] = borrowed(most, own[signal], concentration, groupings.aligned(chi_square), 1.0)
+    return (cases + k * pool_rate) / np.maximum(own + k, 1e-30), worth(own, k, pool)
 
 
-def _effective(own: Float64, k: Float64, pool: Float64) -> Float64:
-    return np.where(pool > 0, (own + k) ** 2 / np.maximum(own + k * k / np.maximum(pool, 1.0), 1e-30), 0.0)
-
-
-def _rates(cases: Int64, rows: Int64, pooled_cases: Int64, pooled_rows: Int64, borrow: Float64) -> tuple[Float64, Float64]:
-    own, pool = rows.astype(np.float64), pooled_rows.astype(np.float64)
-    pool_rate = pooled_cases / np.maximum(pool, 1.0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        chi_square = (cases - own * pool_rate) ** 2 / (own * pool_rate * (1 - pool_rate))
-    k = _borrowed(borrow, own, chi_square, 1.0)
-    return (cases + k * pool_rate) / (own + k), _effective(own, k, pool)
-
-
-def _signal(
-    reference: Reference, index: int, all_counts: NDArray[np.int64], all_pooled: NDArray[np.int64], borrow: Float64
-) -> SignalBaseline:
-    layout = reference.layout
+def _signal(reference: Reference, index: int, all_counts: Int64, most: Float64, groupings: Groupings) -> SignalBaseline:
+    layout, table = reference.layout, reference.table
     cells = distance_cells(layout, index)
     counts = np.ascontiguousarray(all_counts[:, cells].T, np.float64)
-    pooled = all_pooled[cells].astype(np.float64)
+    every = np.ascontiguousarray(table.counts[:, cells].T, np.float64)
+    pooled = every[:, table.index[ALL]]
     own, pool = counts.sum(axis=0), pooled.sum()
     pool_share = (pooled / max(float(pool), 1.0))[:, None]
-    known = pooled > 0
-    expected = own * pool_share[known]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        chi_square = ((counts[known] - expected) ** 2 / expected).sum(axis=0)
-    k = _borrowed(borrow, own, chi_square, float(known.sum() - 1))
-    share = (counts + k * pool_share) / (own + k) if pool else np.zeros_like(counts)
-    effective = _effective(own, k, pool)
+    freedom = float((pooled > 0).sum() - 1)
+    rows = every.sum(axis=0)
+    chi_square = chi_square_of(every, pool_share)
+    concentration = groupings.concentration(chi_square, freedom, rows)
+    for scores in location_and_spread(pool_share[:, 0]) if layout.signals[index].kind == "numeric" else ():
+        concentration = np.minimum(concentration, groupings.concentration(along(every, scores), 1.0, rows))
+    k = borrowed(most, own, concentration, groupings.aligned(chi_square), freedom)
+    share = (counts + k * pool_share) / np.maximum(own + k, 1e-30) if pool else np.zeros_like(counts)
+    effective = worth(own, k, pool)
     signal = layout.signals[index]
     rest = bool(signal.tail)
     compared = share.copy()

@@ -29,13 +29,13 @@ def shares(segment: list[int] | None, pooling_rows: int, pool: list[int] = POOL)
 def test_a_segment_like_the_pool_borrows_the_configured_rows() -> None:
     share, effective = shares(cells(303, 197), 500)  # X² is below its degrees of freedom
     assert share == pytest.approx([(303 + 500 * 0.6) / 1000, (197 + 500 * 0.4) / 1000])
-    assert effective == pytest.approx(1000**2 / (500 + 500**2 / 100_000))
+    assert effective == pytest.approx(1 / (1 / 1000 + 0.5**2 / 100_000))
 
 
 def test_a_segment_unlike_the_pool_borrows_less() -> None:
     own = np.array([100, 400])
     chi_square = ((own - [300, 200]) ** 2 / np.array([300, 200])).sum()
-    k = 500 / chi_square  # one degree of freedom
+    k = 499 / (chi_square - 1 + np.sqrt(2)) - 1  # one degree of freedom
     share, _ = shares(cells(100, 400), 500)
     assert share == pytest.approx(((own + k * np.array([0.6, 0.4])) / (500 + k)).tolist())
     assert share[0] < 0.202  # hardly moved from its own 0.2
@@ -56,7 +56,7 @@ def test_without_pooling_a_segment_stands_alone() -> None:
 def test_a_segment_that_the_reference_lacks_is_compared_with_the_pool_and_says_so(pooling_rows: int) -> None:
     share, effective = shares(None, pooling_rows)
     assert share == pytest.approx([0.6, 0.4])
-    assert effective == pytest.approx(100_000)
+    assert effective == pytest.approx(1 / (1 / max(pooling_rows, 1) + 1 / 100_000))
     now = table_of(LAYOUT, {"ALL": cells(600, 400), "country=FR": cells(600, 400)})
     verdicts = judge(now, reference_of(table_of(LAYOUT, {"ALL": POOL})), Evaluation(pooling_rows=pooling_rows))
     assert verdicts.n_reference.tolist() == [[100_000], [0]]

@@ -30,7 +30,7 @@ def windows_of(now: NDArray[np.float64], then: NDArray[np.float64], rows: int, r
 
     layout = Layout((signal,))
     windows = {f"country={i:03d}": cells(rng.multinomial(rows, now)) for i in range(WINDOWS)}
-    reference = reference_of(table_of(layout, {"ALL": cells(first)}))
+    reference = reference_of(table_of(layout, {name: cells(first) for name in ("ALL", *windows)}))
     drifted = judge(table_of(layout, {"ALL": sum(windows.values()), **windows}), reference).drifted()[1:, 0].mean(axis=0)
     return dict(zip(STATISTICS, drifted.tolist(), strict=True))
 

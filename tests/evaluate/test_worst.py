@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -36,7 +37,8 @@ def test_the_cells_that_moved_most_come_first_with_their_part_of_psi() -> None:
 def test_it_is_the_reference_that_the_segment_was_compared_with() -> None:
     reference = reference_of(table_of(LAYOUT, {"ALL": THEN}))
     verdicts = judge(table_of(LAYOUT, {"ALL": NOW, "country=FR": NOW}), reference)
-    assert worst_bins(verdicts, 1, 1, 5) == worst_bins(verdicts, 0, 1, 5)
+    own, whole = worst_bins(verdicts, 1, 1, 5), worst_bins(verdicts, 0, 1, 5)
+    assert [replace(each, contribution=0.0) for each in own] == [replace(each, contribution=0.0) for each in whole]
 
 
 def test_without_a_reference_or_without_values_there_are_none() -> None:
