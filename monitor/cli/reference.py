@@ -107,7 +107,7 @@ def _hours(text: str) -> float:
     except ValueError:
         value = 0.0
     if not 0 < value <= 24 * 366:
-        raise argparse.ArgumentTypeError(f"expected hours between 0 and {24 * 366}, got {text}")
+        raise argparse.ArgumentTypeError(f"expected hours above 0, and {24 * 366} at most, got {text}")
     return value
 
 

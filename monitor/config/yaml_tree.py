@@ -15,8 +15,12 @@ def load_tree(path: Path) -> Any:
     """What a YAML file holds. Raises ``ConfigError`` when it cannot be read, is no YAML, or gives keys twice."""
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(str(path), [Mistake("", f"cannot be read: {error}")]) from error
+    except FileNotFoundError as error:
+        raise ConfigError(str(path), [Mistake("", "expected a configuration, and there is no such file; check the path")]) from error
+    except OSError as error:
+        raise ConfigError(str(path), [Mistake("", f"cannot be read: {error.strerror}")]) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(str(path), [Mistake("", f"expected UTF-8, got another byte at {error.start}")]) from error
     try:
         node = yaml.compose(text, yaml.SafeLoader)
         repeated = _repeated(node)

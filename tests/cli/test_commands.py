@@ -152,7 +152,7 @@ def test_a_missing_file_is_said(tmp_path):
     done = driftgauge("run", "-c", str(tmp_path / "none.yaml"))
     assert done.returncode == 2
     assert "none.yaml" in done.stderr
-    assert "cannot be read" in done.stderr
+    assert "there is no such file" in done.stderr
 
 
 def test_the_schema_accepts_our_configurations_and_refuses_unknown_keys(capsys):

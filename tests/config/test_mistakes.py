@@ -47,6 +47,20 @@ def test_what_is_merged_in_may_be_given_again(tmp_path):
     assert load_tree(path) == {"a": {"x": 1, "y": 2}, "b": {"x": 3, "y": 2}, "d": [{"x": 1, "y": 2}] * 2}
 
 
+def test_a_file_that_cannot_be_read_is_said_with_what_to_do(tmp_path):
+    said = []
+    (tmp_path / "latin.yaml").write_bytes(b"a: \xe9")
+    for name in ("absent.yaml", ".", "latin.yaml"):
+        with pytest.raises(ConfigError) as caught:
+            load_config(tmp_path / name)
+        said.append(str(caught.value.mistakes[0]))
+    assert said == [
+        "expected a configuration, and there is no such file; check the path",
+        "cannot be read: Is a directory",
+        "expected UTF-8, got another byte at 3",
+    ]
+
+
 def test_true_is_no_number(tmp_path):
     said = mistakes(tmp_path, changed(max_versions=True, evaluation={"min_rows": True}) + "http: {port: false}\n")
     assert said == [
