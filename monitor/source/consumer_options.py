@@ -1,4 +1,4 @@
-"""Configuration of librdkafka's consumer but for whom it calls back."""
+"""Configuration of librdkafka's consumer but for whom it calls back, and what both clients have in common."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from typing import Any
 
 from monitor.config.source import SourceConfig
 from monitor.source.security import librdkafka_options
+
+LOOK_AGAIN_MS = 10_000
+"""How soon a partition that is added, or a topic that is made anew, is seen; both clients look every five minutes unless told."""
 
 
 def consumer_options(config: SourceConfig, brokers: Sequence[str]) -> dict[str, Any]:
@@ -24,5 +27,6 @@ def consumer_options(config: SourceConfig, brokers: Sequence[str]) -> dict[str, 
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
         "allow.auto.create.topics": False,
+        "topic.metadata.refresh.interval.ms": LOOK_AGAIN_MS,
         "enable.partition.eof": True,  # tells the position behind transaction markers, which are no records
     }  # fmt: skip

@@ -19,6 +19,7 @@ from monitor.config.source import SourceConfig
 from monitor.errors import SourceError
 from monitor.source.base import TopicPartition
 from monitor.source.client_thread import ClientThread
+from monitor.source.consumer_options import LOOK_AGAIN_MS
 from monitor.source.faults import refusal, unknown_topics
 from monitor.source.reach import await_brokers
 from monitor.source.security import kafka_python_options, secrets
@@ -117,6 +118,7 @@ def _options(config: SourceConfig, brokers: Sequence[str]) -> dict[str, Any]:
         "auto_offset_reset": "none",  # a jump is the listener's to know
         "enable_auto_commit": False,
         "allow_auto_create_topics": False,
+        "metadata_max_age_ms": LOOK_AGAIN_MS,
         "max_partition_fetch_bytes": _FETCH_BYTES,
         "metrics_enabled": False,  # 5 % of the time of a poll
     }

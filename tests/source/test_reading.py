@@ -6,7 +6,8 @@ import time
 
 import pytest
 from confluent_kafka import Producer
-from kafka import KafkaProducer
+from kafka import KafkaAdminClient, KafkaProducer
+from kafka.admin import NewPartitions, NewTopic
 
 from monitor.source.base import Needs
 from tests.source.conftest import PATIENCE_S, numbered, poll_until
@@ -217,3 +218,33 @@ def _first(member):
         if found:
             return found
     raise AssertionError("nothing was read")
+
+
+@pytest.mark.parametrize("start", ["earliest"])
+def test_a_partition_that_is_added_is_read_from_its_first_message(join, kafka, topic, produce, start):
+    name = topic(partitions=1)
+    member = join([name], start=start)
+    poll_until(lambda: member.source.lag() == {(name, 0): 0}, member)
+    admin = KafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+    admin.create_partitions({name: NewPartitions(2)})
+    admin.close()
+    produce(name, numbered(0, 5), partition=1)
+    member.read(5)
+    assert member.values == {(name, 1): numbered(0, 5)}
+    assert member.source.assignment().partitions == {name: 2}
+
+
+def test_a_topic_that_is_made_anew_after_a_while_is_read(join, kafka, topic, produce):
+    name = topic()
+    produce(name, numbered(0, 5))
+    member = join([name])
+    member.read(5)
+    admin = KafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+    admin.delete_topics([name])
+    away = time.monotonic() + 15
+    poll_until(lambda: time.monotonic() > away, member)
+    admin.create_topics([NewTopic(name, 1, 1)])
+    admin.close()
+    produce(name, numbered(5, 8))
+    member.read(8)
+    assert member.values == {(name, 0): numbered(0, 8)}
