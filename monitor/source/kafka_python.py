@@ -29,7 +29,7 @@ from monitor.source.base import AssignmentListener, Gap, Needs, TopicPartition
 from monitor.source.faults import advice
 from monitor.source.kafka_client import Tell, connect, error_name, explain
 from monitor.source.kafka_python_mends import mend
-from monitor.source.member import Ends, GroupMember
+from monitor.source.member import Ends, GroupMember, added
 
 _ATTEMPT_MS = 1_000
 _JOIN_POLL_MS = 200  # a shorter poll may never get through a join
@@ -127,10 +127,11 @@ class KafkaPythonSource(GroupMember):
     # Rebalances, on the thread that polls.
 
     def _assigned(self, partitions: frozenset[TopicPartition]) -> None:
+        before = self._partitions
         self._partitions = {topic: len(self._consumer.partitions_for_topic(topic)) for topic in self._topics}
         self._owned |= partitions
         self._consumer.resume(*(KafkaPartition(*each) for each in partitions))  # the client remembers a pause over a rebalance
-        offsets = {**self._began, **self._listener.assigned(partitions)} if partitions else {}
+        offsets = {**added(partitions, before), **self._began, **self._listener.assigned(partitions)} if partitions else {}
         fresh = [KafkaPartition(*each) for each in partitions - offsets.keys()]
         for partition in partitions & offsets.keys():
             self._consumer.seek(KafkaPartition(*partition), offsets[partition])

@@ -25,7 +25,7 @@ from monitor.source.client_thread import ClientThread
 from monitor.source.confluent_messages import batches
 from monitor.source.consumer_options import consumer_options
 from monitor.source.faults import advice, refusal, unknown_topics
-from monitor.source.member import Ends, GroupMember
+from monitor.source.member import Ends, GroupMember, added
 from monitor.source.reach import await_brokers
 from monitor.source.security import secrets
 
@@ -167,7 +167,7 @@ class LibrdkafkaSource(GroupMember):
     # Rebalances; called by the client from within ``consume`` and ``close``.
 
     def _assigned(self, consumer: Any, places: Sequence[Any]) -> None:
-        partitions = _partitions(places)
+        partitions, before = _partitions(places), self._partitions
         try:
             found = {topic: consumer.list_topics(topic, timeout=_ATTEMPT_S).topics[topic] for topic in self._topics}
             self._partitions = {topic: len(metadata.partitions) for topic, metadata in found.items()}
@@ -175,7 +175,7 @@ class LibrdkafkaSource(GroupMember):
             self._note(error.args[0])  # the counts of before still hold, or the next rebalance corrects them
         self._owned |= partitions
         consumer.resume([KafkaPartition(*each) for each in partitions])  # the client remembers a pause over a rebalance
-        offsets = {**self._began, **self._listener.assigned(partitions)} if partitions else {}
+        offsets = {**added(partitions, before), **self._began, **self._listener.assigned(partitions)} if partitions else {}
         self._positions |= {partition: offset for partition, offset in offsets.items() if partition in partitions}
         self._take(partitions)
 

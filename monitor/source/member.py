@@ -102,3 +102,12 @@ class GroupMember(ABC):
 
     def _commit_failed(self, reason: str) -> None:
         self._health = replace(self._health, commit_failures=self._health.commit_failures + 1, last_error=reason)
+
+
+def added(partitions: frozenset[TopicPartition], before: Mapping[str, int]) -> dict[TopicPartition, int]:
+    """Where partitions begin that their topic did not have ``before``: with ``start: latest`` too, all of theirs came since.
+
+    >>> added(frozenset({("t", 1), ("t", 2)}), {"t": 2})
+    {('t', 2): 0}
+    """
+    return {(topic, number): 0 for topic, number in partitions if 0 < before.get(topic, 0) <= number}

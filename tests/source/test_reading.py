@@ -220,7 +220,7 @@ def _first(member):
     raise AssertionError("nothing was read")
 
 
-@pytest.mark.parametrize("start", ["earliest"])
+@pytest.mark.parametrize("start", ["earliest", "latest"])
 def test_a_partition_that_is_added_is_read_from_its_first_message(join, kafka, topic, produce, start):
     name = topic(partitions=1)
     member = join([name], start=start)
