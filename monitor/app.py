@@ -182,7 +182,7 @@ class Monitor:
         for silent, step in idle:
             evaluated += self._advance(silent, step)
         self._letters.review(self._models)
-        self._changed = self._changed or bool(raws or idle)
+        self._changed = self.partitions.begin(source.assignment().began) or self._changed or bool(raws or idle)
         self._publish(source.assignment(), lag, evaluated)
         if self._changed and due(self._committed_at, now_ms, self.config.state.commit_every_ms):
             self._commit()

@@ -82,6 +82,13 @@ class Partitions:
             self._tell_of_labels(assignment)
         return steps
 
+    def begin(self, began: Mapping[TopicPartition, int]) -> bool:
+        """Keep where partitions began of which nothing was read yet. Returns whether there is anything new to save."""
+        fresh = [(t, p) for t, p in began.keys() & self.owned if p not in self.streams[t].reading.offsets]
+        for topic, partition in fresh:
+            self.streams[topic].reading.offsets[partition] = began[topic, partition]
+        return bool(fresh)
+
     def _owned(self, topic: str) -> frozenset[int]:
         return frozenset(p for t, p in self.owned if t == topic)
 

@@ -210,3 +210,17 @@ def test_a_partition_that_runs_ahead_is_held_back_and_everything_is_still_read(b
     # Each partition: five panes ahead, two of lateness, two of jitter, one begun; and what one poll of 20 rows brings.
     assert max(open_panes) <= PARTITIONS * 14
     assert saved_facts(tmp_path)[0] == world.facts(expected)
+
+
+@pytest.mark.parametrize("client", ["kafka-python", "librdkafka"])
+def test_where_latest_was_is_saved_before_anything_came(broker, filled, logs, tmp_path, client):
+    path = configured(tmp_path, broker.bootstrap, filled, client)
+    tree = yaml.safe_load(path.read_text())
+    tree["source"]["start"] = "latest"
+    path.write_text(yaml.safe_dump(tree))
+    ends = {p: len(messages) for p, messages in enumerate(logs)}
+    with Running(path) as running:
+        running.wait(lambda: running.get("api/v1/status")["phase"] == "running")
+        running.wait(lambda: {p["partition"]: p["next_offset"] for p in running.get("api/v1/status")["models"][0]["partitions"]} == ends)
+        assert running.stop()[0] == 0
+    assert saved_facts(tmp_path)[1] == ends

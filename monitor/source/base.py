@@ -12,7 +12,7 @@ because the offsets belong to the saved state. One thread calls it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from monitor.batch import RawBatch
@@ -37,6 +37,7 @@ class Assignment:
 
     owned: frozenset[TopicPartition]
     partitions: Mapping[str, int]  # topic -> number of partitions
+    began: Mapping[TopicPartition, int] = field(default_factory=dict)  # where ``start: latest`` began, as far as is known
 
     @property
     def complete(self) -> bool:

@@ -36,7 +36,7 @@ class GroupMember(ABC):
 
     def assignment(self) -> Assignment:
         """See ``Source.assignment``."""
-        return Assignment(frozenset(self._owned), dict(self._partitions))
+        return Assignment(frozenset(self._owned), dict(self._partitions), dict(self._began))
 
     def health(self) -> SourceHealth:
         """See ``Source.health``."""
@@ -76,6 +76,7 @@ class GroupMember(ABC):
         if standstill is not None:
             self._reopen(standstill)
         self._look_at_brokers(heard=bool(found))
+        self._remember({partition: position for partition, (position, _) in self._ends().items()})
         return [each for each in found if (each.topic, each.partition) in self._owned]
 
     def _reopen(self, reason: str) -> None:
