@@ -48,9 +48,9 @@ def build_parser(commands: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code. Errors that we raise on purpose are shown without a traceback."""
     given = sys.argv[1:] if arguments is None else arguments
-    parsed = build_parser([given[0]] if given and given[0] in COMMANDS else COMMANDS).parse_args(given)
-    one_thread()
     try:
+        parsed = build_parser([given[0]] if given and given[0] in COMMANDS else COMMANDS).parse_args(given)
+        one_thread()
         return int(parsed.run(parsed))
     except DriftgaugeError as error:
         print(f"driftgauge: {error}", file=sys.stderr)  # noqa: T201

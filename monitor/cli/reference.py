@@ -162,8 +162,9 @@ def _check_output(path: Path) -> None:
     # Found out before the data is read, not after.
     if not path.parent.is_dir():
         raise ReferenceFileError(f"{path}: expected a folder to write the reference into, got none at {path.parent}; create it first")
-    if path.is_dir():
-        raise ReferenceFileError(f"{path}: expected a file to write the reference to, got a folder")
+    if path.exists() and not path.is_file():  # what is written takes the place of what was there
+        what = "a folder" if path.is_dir() else "a device or pipe"
+        raise ReferenceFileError(f"{path}: expected a file to write the reference to, got {what}")
 
 
 def _write(built: Built, path: Path, model: ModelConfig, config: Path) -> int:

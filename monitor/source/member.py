@@ -76,7 +76,8 @@ class GroupMember(ABC):
         if standstill is not None:
             self._reopen(standstill)
         self._look_at_brokers(heard=bool(found))
-        self._remember({partition: position for partition, (position, _) in self._ends().items()})
+        if self._config.start == "latest":
+            self._remember({partition: position for partition, (position, _) in self._ends().items()})
         return [each for each in found if (each.topic, each.partition) in self._owned]
 
     def _reopen(self, reason: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -184,6 +185,10 @@ def test_mistakes_of_the_user_are_said_before_the_data_is_read(folder: Path) -> 
         run("build", *config, *data, "-o", folder / "nowhere" / "r.gz")
     with pytest.raises(ReferenceFileError, match=r"expected a file to write the reference to, got a folder"):
         run("build", *config, *data, "-o", folder)
+    os.mkfifo(folder / "pipe")
+    with pytest.raises(ReferenceFileError, match=r"expected a file to write the reference to, got a device or pipe"):
+        run("build", *config, *data, "-o", folder / "pipe")
+    assert (folder / "pipe").is_fifo(), "what is written takes the place of a file alone"
     with pytest.raises(ConfigError, match="expected --model with one of churn, got 'other'"):
         run("build", *config, *data, "-o", folder / "r.gz", "--model", "other")
     with pytest.raises(DriftgaugeError, match="expected a data file"):
