@@ -182,8 +182,9 @@ class Monitor:
         for silent, step in idle:
             evaluated += self._advance(silent, step)
         self._letters.review(self._models)
-        self._changed = self.partitions.begin(source.assignment().began) or self._changed or bool(raws or idle)
-        self._publish(source.assignment(), lag, evaluated)
+        assignment = source.assignment()
+        self._changed = self.partitions.begin(assignment.began) or self._changed or bool(raws or idle)
+        self._publish(assignment, lag, evaluated)
         if self._changed and due(self._committed_at, now_ms, self.config.state.commit_every_ms):
             self._commit()
         full = [each.sink.pending for each in (self._letters, self._triggers) if not each.sink.has_room(each.deliver)]

@@ -80,52 +80,46 @@ class Baseline:
         table, layout = reference.table, reference.layout
         if ALL not in table.index:
             raise ValueError(f"expected counts of the segment {ALL} in the reference of {reference.model}; build the reference again")
-        rows = np.array([table.index.get(segment, -1) for segment in segments], np.intp)
-        counts = np.where(rows[:, None] >= 0, table.counts[rows], 0) if len(rows) else np.zeros((0, layout.cells), np.int64)
-        pooled = table.counts[table.index[ALL]]
         most = np.array([0.0 if segment == ALL else float(settings.pooling_rows) for segment in segments])
-        groupings = Groupings.of(table.segments, segments)
-        signals = tuple(_signal(reference, index, counts, most, groupings) for index in range(len(layout.signals)))
-        own, pool = rows_counted(layout, counts), rows_counted(layout, pooled[None])
-        rate, effective = _rates(reference, counts, pooled, most, groupings)
-        pooled_rows = int(pool.max())
+        groupings = Groupings.of(table.index, segments)
+        signals = tuple(_signal(reference, index, most, groupings) for index in range(len(layout.signals)))
+        rows = rows_counted(layout, table.counts)
+        rate, effective = _rates(reference, rows.astype(np.float64), most, groupings)
+        pooled_rows = int(rows[:, table.index[ALL]].max())
         known = {frozenset(grouping) for grouping in reference.groupings}
         return Baseline(
             reference,
             segments,
             signals,
             applicable(layout, reference.stds),
-            np.stack([counts[:, signal.cells].sum(axis=1) for signal in signals], axis=1),
+            np.stack([groupings.aligned(table.counts[:, signal.cells].sum(axis=1)) for signal in signals], axis=1),
             rate,
             effective,
-            own.max(axis=0) / max(pooled_rows, 1),
+            groupings.aligned(rows).max(axis=0) / max(pooled_rows, 1),
             np.array([segment != ALL and frozenset(parse_key(segment)[0]) in known for segment in segments], np.bool_),
             pooled_rows,
         )
 
 
-def _rates(reference: Reference, counts: Int64, pooled: Int64, most: Float64, groupings: Groupings) -> tuple[Float64, Float64]:
-    """[RATES, F, S] the rates, and the sizes of the samples that they are as good as."""
-    table, layout = reference.table, reference.layout
-    cases, own = rate_counts(layout, counts), rows_counted(layout, counts).astype(np.float64)
-    pool = rows_counted(layout, pooled[None]).astype(np.float64)
-    pool_rate = rate_counts(layout, pooled[None]) / np.maximum(pool, 1.0)
-    every, every_rows = rate_counts(layout, table.counts), rows_counted(layout, table.counts).astype(np.float64)
+def _rates(reference: Reference, rows: Float64, most: Float64, groupings: Groupings) -> tuple[Float64, Float64]:
+    """[RATES, F, S] the rates, and the sizes of the samples that they are as good as. ``rows`` [F, segments of the reference]."""
+    every, whole = rate_counts(reference.layout, reference.table.counts), reference.table.index[ALL]
+    cases, own, pool = groupings.aligned(every), groupings.aligned(rows), rows[:, whole, None]
+    pool_rate = every[:, :, whole, None] / np.maximum(pool, 1.0)
     k = np.empty(cases.shape)
     for kind, signal in np.ndindex(cases.shape[:2]):
         share = np.array([pool_rate[kind, signal], 1 - pool_rate[kind, signal]])
-        chi_square = chi_square_of(np.stack([every[kind, signal], every_rows[signal] - every[kind, signal]]), share)
-        concentration = groupings.concentration(chi_square, 1.0, every_rows[signal])
+        chi_square = chi_square_of(np.stack([every[kind, signal], rows[signal] - every[kind, signal]]), share)
+        concentration = groupings.concentration(chi_square, 1.0, rows[signal])
         k[kind, signal] = borrowed(most, own[signal], concentration, groupings.aligned(chi_square), 1.0)
     return (cases + k * pool_rate) / np.maximum(own + k, 1e-30), worth(own, k, pool)
 
 
-def _signal(reference: Reference, index: int, all_counts: Int64, most: Float64, groupings: Groupings) -> SignalBaseline:
+def _signal(reference: Reference, index: int, most: Float64, groupings: Groupings) -> SignalBaseline:
     layout, table = reference.layout, reference.table
     cells = distance_cells(layout, index)
-    counts = np.ascontiguousarray(all_counts[:, cells].T, np.float64)
     every = np.ascontiguousarray(table.counts[:, cells].T, np.float64)
-    pooled = every[:, table.index[ALL]]
+    counts, pooled = groupings.aligned(every), every[:, table.index[ALL]]
     own, pool = counts.sum(axis=0), pooled.sum()
     pool_share = (pooled / max(float(pool), 1.0))[:, None]
     freedom = float((pooled > 0).sum() - 1)

@@ -71,7 +71,17 @@ def new_share(pool: Float64, known: int, tail: int) -> float:
 
 def without_luck(shares: Float64, pool: Float64, known: int, tail: int) -> Float64:
     """Shares [L, cells] after what the most frequent categories have too much of has gone to other; arguments as in ``as_chosen``."""
-    moved = shares[:, :known] * (luck(pool[:known], tail) / np.maximum(pool[:known], 1.0))
+    return _moved(shares, _lost(pool, known, tail))
+
+
+def _lost(pool: Float64, known: int, tail: int) -> Float64:
+    """[known] part of each category's rows that is luck."""
+    return luck(pool[:known], tail) / np.maximum(pool[:known], 1.0)
+
+
+def _moved(shares: Float64, lost: Float64) -> Float64:
+    known = len(lost)
+    moved = shares[:, :known] * lost
     changed = shares.copy()
     changed[:, :known] -= moved
     changed[:, known] += moved.sum(axis=1)
@@ -85,10 +95,10 @@ def as_chosen(shares: Float64, pool: Float64, known: int, tail: int) -> Float64 
     """
     rows = max(float(pool.sum()), 1.0)
     new = new_share(pool, known, tail)
-    lost = luck(pool[:known], tail) / np.maximum(pool[:known], 1.0)
+    lost = _lost(pool, known, tail)
     if not new and not lost.any():
         return None
-    changed = without_luck(shares, pool, known, tail)
+    changed = _moved(shares, lost)
     if tail:  # a segment with more of the rare categories meets more new ones
         part = np.minimum(new * changed[:, known] / max(float(pool[known] / rows + (lost * pool[:known]).sum() / rows), 1e-12), 0.5)
     else:

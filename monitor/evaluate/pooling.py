@@ -19,8 +19,9 @@ numeric signal the same is asked, with one degree of freedom, of location and sp
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,17 +43,16 @@ class Groupings:
     count: int
 
     @staticmethod
-    def of(reference: Sequence[str], compared: Sequence[str]) -> Groupings:
-        """By the columns of the segments' keys."""
+    def of(reference: Mapping[str, int], compared: Sequence[str]) -> Groupings:
+        """By the columns of the segments' keys; ``reference`` has the places of its own, in their order."""
         numbers: dict[tuple[str, ...], int] = {}
         found = [[numbers.setdefault(parse_key(key)[0], len(numbers)) for key in keys] for keys in (reference, compared)]
-        places = {key: place for place, key in enumerate(reference)}
-        place = np.array([places.get(key, -1) for key in compared], np.intp)
+        place = np.array([reference.get(key, -1) for key in compared], np.intp)
         return Groupings(np.array(found[0], np.intp), np.array(found[1], np.intp), place, len(numbers))
 
-    def aligned(self, of_reference: Float64) -> Float64:
-        """[S] what the reference's segments have, 0 for one that it does not have."""
-        return np.where(self.place >= 0, of_reference[self.place], 0.0)
+    def aligned(self, of_reference: NDArray[Any]) -> NDArray[Any]:
+        """[..., S] what the reference's segments have, 0 for one that it does not have."""
+        return np.where(self.place >= 0, of_reference[..., self.place], 0)
 
     def concentration(self, chi_square: Float64, freedom: float, rows: Float64) -> Float64:
         """K [S], infinite where segments do not differ by more than chance.

@@ -5,8 +5,6 @@ HTML without scripts or outside assets. Pure: a snapshot, a query and the time t
 
 from __future__ import annotations
 
-import numpy as np
-
 from monitor.expose.health import Condition, health
 from monitor.expose.markup import Html, el, join
 from monitor.expose.page_alarms import alarms
@@ -17,6 +15,7 @@ from monitor.expose.page_labels import labels
 from monitor.expose.page_performance import performance
 from monitor.expose.page_retraining import retraining
 from monitor.expose.page_tables import ledger, partitions, references, segments, tiles
+from monitor.expose.pairs import drifted_keys
 from monitor.expose.query import BadParameterError, Query, check_names, one_of, whole
 from monitor.expose.snapshot import ModelView, Snapshot
 from monitor.expose.style import STYLE
@@ -61,13 +60,7 @@ def status_page(snapshot: Snapshot, query: Query, now_ms: int) -> bytes:
 
 
 def _document(snapshot: Snapshot, content: Html, refresh: int, now_ms: int) -> bytes:
-    drifted = len(
-        {
-            (one.model, one.version, one.segments[s], one.signals[f])
-            for one in snapshot.verdicts
-            for s, f in np.argwhere(one.drifted().any(axis=2)).tolist()
-        }
-    )
+    drifted = len({(one.model, key) for one in snapshot.verdicts for key, _ in drifted_keys(one)})
     condition = health(snapshot, now_ms).condition
     head = el(
         "head",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -102,9 +102,9 @@ def worst_by_signal(verdicts: Sequence[Verdicts], most: int) -> list[SignalPairs
     found: dict[str, dict[Key, float]] = {}
     for one, urgent in zip(verdicts, all_urgent, strict=True):
         best = urgent.max(axis=2, initial=0.0)
-        for s, f in np.argwhere(one.drifted().any(axis=2)).tolist():
-            of_signal, key = found.setdefault(one.signals[f], {}), (one.version, one.segments[s], one.signals[f])
-            of_signal[key] = max(of_signal.get(key, 0.0), float(best[s, f]))
+        for key, place in drifted_keys(one):
+            of_signal = found.setdefault(key[2], {})
+            of_signal[key] = max(of_signal.get(key, 0.0), float(best.flat[place]))
     groups = []
     for signal, urgent_pairs in sorted(found.items(), key=lambda item: (-max(item[1].values()), item[0])):
         keys = sorted(urgent_pairs, key=lambda key: (key[1] != ALL, -urgent_pairs[key], key))[:most]
@@ -132,6 +132,11 @@ def worst_pairs(
             found[key] = max(found.get(key, 0.0), float(best.ravel()[place]))
     keys = sorted(found, key=lambda key: (-found[key], key))[:limit]
     return [_pair(key, verdicts, all_urgent) for key in keys], len(everything)
+
+
+def drifted_keys(one: Verdicts) -> Iterator[tuple[Key, int]]:
+    """Each pair with a statistic that drifted in one window, and its place in [segments, signals]."""
+    return ((_key(one, place), place) for place in np.flatnonzero(one.drifted().any(axis=2)).tolist())
 
 
 def _key(one: Verdicts, place: int) -> Key:

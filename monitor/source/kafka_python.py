@@ -75,7 +75,6 @@ class KafkaPythonSource(GroupMember):
             time.sleep(min(0.1, max(0.0, began + wait_ms / 1000 - time.monotonic())))
             return []
         batches = [to_batch(place, records, self._needs) for place, records in found.items()]
-        self._remember({(each.topic, each.partition): int(each.offsets[0]) for each in batches})
         return self._polled(began, batches)
 
     def read_out(self, partitions: frozenset[TopicPartition]) -> frozenset[TopicPartition]:

@@ -73,7 +73,6 @@ class LibrdkafkaSource(GroupMember):
             raise self._explain(self._permanent, "cannot read")
         records, beyond = self._without_events(messages)
         found = [each for each in batches(records, self._topics, self._needs) if (each.topic, each.partition) in self._owned]
-        self._remember({(each.topic, each.partition): int(each.offsets[0]) for each in found})
         self._positions |= {(each.topic, each.partition): each.next_offset for each in found}
         self._close_gaps(beyond)
         return self._polled(began, found)

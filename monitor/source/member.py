@@ -67,17 +67,18 @@ class GroupMember(ABC):
         """The same of partitions that are not paused."""
 
     def _polled(self, began_s: float, found: Sequence[RawBatch]) -> Sequence[RawBatch]:
-        """What a poll found, after a look at whether client and brokers still do their part.
+        """What a poll found, after a note of where it began, and a look at whether client and brokers still do their part.
 
         Nothing of partitions that went with a client that stood still: they begin anew where the state ends.
         Raises ``SourceError`` when brokers cannot be read any more and that will not change.
         """
+        if self._config.start == "latest":  # the ends are not asked for in each poll for nothing
+            positions = {partition: position for partition, (position, _) in self._ends().items()}
+            self._remember({**positions, **{(each.topic, each.partition): int(each.offsets[0]) for each in found}})
         standstill = self._watch.polled((time.monotonic() - began_s) * 1000, self._moving, self.read_out)
         if standstill is not None:
             self._reopen(standstill)
         self._look_at_brokers(heard=bool(found))
-        if self._config.start == "latest":
-            self._remember({partition: position for partition, (position, _) in self._ends().items()})
         return [each for each in found if (each.topic, each.partition) in self._owned]
 
     def _reopen(self, reason: str) -> None:

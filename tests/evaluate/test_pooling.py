@@ -25,7 +25,7 @@ def test_how_far_segments_scatter_is_read_off_them(concentration: float) -> None
 
 
 def test_each_grouping_has_its_own_and_one_that_is_not_there_none() -> None:
-    groupings = Groupings.of(("ALL", "a=1", "a=2", "b=1", "b=2"), ("a=3", "b=1", "c=1"))
+    groupings = Groupings.of({"ALL": 0, "a=1": 1, "a=2": 2, "b=1": 3, "b=2": 4}, ("a=3", "b=1", "c=1"))
     rows = np.array([400.0, 200, 200, 200, 200])
     found = groupings.concentration(np.array([0.0, 41.0, 61.0, 0.0, 0.0]), 1.0, rows)
     assert found[0] == pytest.approx(398 / (100 + 2) - 1), "of a, with its standard error of 2"
