@@ -8,6 +8,7 @@ import time
 import pytest
 from kafka import KafkaProducer
 from kafka.admin import MemberToRemove
+from kafka.protocol.consumer import SyncGroupRequest
 
 from tests.source.conftest import CLIENTS, numbered, poll_until
 
@@ -150,3 +151,29 @@ def test_partitions_that_are_added_are_read_and_counted(kafka, admin, broker, jo
     poll_until(lambda: member.count + fresh.count >= 1, member, fresh)
     assert {(name, 2): [b"late"]} in (member.values, fresh.values)
     assert fresh.source.assignment().partitions == {name: 3}
+
+
+@pytest.mark.parametrize("client", ["kafka-python"], indirect=True)
+def test_a_rebalance_goes_on_when_a_poll_ends_between_its_two_requests(admin, join, topic, produce):
+    """The leader has said who reads what, and the broker is slow to say so to the members."""
+    name = topic(partitions=1)
+    member = join([name])
+    poll_until(lambda: member.source.assignment().complete, member)
+    _answer_late(member.source._consumer._coordinator._manager, SyncGroupRequest, 0.5)
+    admin.create_partitions({name: 2})
+    produce(name, [b"0"], partition=1)
+    member.read(1)
+    assert member.source.assignment().complete
+
+
+def _answer_late(manager, request_type, delay_s):
+    send = manager.send
+
+    async def waited(*request, **options):
+        await manager._net.sleep(delay_s)
+        return await send(*request, **options)
+
+    def late(request, *node, **options):
+        return (waited if isinstance(request, request_type) else send)(request, *node, **options)
+
+    manager.send = late
