@@ -67,7 +67,15 @@ def health(snapshot: Snapshot, now_ms: int) -> Health:
 
 
 def _completeness(snapshot: Snapshot) -> Health:
-    partial = [f"{m.name} ({len(m.partitions)} of {m.partitions_in_topic} partitions)" for m in snapshot.models if not m.complete]
+    topics = {each.topic: each for model in snapshot.models for each in model.topics}
+    gone = [topic for topic, each in topics.items() if each.partitions_in_topic == 0]
+    if gone:
+        return Health(Condition.PARTIAL, f"Topics that are not there: {', '.join(gone)}. What is written to them is read once they are.")
+    partial = [
+        f"{topic} ({len(each.partitions)} of {each.partitions_in_topic} partitions)"
+        for topic, each in topics.items()
+        if len(each.partitions) != each.partitions_in_topic
+    ]
     if partial:
         return Health(Condition.PARTIAL, f"Not all partitions are read here: {', '.join(partial)}. Verdicts are partial.")
     return Health(Condition.HEALTHY, "Reading all partitions.")

@@ -165,7 +165,7 @@ def _progress(snapshot: Snapshot) -> Iterator[Metric]:
 
 def _partitions(models: Sequence[ModelView]) -> Iterator[Metric]:
     """Of both topics of a model."""
-    topics = [(m.name, reading) for m in models for reading in (m, m.labels) if reading is not None]
+    topics = [(m.name, reading) for m in models for reading in m.topics]
     known = [(name, reading) for name, reading in topics if reading.partitions_in_topic]
     yield _family("driftgauge_partitions", [((name, r.topic), r.partitions_in_topic) for name, r in known])
     yield _family("driftgauge_partitions_owned", [((name, r.topic), len(r.partitions)) for name, r in known])

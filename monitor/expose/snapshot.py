@@ -173,6 +173,11 @@ class ModelView:
         return 0 < self.partitions_in_topic == len(self.partitions)
 
     @property
+    def topics(self) -> tuple[ModelView | LabelsView, ...]:
+        """How far the reading of each of the model's topics is."""
+        return (self,) if self.labels is None else (self, self.labels)
+
+    @property
     def lag_messages(self) -> int | None:
         """Unread messages over the owned partitions; None when that of any is not known."""
         lags = [partition.lag_messages for partition in self.partitions]

@@ -20,7 +20,7 @@ from monitor.expose.pairs import worst_by_signal
 from monitor.expose.published import Published
 from monitor.expose.query import BadParameterError
 from monitor.expose.self_metrics import SelfMetrics
-from monitor.expose.snapshot import Ledger, ModelView, Phase, Snapshot, VersionView
+from monitor.expose.snapshot import LabelsView, Ledger, ModelView, Phase, Snapshot, VersionView
 from tests.expose.sample import NOW_MS, SEGMENTS, blind, reference, running, starting, window_verdicts
 from tests.expose.small import small, with_segments
 
@@ -142,7 +142,15 @@ def test_a_drift_of_the_whole_traffic_stands_before_its_segments() -> None:
         (replace(RUNNING, unsaved="state: no space"), AT_MS, Condition.UNSAVED, ("Unsaved", "cannot be saved: state: no space")),
         (
             replace(RUNNING, models=(replace(RUNNING.models[0], partitions_in_topic=6),)), AT_MS, Condition.PARTIAL,
-            ("Partial", "flights (4 of 6 partitions)", "4 of 6 read here"),
+            ("Partial", "flights.predictions (4 of 6 partitions)", "4 of 6 read here"),
+        ),
+        (
+            replace(RUNNING, models=(replace(RUNNING.models[0], labels=LabelsView("labels", partitions_in_topic=2)),)), AT_MS,
+            Condition.PARTIAL, ("Partial", "labels (0 of 2 partitions)"),
+        ),
+        (
+            replace(RUNNING, models=(replace(RUNNING.models[0], partitions=(), partitions_in_topic=0),)), AT_MS, Condition.PARTIAL,
+            ("Partial", "Topics that are not there: flights.predictions."),
         ),
         (replace(RUNNING, notices=("Epoch 41 is damaged.",)), AT_MS, Condition.HEALTHY, ("Epoch 41 is damaged.",)),
     ],

@@ -241,8 +241,7 @@ def test_a_topic_that_is_made_anew_after_a_while_is_read(join, kafka, topic, pro
     member.read(5)
     admin = KafkaAdminClient(bootstrap_servers=kafka.bootstrap)
     admin.delete_topics([name])
-    away = time.monotonic() + 15
-    poll_until(lambda: time.monotonic() > away, member)
+    poll_until(lambda: not member.source.assignment().owned, member)
     admin.create_topics([NewTopic(name, 1, 1)])
     admin.close()
     produce(name, numbered(5, 8))
