@@ -61,7 +61,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     build.set_defaults(run=_build)
 
     learn = parts.add_parser(
-        "learn", help="from production itself", **_said("Learn a reference from the first hours of the topic.", "learn")
+        "learn", help="from production itself", **_said("Learn a reference from the first hours that the topic holds now.", "learn")
     )
     learn.add_argument("--hours", type=_hours, default=24.0, help="event time to learn from (default 24)")
     learn.add_argument(

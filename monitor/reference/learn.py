@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -21,10 +20,9 @@ from monitor.reference.read import Rows
 from monitor.reference.spool import Spool
 from monitor.reference.summary import time_text
 from monitor.source.base import Gap, Source, TopicPartition
-from monitor.source.open import open_source
+from monitor.source.open import open_recorded
 
 POLL_MS = 500
-JOIN_MS = 60_000  # until the first message: joining a group takes seconds, a cold cluster longer
 HOUR_MS = 3_600_000
 _FOREVER_TICKS = 1 << 30
 
@@ -36,11 +34,12 @@ class Stretch:
     hours: float
     from_ms: int | None = None  # None: the first event that the log still has
     max_spool_bytes: int = 4 << 30
-    patience_ms: int = 10_000  # the log has ended when nothing came for this long
 
 
 class _FromTheStart:
-    """Begins every partition where the configuration says; keeps nothing."""
+    """Begins every partition where the log does. What retention takes away while it is read is counted."""
+
+    offsets_lost = 0
 
     def assigned(self, partitions: frozenset[TopicPartition]) -> Mapping[TopicPartition, int]:
         return {}
@@ -48,26 +47,25 @@ class _FromTheStart:
     def revoked(self, partitions: frozenset[TopicPartition]) -> None:
         return
 
-    def lost(self, partitions: frozenset[TopicPartition]) -> None:
-        return
+    lost = revoked
 
     def gap(self, gap: Gap) -> None:
-        return
+        self.offsets_lost += gap.lost
 
 
 def learn_reference(source: SourceConfig, model: ModelConfig, stretch: Stretch, options: Options, part: Part = unwatched) -> Built:
     """Read the topic from its start, keep the stretch on disk, and build from it.
 
-    The stretch is complete once every partition has passed its end by the lateness, or the log has ended. Repeated ids are
-    left out, as production leaves them out. Raises ``SourceError``.
+    The stretch is complete once every partition has passed its end by the lateness, or has given all that it held at the start.
+    Repeated ids are left out, as production leaves them out. Raises ``SourceError``.
     """
-    # A group of its own: the monitor that may be running must not lose its partitions to this.
-    own = source.model_copy(update={"group": f"{source.group}-learn", "static_member": None, "start": "earliest"})
-    reader = open_source(own, [model.predictions.topic], needs(model))
+    # Outside of the group: the monitor that may be running must not lose its partitions to this.
+    reader = open_recorded(source, [model.predictions.topic], needs(model))
     gathered = _Gathered(model, stretch)
+    beginning = _FromTheStart()
     try:
-        reader.start(_FromTheStart())
         try:
+            reader.start(beginning)
             _gather(gathered, reader, part("reading", None))
         finally:
             reader.close()
@@ -79,27 +77,21 @@ def learn_reference(source: SourceConfig, model: ModelConfig, stretch: Stretch, 
             newest = time_text(max(gathered.newest_ms.values()))
             looked = f"looked at {time_text(start)} to {time_text(end)} in a log read up to {newest}; --from begins elsewhere"
             raise SourceError(f"{error}; {looked}") from error
-        return Built(built.reference, (*gathered.notes(), *built.notes))
+        lost = [f"{beginning.offsets_lost:,} offsets were deleted by the broker before they were read"] if beginning.offsets_lost else []
+        return Built(built.reference, (*gathered.notes(), *lost, *built.notes))
     finally:
         gathered.spool.close()
 
 
 def _gather(gathered: _Gathered, reader: Source, advance: Callable[[int, int], None]) -> None:
-    waiting_since = time.monotonic()
-    wait_ms = JOIN_MS
-    while not reader.finished():
-        batches = reader.poll(POLL_MS)
-        for raw in batches:
+    unread = True
+    while unread and not reader.finished():
+        for raw in reader.poll(POLL_MS):
             advance(0, gathered.add(raw))
-        if batches:
-            waiting_since, wait_ms = time.monotonic(), gathered.stretch.patience_ms
-            owned = reader.assignment().owned
-            past = frozenset(pair for pair in owned if gathered.past_end(pair))
-            reader.pause(past)
-            if past == owned:
-                return
-        elif (time.monotonic() - waiting_since) * 1000 >= wait_ms:
-            return
+        owned, lag = reader.assignment().owned, reader.lag()
+        past = frozenset(pair for pair in owned if gathered.past_end(pair))
+        reader.pause(past)
+        unread = any(lag.get(pair) != 0 for pair in owned - past)
 
 
 @dataclass(eq=False)

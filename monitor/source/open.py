@@ -27,3 +27,12 @@ def open_source(config: SourceConfig, topics: Sequence[str], needs: Needs) -> So
     from monitor.source.ndjson import NdjsonSource
 
     return NdjsonSource(config, topics, needs)
+
+
+def open_recorded(config: SourceConfig, topics: Sequence[str], needs: Needs) -> Source:
+    """What ``topics`` hold when it is started: read to its end, outside of any group. Not yet started."""
+    if config.client == "ndjson":
+        return open_source(config, topics, needs)
+    from monitor.source.recorded import RecordedTopics
+
+    return RecordedTopics(config, topics, needs)
