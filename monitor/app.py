@@ -95,9 +95,8 @@ class Monitor:
         start = self._resume()
         wanted = needs_of(self._streams.values())
         self._source = source = open_source(self.config.source.model_copy(update={"start": start}), list(self._streams), wanted)
-        self.partitions = Partitions(
-            self._streams, self.telemetry, self.clock_ms, self._commit, await_ms=2 * self.config.source.session_timeout_ms
-        )
+        await_ms, latest = 2 * self.config.source.session_timeout_ms, start == "latest"
+        self.partitions = Partitions(self._streams, self.telemetry, self.clock_ms, self._commit, await_ms, latest)
         decoders = {topic: stream.decoder() for topic, stream in self._streams.items()}
         try:
             for model, step in self._controls.start(self._models, stop, self.clock_ms):

@@ -26,6 +26,7 @@ class Partitions:
     clock_ms: Callable[[], int]
     save: Callable[[], None]  # commits the state
     await_ms: int = 0  # how long, at least, a partition that another member has is waited for: that member may be dead
+    latest: bool = False  # whether the source begins partitions of which nothing is saved at their end
     owned: set[TopicPartition] = field(default_factory=set)
     active_ms: dict[TopicPartition, int] = field(default_factory=dict)  # last message, or when it came or was resumed
     paused: set[TopicPartition] = field(default_factory=set)
@@ -34,6 +35,9 @@ class Partitions:
 
     def __post_init__(self) -> None:
         self.headway = Headway(self.clock_ms())
+        # Of a topic that was read as a whole, a partition of which nothing is saved was added since: all that it has came since.
+        saved = {topic: stream.reading for topic, stream in self.streams.items() if self.latest}
+        self.whole = {topic for topic, reading in saved.items() if reading.offsets and reading.complete}
 
     def assigned(self, partitions: frozenset[TopicPartition]) -> Mapping[TopicPartition, int]:
         """Partitions came: they begin where the state ends."""
@@ -42,7 +46,7 @@ class Partitions:
         for topic, numbers in _by_topic(partitions).items():
             self.streams[topic].clock.hear_anew(frozenset(numbers))
             self.telemetry.emit(events.PartitionsAssigned(topic, numbers))
-        offsets = {(topic, p): self.streams[topic].reading.offsets.get(p) for topic, p in partitions}
+        offsets = {(topic, p): self.streams[topic].reading.offsets.get(p, 0 if topic in self.whole else None) for topic, p in partitions}
         return {partition: offset for partition, offset in offsets.items() if offset is not None}
 
     def revoked(self, partitions: frozenset[TopicPartition]) -> None:

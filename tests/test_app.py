@@ -214,13 +214,39 @@ def test_a_partition_that_runs_ahead_is_held_back_and_everything_is_still_read(b
 
 @pytest.mark.parametrize("client", ["kafka-python", "librdkafka"])
 def test_where_latest_was_is_saved_before_anything_came(broker, filled, logs, tmp_path, client):
-    path = configured(tmp_path, broker.bootstrap, filled, client)
-    tree = yaml.safe_load(path.read_text())
-    tree["source"]["start"] = "latest"
-    path.write_text(yaml.safe_dump(tree))
+    path = from_latest(configured(tmp_path, broker.bootstrap, filled, client))
     ends = {p: len(messages) for p, messages in enumerate(logs)}
     with Running(path) as running:
         running.wait(lambda: running.get("api/v1/status")["phase"] == "running")
         running.wait(lambda: {p["partition"]: p["next_offset"] for p in running.get("api/v1/status")["models"][0]["partitions"]} == ends)
         assert running.stop()[0] == 0
     assert saved_facts(tmp_path)[1] == ends
+
+
+@pytest.mark.parametrize("client", ["kafka-python", "librdkafka"])
+def test_what_came_to_a_partition_that_was_added_while_it_was_stopped_is_read(kafka, admin, topic, logs, tmp_path, client):
+    name = topic(partitions=1)
+    path = from_latest(configured(tmp_path, kafka.bootstrap, name, client))
+    send(kafka, name, 0, logs[0][:10])
+    with Running(path) as running:
+        running.wait(lambda: running.get("api/v1/status")["phase"] == "running")
+        running.wait(lambda: [p["next_offset"] for p in running.get("api/v1/status")["models"][0]["partitions"]] == [10])
+        running.stop()
+    admin.create_partitions({name: 2})
+    send(kafka, name, 1, logs[1])
+    with Running(path) as again:
+        again.wait(lambda: again.counted() == len(logs[1]))
+
+
+def send(broker, topic: str, partition: int, messages) -> None:
+    producer = KafkaProducer(bootstrap_servers=broker.bootstrap)
+    for message in messages:
+        producer.send(topic, message.value, key=b"k", partition=partition)
+    producer.close()
+
+
+def from_latest(path: Path) -> Path:
+    tree = yaml.safe_load(path.read_text())
+    tree["source"]["start"] = "latest"
+    path.write_text(yaml.safe_dump(tree))
+    return path

@@ -170,3 +170,19 @@ def test_while_messages_wait_to_be_delivered_what_comes_is_not_read_either(three
     assert partitions.paused == set() == source._paused
     assert partitions.active_ms[("t", 1)] == 5, "its silence begins now"
     assert [event for event in heard if isinstance(event, ReadingPaused | ReadingResumed)] == [ReadingPaused(7), ReadingResumed()]
+
+
+@pytest.mark.parametrize(
+    ("latest", "complete", "offsets", "begins"),
+    [
+        (True, True, {0: 5}, {("t", 0): 5, ("t", 1): 0}),
+        (True, False, {0: 5}, {("t", 0): 5}),  # another process may have read it
+        (False, True, {0: 5}, {("t", 0): 5}),  # its log's beginning, which may not be 0
+        (True, True, {}, {}),
+    ],
+)
+def test_a_partition_begins_where_the_state_ends_or_was_added_since(latest, complete, offsets, begins):
+    state = world.fresh()
+    state.offsets, state.complete = offsets, complete
+    partitions = Partitions(streams_of([state]), Telemetry(()), lambda: 0, lambda: None, latest=latest)
+    assert partitions.assigned(frozenset({("t", 0), ("t", 1)})) == begins

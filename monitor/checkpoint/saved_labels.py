@@ -54,6 +54,7 @@ def save_labels(model: str, labels: LabelState, written: set[str]) -> SavedLabel
         "offsets": {str(partition): offset for partition, offset in labels.offsets.items()},
         "newest_ms": {str(partition): ms for partition, ms in labels.clock.newest_ms.items()},
         "idle": sorted(labels.clock.idle),
+        "complete": labels.complete,
         "applied_pane": labels.applied_pane,
         "ledger": labels.ledger.tolist(),
         **{name: getattr(labels, name) for name in _COUNTERS},
@@ -119,7 +120,7 @@ def load_labels(labels: LabelState, model: str, values: Mapping[str, Any], blobs
     labels.offsets = {int(partition): offset for partition, offset in values["offsets"].items()}
     labels.clock.newest_ms = {int(partition): ms for partition, ms in values["newest_ms"].items()}
     labels.clock.idle = set(values["idle"])
-    labels.applied_pane = values["applied_pane"]
+    labels.applied_pane, labels.complete = values["applied_pane"], values.get("complete", True)
     ledger = values["ledger"]
     labels.ledger = np.array([*ledger, *[0] * (LABEL_COLUMNS - len(ledger))], np.int64)
     for name in _COUNTERS:

@@ -10,7 +10,7 @@ import pytest
 from monitor.checkpoint.checkpoint import Checkpoint
 from monitor.checkpoint.store import Store
 from monitor.join.state import LabelEntry
-from monitor.labels import LabelsIdle, shown_again
+from monitor.labels import LabelsIdle, LabelsOwned, shown_again
 from monitor.pipeline import Idle, advance
 from monitor.segment import ALL
 from tests.flow import label_world, world
@@ -148,6 +148,18 @@ def test_the_backlog_survives_a_restart(logs, tmp_path):
     assert again.resume().notices == ()
     again.store.close()
     assert again.models["m"].backlog == checkpoint.models["m"].backlog != {}
+
+
+def test_whether_all_labels_were_read_here_survives_a_restart(tmp_path):
+    checkpoint = Checkpoint(Store(tmp_path, 2), {"m": label_world.fresh(tmp_path)})
+    checkpoint.resume()
+    advance(checkpoint.models["m"], LabelsOwned(frozenset({0}), complete=False))
+    checkpoint.commit({})
+    checkpoint.store.close()
+    again = Checkpoint(Store(tmp_path, 2), {"m": label_world.fresh(tmp_path)})
+    again.resume()
+    again.store.close()
+    assert (again.models["m"].complete, again.models["m"].labels.complete) == (True, False)
 
 
 def test_performance_is_shown_again_after_a_restart_without_moving_anything(logs, tmp_path):
