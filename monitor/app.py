@@ -38,6 +38,7 @@ from monitor.partitions import Partitions, due
 from monitor.pipeline import Evaluated, Outcome, Step, advance
 from monitor.portions import Portions
 from monitor.reference.reference import Reference
+from monitor.sink import Sink
 from monitor.source.base import Assignment, Lag, Source, SourceHealth
 from monitor.source.open import open_source
 from monitor.state import ModelState, new_model_state
@@ -77,8 +78,8 @@ class Monitor:
         self._evaluated_ms: dict[str, int] = {}
         self._committed_at = self._published_at = clock_ms()
         self._portions = Portions(clock_ms)
-        self._letters = Letters(config.source, telemetry)
-        self._triggers, self._controls = Triggers(config.source, telemetry), ControlTopic(config, telemetry)
+        self._letters, self._triggers = Letters(telemetry, Sink(config.source)), Triggers(telemetry, Sink(config.source))
+        self._controls = ControlTopic(config, telemetry)
 
     def run(
         self,

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import InitVar, dataclass, field
+from dataclasses import dataclass, field
 
 import msgspec
 
 from monitor import events, label_events
 from monitor.batch import Rejection
-from monitor.config.source import SourceConfig
 from monitor.errors import SinkError
 from monitor.expose.review_json import item_json
 from monitor.sink import Sink
@@ -25,14 +24,10 @@ _FLUSH_MS = 5_000
 class Letters:
     """Sends where a topic is configured, and counts."""
 
-    source: InitVar[SourceConfig]
     telemetry: Telemetry
-    sink: Sink = field(init=False)
+    sink: Sink
     unconfirmed: Counter[str] = field(default_factory=Counter)  # dead letters by model
     unconfirmed_items: Counter[str] = field(default_factory=Counter)  # items to review by model
-
-    def __post_init__(self, source: SourceConfig) -> None:
-        self.sink = Sink(source)
 
     def reject(self, stream: Stream, rejections: Sequence[Rejection]) -> None:
         """Tell of messages that yielded no row, one event a reason, and send them."""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import InitVar, dataclass, field
+from dataclasses import dataclass, field
 
 from monitor import decision_events as events
-from monitor.config.source import SourceConfig
 from monitor.decide.control import Ack, kind_of
 from monitor.decide.state import Phase, Trigger
 from monitor.decide.transition import Change, Transition
@@ -28,14 +27,10 @@ _PHASES = {Change.REQUIRED: Phase.REQUIRED, Change.ACKNOWLEDGED: Phase.ACKNOWLED
 class Triggers:
     """Tells of triggers, and knows since when (wall time) each is shown."""
 
-    source: InitVar[SourceConfig]
     telemetry: Telemetry
+    sink: Sink
     raised_ms: dict[str, int] = field(default_factory=dict)  # by trigger id
     expired: set[str] = field(default_factory=set)  # of which it was told
-    sink: Sink = field(init=False)
-
-    def __post_init__(self, source: SourceConfig) -> None:
-        self.sink = Sink(source)
 
     def resume(self, models: Iterable[ModelState], raised_ms: Mapping[str, int], now_ms: int) -> None:
         """Go on with the times that were saved; what is required and has none is shown from now on."""

@@ -140,6 +140,8 @@ def drifts_of(config: Config, arguments: argparse.Namespace) -> tuple[PlantedDri
 
 def _write(path: Path, content: bytes) -> None:
     """Write a file at once, so that nobody reads half of it. Raises ``SinkError``."""
+    if path.exists() and not path.is_file():  # it would take the place of what was there
+        raise SinkError(f"{path}: expected a file to write metrics to, got a folder, device or pipe")
     new = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         new.write_bytes(content)

@@ -22,6 +22,7 @@ from monitor.decisions import Controls, Decided, Process
 from monitor.errors import SinkError
 from monitor.events import Event, OffsetsLost
 from monitor.pipeline import advance
+from monitor.sink import Sink
 from monitor.source.controls import FileControls
 from monitor.state import ModelState, new_model_state
 from monitor.telemetry import Telemetry
@@ -192,7 +193,7 @@ def replace_policy(docket: Docket, state: Any) -> Docket:
 def test_what_was_decided_is_told_in_lines(tmp_path, log):
     given = config(tmp_path)
     model, said = decided(given, control("hold"), *timeline("oo"), control("release"), facts(MONDAY + DAY, "o"))
-    Triggers(given.source, log.telemetry()).tell(model, said, WALL_MS)
+    Triggers(log.telemetry(), Sink(given.source)).tell(model, said, WALL_MS)
     assert [type(event).__name__ for event in log.events] == [
         "ControlApplied", "RetrainingConsidered", "RetrainingWithheld", "ControlApplied", "RetrainingRequired",
     ]  # fmt: skip
@@ -206,7 +207,7 @@ def test_who_answered_is_told(tmp_path, log):
     model, said = decided(given, *timeline("oo"))
     ack = control("ack", trigger_id=model.docket.policy.triggers[0].id)
     _, after = decided(given, *timeline("oo"), ack)
-    Triggers(given.source, log.telemetry()).tell(model, Decided("m", after.transitions[len(said.transitions) :]), WALL_MS)
+    Triggers(log.telemetry(), Sink(given.source)).tell(model, Decided("m", after.transitions[len(said.transitions) :]), WALL_MS)
     [ended] = log.of(TriggerEnded)
     assert (ended.phase, ended.by) == ("acknowledged", "ann")
 
@@ -214,7 +215,7 @@ def test_who_answered_is_told(tmp_path, log):
 def test_a_trigger_expires_once_in_wall_time_from_when_it_was_first_shown(tmp_path, log):
     given = config(tmp_path)
     model, said = decided(given, *timeline("oo"))
-    triggers = Triggers(given.source, log.telemetry())
+    triggers = Triggers(log.telemetry(), Sink(given.source))
     triggers.tell(model, said, WALL_MS)
     triggers.tell(model, said, WALL_MS + DAY)  # told again after a crash: it is shown since the first time
     [name] = [trigger.id for trigger in model.docket.policy.triggers]
@@ -231,7 +232,7 @@ def test_the_time_of_expiry_survives_a_restart_and_is_kept_for_known_triggers_on
     given = config(tmp_path)
     model, _ = decided(given, *timeline("oo"))
     [name] = [trigger.id for trigger in model.docket.policy.triggers]
-    triggers = Triggers(given.source, log.telemetry())
+    triggers = Triggers(log.telemetry(), Sink(given.source))
     triggers.resume([model], {name: WALL_MS - 5, "gone": 1}, WALL_MS)
     triggers.raised_ms["forgotten"] = 1
     assert triggers.saved([model]) == {name: WALL_MS - 5}
@@ -243,7 +244,7 @@ def test_what_cannot_be_delivered_holds_the_commit_up_and_is_kept(tmp_path, log)
     [port] = free_ports(1)
     given = config(tmp_path, topic="triggers", brokers=(f"127.0.0.1:{port}",))
     model, said = decided(given, *timeline("oo"))
-    triggers = Triggers(given.source, log.telemetry())
+    triggers = Triggers(log.telemetry(), Sink(given.source))
     triggers.deliver()
     triggers.tell(model, said, WALL_MS)
     for _ in range(2):
@@ -260,7 +261,7 @@ def test_more_triggers_than_their_queue_should_hold_end_nothing(tmp_path, log, m
     [port] = free_ports(1)
     given = config(tmp_path, topic="triggers", brokers=(f"127.0.0.1:{port}",))
     model, said = decided(given, *timeline("oo"))
-    triggers = Triggers(given.source, log.telemetry())
+    triggers = Triggers(log.telemetry(), Sink(given.source))
     for _ in range(3):
         triggers.tell(model, said, WALL_MS)
     assert triggers.sink.pending == 3
@@ -271,7 +272,7 @@ def test_more_triggers_than_their_queue_should_hold_end_nothing(tmp_path, log, m
 def test_a_model_without_a_policy_shows_none_and_still_takes_controls(tmp_path, log):
     given = config(tmp_path)
     bare = replace(states(given)[0], config=given.models[0].model_copy(update={"retraining": None}))
-    assert Triggers(given.source, log.telemetry()).view(bare, WALL_MS) is None
+    assert Triggers(log.telemetry(), Sink(given.source)).view(bare, WALL_MS) is None
     [said] = advance(bare, Controls((control("hold"),)))
     assert len(said.transitions) == 1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -132,4 +133,8 @@ def test_what_cannot_be_drilled_is_said(config, tmp_path, capsys):
     assert said.startswith("4: driftgauge: cannot open")
     said = refused(*c, "--drift", "shift", "--textfile", str(tmp_path / "no" / "x.prom"), capsys=capsys)
     assert said.startswith("4: driftgauge:")
+    os.mkfifo(tmp_path / "pipe")
+    said = refused(*c, "--drift", "shift", "--textfile", str(tmp_path / "pipe"), capsys=capsys)
+    assert said.endswith("pipe: expected a file to write metrics to, got a folder, device or pipe")
+    assert (tmp_path / "pipe").is_fifo()
     assert START_MS == 1_700_006_400_000
