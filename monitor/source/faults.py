@@ -36,6 +36,7 @@ _ADVICE = {
     "_NOT_IMPLEMENTED": _CODEC,
     "FENCED_INSTANCE_ID": _FENCED,
     "_FENCED": _FENCED,
+    "_FATAL": _FENCED,  # the only error that ends a consumer of librdkafka for good
     "INCONSISTENT_GROUP_PROTOCOL": _GROUP,
     "INVALID_GROUP_ID": _GROUP,
     "INVALID_SESSION_TIMEOUT": _GROUP,

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 from kafka import TopicPartition as KafkaPartition
-from kafka.errors import KafkaError, LogTruncationError, OffsetOutOfRangeError
+from kafka.errors import FencedInstanceIdError, KafkaError, LogTruncationError, OffsetOutOfRangeError
 from kafka.structs import OffsetAndMetadata
 
 from monitor.batch import RawBatch
@@ -28,7 +28,7 @@ from monitor.config.source import SourceConfig
 from monitor.source.base import AssignmentListener, Gap, Needs, TopicPartition
 from monitor.source.faults import advice
 from monitor.source.kafka_client import Tell, connect, error_name, explain
-from monitor.source.kafka_python_mends import mend
+from monitor.source.kafka_python_mends import is_fenced, mend
 from monitor.source.member import Ends, GroupMember, added
 
 _ATTEMPT_MS = 1_000
@@ -58,6 +58,8 @@ class KafkaPythonSource(GroupMember):
         began = time.monotonic()
         wait_ms = timeout_ms if self._owned else max(timeout_ms, _JOIN_POLL_MS)
         mend(self._consumer)
+        if self._config.static_member is not None and is_fenced(self._consumer):
+            raise explain(FencedInstanceIdError(), "cannot read", self._config)
         call = partial(self._consumer.poll, timeout_ms=wait_ms, max_records=self._config.max_poll_records)
         try:
             found = self._client.thread.call(call, wait_ms / 1000 + _HANG_S)

@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import Any
 
+from kafka.coordinator.base import MemberState
+
 
 def mend(consumer: Any) -> None:
     """Call before each poll, on the thread that polls."""
     _take_up_parked(consumer._fetcher)
     _keep_join(consumer._coordinator)
+
+
+def is_fenced(consumer: Any) -> bool:
+    """Whether another member took this one's static name. Its heartbeats end then, which is logged alone, and it reads on."""
+    coordinator = consumer._coordinator
+    with coordinator._lock:
+        silent = not coordinator._heartbeat_enabled and not coordinator.rejoining
+        return bool(silent and coordinator.state is MemberState.STABLE)
 
 
 def _take_up_parked(fetcher: Any) -> None:

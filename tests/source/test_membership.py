@@ -10,6 +10,7 @@ from kafka import KafkaProducer
 from kafka.admin import MemberToRemove
 from kafka.protocol.consumer import SyncGroupRequest
 
+from monitor.errors import SourceError
 from tests.source.conftest import CLIENTS, numbered, poll_until
 
 PARTITIONS = 4
@@ -177,3 +178,14 @@ def _answer_late(manager, request_type, delay_s):
         return (waited if isinstance(request, request_type) else send)(request, *node, **options)
 
     manager.send = late
+
+
+def test_a_member_whose_static_name_another_takes_is_told_and_ends(join, filled):
+    first = join([filled], static_member="same")
+    first.read(800)
+    second = join([filled], static_member="same")
+    poll_until(lambda: len(second.listener.owned) == PARTITIONS, second)
+    with pytest.raises(SourceError, match="give each process its own"):
+        poll_until(lambda: False, first)
+    second.read(800)
+    assert len(second.source.assignment().owned) == PARTITIONS
