@@ -30,16 +30,16 @@ def _take_up_parked(fetcher: Any) -> None:
 
 
 def _keep_join(coordinator: Any) -> None:
+    # A leader that joined because its topics have changed counts them as known once it has assigned the partitions, though its own are
+    # still to be told to it. A join that is under way when a poll ends, or whose connection breaks just then, would be awaited by nobody.
+    # Without heartbeats it would be expelled, and read no more.
+    if coordinator.rebalance_in_progress():
+        coordinator.request_rejoin()
     # A join that is under way when a poll ends is awaited by the next poll, but only if it is not done by then: one that was done
     # between two polls is thrown away and sent anew. From the group's leader that is a new rebalance, for every member, which may
     # be done between two polls as well, and so on for ever.
     task = coordinator._join_task
-    if task is None:
-        return
-    # Neither would it be awaited by a leader that joined because its topics have changed: once it has assigned the partitions they
-    # count as known, though its own are still to be told to it. Without heartbeats it would be expelled, and read no more.
-    coordinator.request_rejoin()
-    if not isinstance(task, _Kept):
+    if task is not None and not isinstance(task, _Kept):
         coordinator._join_task = _Kept(task)
 
 

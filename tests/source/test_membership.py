@@ -167,6 +167,34 @@ def test_a_rebalance_goes_on_when_a_poll_ends_between_its_two_requests(admin, jo
     assert member.source.assignment().complete
 
 
+@pytest.mark.parametrize("client", ["kafka-python"], indirect=True)
+def test_a_rebalance_goes_on_when_the_connection_breaks_between_its_two_requests(admin, join, topic, produce):
+    """The leader has said who reads what, and does not hear what it is to read itself."""
+    name = topic(partitions=1)
+    member = join([name])
+    poll_until(lambda: member.source.assignment().complete, member)
+    broken = _break_once(member.source._consumer._coordinator._manager, SyncGroupRequest)
+    admin.create_partitions({name: 2})
+    produce(name, [b"0"], partition=1)
+    member.read(1)
+    assert broken and member.source.assignment().complete
+
+
+def _break_once(manager, request_type):
+    """The connection ends instead of an answer; returns a list of the requests of which that is true."""
+    send, broken = manager.send, []
+
+    def breaking(request, node_id=None, **options):
+        answer = send(request, node_id, **options)
+        if isinstance(request, request_type) and not broken:
+            broken.append(request)
+            manager.close(node_id)
+        return answer
+
+    manager.send = breaking
+    return broken
+
+
 def _answer_late(manager, request_type, delay_s):
     send = manager.send
 
