@@ -128,8 +128,7 @@ class KafkaPythonSource(GroupMember):
     # Rebalances, on the thread that polls.
 
     def _assigned(self, partitions: frozenset[TopicPartition]) -> None:
-        before = self._partitions
-        self._partitions = {topic: len(self._consumer.partitions_for_topic(topic)) for topic in self._topics}
+        before, self._partitions = self._partitions, self._counted()
         self._owned |= partitions
         self._consumer.resume(*(KafkaPartition(*each) for each in partitions))  # the client remembers a pause over a rebalance
         offsets = {**added(partitions, before), **self._began, **self._listener.assigned(partitions)} if partitions else {}
@@ -138,6 +137,10 @@ class KafkaPythonSource(GroupMember):
             self._consumer.seek(KafkaPartition(*partition), offsets[partition])
         if fresh:
             (self._consumer.seek_to_beginning if self._config.start == "earliest" else self._consumer.seek_to_end)(*fresh)
+
+    def _counted(self) -> dict[str, int]:
+        # Without a request, which may fail, or wait: the consumer's own method makes one for a topic that is not there.
+        return {topic: len(self._consumer._cluster.partitions_for_topic(topic) or ()) for topic in self._topics}
 
     def _revoked(self, partitions: frozenset[TopicPartition]) -> None:
         self._gone(partitions, self._listener.revoked)

@@ -8,7 +8,10 @@ import time
 import pytest
 from kafka import KafkaProducer
 from kafka.admin import MemberToRemove
+from kafka.errors import KafkaConnectionError
+from kafka.future import Future
 from kafka.protocol.consumer import SyncGroupRequest
+from kafka.protocol.metadata import MetadataRequest
 
 from monitor.errors import SourceError
 from tests.source.conftest import CLIENTS, numbered, poll_until
@@ -178,6 +181,27 @@ def test_a_rebalance_goes_on_when_the_connection_breaks_between_its_two_requests
     produce(name, [b"0"], partition=1)
     member.read(1)
     assert broken and member.source.assignment().complete
+
+
+@pytest.mark.parametrize("client", ["kafka-python"], indirect=True)
+def test_partitions_are_taken_over_also_when_a_topic_is_gone_and_nobody_says_so(admin, join, topic, produce):
+    name, gone = topic(partitions=1), topic(partitions=1)
+    member = join([name, gone])
+    poll_until(lambda: member.source.assignment().complete, member)
+    manager = member.source._consumer._coordinator._manager
+    send = manager.send
+
+    def unanswered(request, node_id=None, **options):
+        metadata = isinstance(request, MetadataRequest)
+        return Future().failure(KafkaConnectionError()) if metadata else send(request, node_id, **options)
+
+    member.listener.on_revoke = lambda: setattr(manager, "send", unanswered)
+    member.listener.on_assign = lambda: setattr(manager, "send", send)
+    admin.delete_topics([gone])
+    poll_until(lambda: member.listener.owned == {(name, 0)}, member)
+    produce(name, [b"0"])
+    member.read(1)
+    assert member.source.assignment().partitions == {name: 1, gone: 0}
 
 
 def _break_once(manager, request_type):
