@@ -25,7 +25,7 @@ from kafka.structs import OffsetAndMetadata
 
 from monitor.batch import RawBatch
 from monitor.config.source import SourceConfig
-from monitor.source.base import AssignmentListener, Gap, Needs, TopicPartition
+from monitor.source.base import Assignment, AssignmentListener, Gap, Needs, TopicPartition
 from monitor.source.faults import advice
 from monitor.source.kafka_client import Tell, connect, error_name, explain
 from monitor.source.kafka_python_mends import is_fenced, mend
@@ -78,6 +78,10 @@ class KafkaPythonSource(GroupMember):
             return []
         batches = [to_batch(place, records, self._needs) for place, records in found.items()]
         return self._polled(began, batches)
+
+    def assignment(self) -> Assignment:
+        """See ``Source.assignment``. What the client knows of topics may be older than what the group's leader assigned by."""
+        return replace(super().assignment(), partitions=self._counted()) if self._started else super().assignment()
 
     def read_out(self, partitions: frozenset[TopicPartition]) -> frozenset[TopicPartition]:
         """See ``Source.read_out``."""

@@ -184,6 +184,18 @@ def test_a_rebalance_goes_on_when_the_connection_breaks_between_its_two_requests
 
 
 @pytest.mark.parametrize("client", ["kafka-python"], indirect=True)
+def test_a_member_counts_partitions_that_it_heard_of_after_the_leader(admin, join, topic):
+    name = topic(partitions=2)
+    members = [join([name]), join([name])]
+    poll_until(lambda: all(len(member.listener.owned) == 1 for member in members), *members)
+    [leader] = (member for member in members if member.source._consumer._coordinator._is_leader)
+    admin.create_partitions({name: 3})
+    leader.source._consumer._cluster.request_update()  # as when it loses a connection
+    poll_until(lambda: sum(len(member.listener.owned) for member in members) == 3, *members)
+    poll_until(lambda: all(member.source.assignment().partitions == {name: 3} for member in members), *members)
+
+
+@pytest.mark.parametrize("client", ["kafka-python"], indirect=True)
 def test_partitions_are_taken_over_also_when_a_topic_is_gone_and_nobody_says_so(admin, join, topic, produce):
     name, gone = topic(partitions=1), topic(partitions=1)
     member = join([name, gone])
