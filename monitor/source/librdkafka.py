@@ -8,6 +8,7 @@ waits for a broker that does not answer, and is therefore called on a thread of 
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -32,6 +33,7 @@ from monitor.source.security import secrets
 _LOG = logging.getLogger(__name__)
 _ATTEMPT_S = 1.0
 _CLOSE_S = 3.0
+_COUNT_AGAIN_S = 5.0
 _RESET = KafkaError._AUTO_OFFSET_RESET
 _END = KafkaError._PARTITION_EOF
 
@@ -49,6 +51,7 @@ class LibrdkafkaSource(GroupMember):
         self._positions: dict[TopicPartition, int] = {}
         self._refused: dict[TopicPartition, int] = {}  # positions that the log did not have
         self._paused: set[TopicPartition] = set()
+        self._count_at_s = math.inf  # when to ask how many partitions the topics have
         self._permanent: KafkaError | None = None
         self._closing: ClientThread | None = None
 
@@ -75,6 +78,8 @@ class LibrdkafkaSource(GroupMember):
         found = [each for each in batches(records, self._topics, self._needs) if (each.topic, each.partition) in self._owned]
         self._positions |= {(each.topic, each.partition): each.next_offset for each in found}
         self._close_gaps(beyond)
+        if time.monotonic() >= self._count_at_s:
+            self._count_again()
         return self._polled(began, found)
 
     def read_out(self, partitions: frozenset[TopicPartition]) -> frozenset[TopicPartition]:
@@ -167,16 +172,23 @@ class LibrdkafkaSource(GroupMember):
 
     def _assigned(self, consumer: Any, places: Sequence[Any]) -> None:
         partitions, before = _partitions(places), self._partitions
-        try:
-            found = {topic: consumer.list_topics(topic, timeout=_ATTEMPT_S).topics[topic] for topic in self._topics}
-            self._partitions = {topic: len(metadata.partitions) for topic, metadata in found.items()}
-        except KafkaException as error:
-            self._note(error.args[0])  # the counts of before still hold, or the next rebalance corrects them
+        self._count_at_s = 0.0
         self._owned |= partitions
         consumer.resume([KafkaPartition(*each) for each in partitions])  # the client remembers a pause over a rebalance
         offsets = {**added(partitions, before), **self._began, **self._listener.assigned(partitions)} if partitions else {}
         self._positions |= {partition: offset for partition, offset in offsets.items() if partition in partitions}
         self._take(partitions)
+
+    def _count_again(self) -> None:
+        # Not when told of an assignment: ``list_topics`` within a callback makes the client's next one in the same call abort the process.
+        try:
+            found = {topic: self._consumer.list_topics(topic, timeout=_ATTEMPT_S).topics[topic] for topic in self._topics}
+        except KafkaException as error:
+            self._note(error.args[0])
+            self._count_at_s = time.monotonic() + _COUNT_AGAIN_S  # until then the counts of before are taken to hold
+        else:
+            self._partitions = {topic: len(metadata.partitions) for topic, metadata in found.items()}
+            self._count_at_s = math.inf
 
     def _revoked(self, consumer: Any, places: Sequence[Any]) -> None:
         self._on_polling_thread(consumer, partial(self._gone, _partitions(places), self._listener.revoked))

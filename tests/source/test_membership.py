@@ -95,6 +95,22 @@ def test_a_join_that_is_done_between_two_polls_counts(join, filled):
     assert len(leader.listener.owned | second.listener.owned | third.listener.owned) == PARTITIONS
 
 
+def test_the_broker_may_go_while_partitions_are_taken_over(broker, join, filled):
+    """What is to be told of that follows in the same call of the client."""
+    member = join([filled])
+
+    def restart() -> None:
+        broker.kill()
+        time.sleep(1)
+        member.listener.on_assign = lambda: None
+
+    member.listener.on_assign = restart
+    poll_until(lambda: bool(member.listener.owned), member)
+    broker.start()
+    member.read(PARTITIONS * 200)
+    poll_until(lambda: member.source.assignment().complete, member)
+
+
 def test_the_listener_is_called_on_the_polling_thread_alone(join, filled):
     member = join([filled])
     member.read(10)
