@@ -35,7 +35,7 @@ from monitor.expose.snapshot import ModelView, Phase, Snapshot
 from monitor.labels import LabelsEvaluated, shown_again
 from monitor.letters import Letters
 from monitor.partitions import Partitions, due
-from monitor.pipeline import Evaluated, Outcome, Step, advance
+from monitor.pipeline import AT_ONCE, Evaluated, Outcome, Step, advance, unclosed
 from monitor.portions import Portions
 from monitor.reference.reference import Reference
 from monitor.sink import Sink
@@ -110,7 +110,7 @@ class Monitor:
             while not stop.is_set():
                 raws = source.poll(self.config.source.poll_timeout_ms)
                 lag = source.lag()  # asked once a turn: only polling changes it
-                for portion in self._portions.of(raws):
+                for portion in self._portions.of(raws, lambda: not stop.is_set() and bool(unclosed(self._models))):
                     if not stop.is_set():  # what is left is read again
                         self._turn(source, decoders, portion, lag)
                 progress(read := sum(map(len, raws)), sum(lag.values()))
@@ -166,7 +166,8 @@ class Monitor:
         list(map(self.telemetry.emit, source_changes(before, self._health)))
         # Of a log that is read again, or a file, decisions hold from when they were made, not from now.
         history = self.snapshot.rebuilding_since_ms is not None or self.config.source.client == "ndjson"
-        evaluated = [outcome for model, step in owned for outcome in self._advance(model, step)]
+        behind = unclosed(self._models)
+        evaluated = [outcome for model, step in [*owned, *behind] for outcome in self._advance(model, step)]
         evaluated += self._operate(history=history)
         for topic, stream in self._streams.items():
             mine = [raw for raw in raws if raw.topic == topic]
@@ -178,12 +179,12 @@ class Monitor:
             for span in batch.spans:
                 if span.start < span.stop:  # messages without a row move no time on: they must not hold the others up
                     self.partitions.heard_from((topic, span.partition), now_ms)
-        idle = self.partitions.silent(lag, now_ms, source.read_out)
+        idle = [] if behind else self.partitions.silent(lag, now_ms, source.read_out)  # none is silent because nobody polls
         for silent, step in idle:
             evaluated += self._advance(silent, step)
         self._letters.review(self._models)
         assignment = source.assignment()
-        self._changed = self.partitions.begin(assignment.began) or self._changed or bool(raws or idle)
+        self._changed = self.partitions.begin(assignment.began) or self._changed or bool(raws or idle or behind)
         self._publish(assignment, lag, evaluated)
         if self._changed and due(self._committed_at, now_ms, self.config.state.commit_every_ms):
             self._commit()
@@ -192,21 +193,20 @@ class Monitor:
 
     def _advance(self, model: ModelState, step: Step) -> list[Outcome]:
         started_ms = self.clock_ms()
-        evaluated = advance(model, step)
+        evaluated = advance(model, step, most=AT_ONCE)
         seconds = (self.clock_ms() - started_ms) / 1000 / max(len(evaluated), 1)
         for evaluation in evaluated:
-            if isinstance(evaluation, Decided):
-                self._triggers.tell(model, evaluation, self.clock_ms())
-                continue
-            if isinstance(evaluation, LabelsEvaluated):
-                self.telemetry.emit(label_events.LabelsEvaluated(model.config.name, evaluation.event_ms, seconds, len(evaluation.verdicts)))
-                continue
-            if not isinstance(evaluation, Evaluated):
-                list(map(self.telemetry.emit, alarm_events(evaluation)))
-                continue
-            drifted = sum(int(verdicts.drifted().any(axis=2).sum()) for verdicts in evaluation.verdicts)
-            judged = sum(verdicts.n_now.size for verdicts in evaluation.verdicts)
-            self.telemetry.emit(events.WindowsEvaluated(model.config.name, evaluation.event_ms, seconds, drifted, judged))
+            match evaluation:
+                case Decided():
+                    self._triggers.tell(model, evaluation, self.clock_ms())
+                case LabelsEvaluated(event_ms=event_ms, verdicts=labels):
+                    self.telemetry.emit(label_events.LabelsEvaluated(model.config.name, event_ms, seconds, len(labels)))
+                case Evaluated(event_ms=event_ms, verdicts=windows):
+                    drifted = sum(int(verdicts.drifted().any(axis=2).sum()) for verdicts in windows)
+                    judged = sum(verdicts.n_now.size for verdicts in windows)
+                    self.telemetry.emit(events.WindowsEvaluated(model.config.name, event_ms, seconds, drifted, judged))
+                case _:
+                    list(map(self.telemetry.emit, alarm_events(evaluation)))
         return evaluated
 
     def _publish(self, assignment: Assignment, lag: Lag, evaluated: Sequence[Outcome]) -> None:

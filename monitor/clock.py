@@ -93,6 +93,12 @@ class EventClock:
             return None
         return (min(self.newest_ms[partition] for partition in active) - self.lateness_ms) // self.pane_ms
 
+    @property
+    def behind(self) -> bool:
+        """Whether panes can close that have not."""
+        horizon = self.horizon_pane()
+        return horizon is not None and (self.closed_panes is None or horizon > self.closed_panes)
+
     def no_row_before_ms(self) -> int:
         """No row that is counted from now on is older than this: its pane would be closed, whichever partition it comes from."""
         pane = self.closed_panes if self.closed_panes is not None else self.first_pane

@@ -9,7 +9,7 @@ The state is changed in place because counts are large; whoever calls owns it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -52,7 +52,12 @@ class Owned:
     awaited: frozenset[int] = frozenset()
 
 
-Step = Batch | Labels | Idle | Owned | LabelsIdle | LabelsOwned | Controls | Process
+@dataclass(frozen=True, slots=True)
+class Onward:
+    """Nothing new: panes close that the step before left open, see ``advance``."""
+
+
+Step = Batch | Labels | Idle | Owned | Onward | LabelsIdle | LabelsOwned | Controls | Process
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +73,15 @@ class Evaluated:
 Outcome = Evaluated | LabelsEvaluated | Alarmed | Decided
 
 
-def advance(model: ModelState, step: Step, observe: Judge = lambda _labels: None) -> list[Outcome]:
+AT_ONCE = 16
+"""Evaluations of windows that are held together. Of thousands of pairs of a segment and a signal one is tens of megabytes."""
+
+
+def advance(model: ModelState, step: Step, observe: Judge = lambda _labels: None, most: int | None = None) -> list[Outcome]:
     """Take one step; returns what detectors said, the evaluations of windows, oldest first, the newest of labels, and what was decided.
 
-    ``observe`` is told of every evaluation of labels, also of those before the newest.
+    ``observe`` is told of every evaluation of labels, also of those before the newest. After ``most`` evaluations of windows no
+    more panes close: ``model.clock.behind`` says that some could, and ``Onward`` closes them.
     """
     match step:
         case Batch():
@@ -86,7 +96,7 @@ def advance(model: ModelState, step: Step, observe: Judge = lambda _labels: None
         case Controls() | Process():
             return [*take(model, step)]
     alarmed = close_evidence(model)
-    windows = _close_panes(model)
+    windows = _close_panes(model, most)
     decided: list[Decided] = []
     undecided = [*windows]  # as all is decided in order of time, no further than each end of a pane of labels
 
@@ -97,6 +107,18 @@ def advance(model: ModelState, step: Step, observe: Judge = lambda _labels: None
 
     labels = apply_labels(model, judge, alarmed.append)
     return [*alarmed, *windows, *labels, *decided, *decide(model, undecided)]
+
+
+def unclosed(models: Iterable[ModelState]) -> list[tuple[ModelState, Onward]]:
+    """The models of which more panes can close, each with the step that closes them."""
+    return [(model, Onward()) for model in models if model.clock.behind]
+
+
+def in_turns(model: ModelState, step: Step, observe: Judge) -> Iterator[list[Outcome]]:
+    """``advance`` until nothing is left to close, so that a step over years of event time takes no more memory than any other."""
+    yield advance(model, step, observe, AT_ONCE)
+    while model.clock.behind:
+        yield advance(model, Onward(), observe, AT_ONCE)
 
 
 def _count_rows(model: ModelState, batch: Batch) -> None:
@@ -184,7 +206,7 @@ def _version(model: ModelState, name: str) -> VersionState:
     return model.versions[name]
 
 
-def _close_panes(model: ModelState) -> list[Evaluated]:
+def _close_panes(model: ModelState, most: int | None) -> list[Evaluated]:
     """Close what lies before the horizon, and judge the windows where that changed them.
 
     Only panes that change a window are visited: those with rows, and those whose end lets something go. So a long
@@ -192,7 +214,7 @@ def _close_panes(model: ModelState) -> list[Evaluated]:
     """
     clock = model.clock
     horizon = clock.horizon_pane()
-    if horizon is None or (clock.closed_panes is not None and horizon <= clock.closed_panes):
+    if horizon is None or not clock.behind:
         return []
     every = (model.config.evaluation.every_ms or clock.pane_ms) // clock.pane_ms
     evaluations = []
@@ -200,6 +222,9 @@ def _close_panes(model: ModelState) -> list[Evaluated]:
         pane = min([horizon, *(change for version in model.versions.values() if (change := version.next_change) is not None)])
         if model.unjudged_pane is not None and (due := -(-model.unjudged_pane // every) * every) <= pane:
             evaluations.append(_evaluate(model, due))
+            if len(evaluations) == most:
+                horizon = due
+                break
             continue
         if pane >= horizon:
             break

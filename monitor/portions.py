@@ -23,8 +23,12 @@ class Portions:
         self._clock_ms = clock_ms
         self.messages = FIRST
 
-    def of(self, raws: Sequence[RawBatch]) -> Iterator[Sequence[RawBatch]]:
-        """The poll in portions, partitions side by side, each in its order; an empty poll is one empty portion."""
+    def of(self, raws: Sequence[RawBatch], unfinished: Callable[[], bool] = lambda: False) -> Iterator[Sequence[RawBatch]]:
+        """The poll in portions, partitions side by side, each in its order; an empty poll is one empty portion.
+
+        After each portion come empty ones for as long as what it led to is ``unfinished``: the slowest partition of many may
+        let weeks close that the others have read already, whatever the size of its portion.
+        """
         at, longest = 0, max(map(len, raws), default=0)
         while True:
             share = max(1, self.messages // max(len(raws), 1))
@@ -32,6 +36,8 @@ class Portions:
             began_ms = self._clock_ms()
             yield portion
             self._learn(sum(map(len, portion)), self._clock_ms() - began_ms)
+            while unfinished():
+                yield ()
             at += share
             if at >= longest:
                 return

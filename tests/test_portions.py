@@ -72,3 +72,13 @@ def test_what_takes_long_is_cut_until_a_portion_takes_about_a_second() -> None:
     assert all(QUICK_MS <= size * per_message_ms <= SLOW_MS for size in sizes[1:-1])
     assert len(taken(portions, clock, [batch(0, 100)], lambda _: 60_000)) >= 1
     assert portions.messages >= LEAST
+
+
+def test_empty_portions_come_while_what_the_last_one_led_to_is_unfinished():
+    left = [2]
+    portions = Portions(lambda: 0).of([], lambda: left[0] > 0)
+    assert next(portions) == []
+    for _ in range(2):
+        assert next(portions) == ()
+        left[0] -= 1
+    assert list(portions) == []

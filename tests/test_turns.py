@@ -16,6 +16,7 @@ from monitor.errors import SinkError
 from monitor.expose.health import Condition, health
 from monitor.expose.self_metrics import SelfMetrics
 from monitor.expose.snapshot import Phase
+from monitor.pipeline import AT_ONCE
 from monitor.sink import Sink
 from monitor.source.base import Assignment, SourceHealth
 from monitor.telemetry import Telemetry
@@ -262,3 +263,45 @@ def test_a_turn_tries_once_to_deliver_and_then_nothing_more_is_read(monkeypatch,
     assert set(tried) == {1}
     assert monitor.partitions.held
     assert monitor.partitions.paused == monitor.partitions.owned
+
+
+def test_a_slow_partition_that_lets_much_close_does_not_make_a_long_turn(monkeypatch, tmp_path):
+    rows, last = world.log(1, partitions=2, minutes=600)
+    committed, turns = [], []
+    source = Memory([[world.raw(last[:1])], [world.raw(rows)], [world.raw(last[-1:])]])
+    monitor = job(monkeypatch, tmp_path, source, lambda: 1_000 * len(turns))
+    turn = monitor._turn
+
+    def watched(*args) -> None:
+        before = monitor.checkpoint.models["m"].clock.closed_panes or 0
+        turn(*args)
+        turns.append((monitor.checkpoint.models["m"].clock.closed_panes or 0) - before)
+        committed.append(monitor.checkpoint.store.epoch)
+
+    monkeypatch.setattr(monitor, "_turn", watched)
+    monitor.run(threading.Event(), until_end=True)
+    closed = [panes for panes in turns if 0 < panes < 1_000]  # the first is as many as there are since 1970
+    assert max(closed) <= AT_ONCE + 1
+    assert sum(closed) > 500
+    assert len(set(committed)) > 3  # state is saved meanwhile
+    assert not monitor.checkpoint.models["m"].clock.behind
+
+
+def test_a_stop_is_heard_before_all_is_closed_and_the_rest_closes_after_the_restart(monkeypatch, tmp_path):
+    rows, last = world.log(1, partitions=2, minutes=600)
+    polls = [[world.raw(last[:1])], [world.raw(rows)], [world.raw(last[-1:])]]
+    stop = threading.Event()
+    monitor = job(monkeypatch, tmp_path / "stopped", Memory(polls), lambda: 5_000)
+    turn = monitor._turn
+
+    def stopped(*args) -> None:
+        turn(*args)
+        if monitor.checkpoint.models["m"].clock.behind:
+            stop.set()
+
+    monkeypatch.setattr(monitor, "_turn", stopped)
+    monitor.run(stop)
+    assert monitor.checkpoint.models["m"].clock.behind
+    job(monkeypatch, tmp_path / "stopped", Memory([[]]), lambda: 5_000).run(threading.Event(), until_end=True)
+    job(monkeypatch, tmp_path / "whole", Memory(polls), lambda: 5_000).run(threading.Event(), until_end=True)
+    assert world.facts(saved(tmp_path / "stopped")[1]) == world.facts(saved(tmp_path / "whole")[1])

@@ -24,7 +24,7 @@ from monitor.decode import Decoder, LabelDecoder, needs, needs_ids
 from monitor.errors import SourceError
 from monitor.labels import LabelsEvaluated
 from monitor.partitions import Partitions
-from monitor.pipeline import Outcome, advance
+from monitor.pipeline import Outcome, Step, advance, in_turns
 from monitor.reference.reference import Reference
 from monitor.source.base import Needs, Source
 from monitor.state import ModelState, new_model_state
@@ -111,20 +111,20 @@ class Playback:
         while True:
             raws = source.poll(_POLL_MS)
             for model, step in self._partitions.own(source):
-                observer.happened(model, advance(model, step, observer.judged))
+                _take(model, step, observer)
             for topic, stream in self._streams.items():
                 mine = [raw for raw in raws if raw.topic == topic]
                 if mine:
                     rows: Rows = decoders[topic].decode(mine)[0]
                     rows = self.plant(stream.model, rows)
                     observer.read(stream.model, rows)
-                    observer.happened(stream.model, advance(stream.model, rows, observer.judged))
+                    _take(stream.model, rows, observer)
             lag, ended = source.lag(), source.finished()
             done = {at for at, left in lag.items() if not left}
             # What is not ended may be paused, and wait for what is: then that has held it up for long enough.
             stuck = not raws and not ended and self._partitions.owned - done <= self._partitions.paused
             for stream, partition in self._past(done, everything=ended, stuck=stuck):
-                observer.happened(stream.model, advance(stream.model, stream.idle(partition), observer.judged))
+                _take(stream.model, stream.idle(partition), observer)
             size = sum(len(value) + 1 for raw in raws for value in raw.values if value is not None)
             observer.progress(sum(map(len, raws)), size, sum(lag.values()))
             if ended or self._reached(done):
@@ -180,6 +180,11 @@ def _frontier(streams: Sequence[Stream], ended: set[tuple[str, int]], *, everyth
     ]
     known = [each for each in newest if each is not None]
     return min(known) if known and len(known) == len(newest) else None
+
+
+def _take(model: ModelState, step: Step, observer: Observer) -> None:
+    for outcomes in in_turns(model, step, observer.judged):
+        observer.happened(model, outcomes)
 
 
 def _is_past(model: ModelState, until_ms: int) -> bool:

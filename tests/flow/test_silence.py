@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from monitor.pipeline import advance
+from monitor.decode import Decoder
+from monitor.pipeline import AT_ONCE, Evaluated, advance, in_turns
 from monitor.profile.windows import Windows
 from tests.flow import world
 
@@ -96,3 +97,23 @@ def test_evaluations_do_not_depend_on_how_far_the_horizon_moved_at_a_time():
         found.append(([e.event_ms for e in evaluated], [list(map(world.verdict_facts, e.verdicts)) for e in evaluated], world.facts(state)))
     assert len(found[0][0]) > 30
     assert found[0] == found[1] == found[2]
+
+
+def test_what_closes_a_few_panes_at_a_time_is_what_closes_at_once():
+    """The slowest of two partitions lets everything close that the other has read."""
+    config = world.model_config(windows=WINDOWS, evaluation={"min_rows": 20})
+    ahead = messages([n / 5 for n in range(400)])
+    behind = [replace(message, partition=1) for message in messages([0.0, 80.0], 1_000)]
+    found = []
+    for in_bites in (False, True):
+        state = world.fresh(config, partitions=2)
+        play(state, ahead, behind[:1])
+        batch, _ = Decoder(config, state.vocabulary).decode([replace(world.raw(behind[1:]), timestamps_ms=np.full(1, -1, np.int64))])
+        turns = list(in_turns(state, batch, lambda _labels: None)) if in_bites else [advance(state, batch)]
+        windows = [[each for each in turn if isinstance(each, Evaluated)] for turn in turns]
+        if in_bites:
+            assert max(map(len, windows)) <= AT_ONCE < sum(map(len, windows))
+        evaluated = [each for turn in windows for each in turn]
+        found.append(([(e.event_ms, list(map(world.verdict_facts, e.verdicts))) for e in evaluated], world.facts(state)))
+    assert len(found[0][0]) > 60
+    assert found[0] == found[1]
