@@ -17,8 +17,7 @@ from monitor.batch import Batch, RejectReason
 from monitor.config.model import ModelConfig
 from monitor.decode import Decoder
 from monitor.errors import SourceError
-from monitor.profile.layout import FAULT_CELLS
-from monitor.profile.table import CountTable
+from monitor.profile.layout import FAULT_CELLS, Role
 from monitor.reference.classes import check_classes
 from monitor.reference.format import with_fingerprint
 from monitor.reference.labels import LABEL
@@ -29,6 +28,9 @@ from monitor.reference.sample import SAMPLE_ROWS
 from monitor.reference.survey import Survey, survey_decoder
 from monitor.reference.tally import Tally
 from monitor.segment import ALL
+
+MANY_INVALID = 0.01
+"""A share of values of another type from which on it is said."""
 
 Part = Callable[[str, int | None], Callable[[int, int], None]]
 """Told what begins and what it adds up to; gives what is then told of how much more is done, and of how many more rows."""
@@ -178,9 +180,7 @@ def _notes(model: ModelConfig, reference: Reference, survey: Survey, reasons: di
         yield f"no row has a time at {model.predictions.time.path}: season unknown, clustering not measured"
     elif reference.blocks is None:
         yield "the rows are not in the order of their times: clustering not measured; sort the data by time and build again"
-    for name, values in zip(reference.layout.names, _values(reference.table), strict=True):
-        if not values:
-            yield f"{name}: no row has a value; is its path right?"
+    yield from _faults(reference)
     if any(seen.error for seen in survey.leaves):
         yield "too many different segments to count each: those with counts of their own were chosen by estimated sizes"
 
@@ -192,8 +192,15 @@ def _told_the_truth(model: ModelConfig, options: Options) -> Iterator[str]:
             yield f"the label {options.label} is the feature {feature.name} too: production does not know it yet; take it out of features"
 
 
-def _values(table: CountTable) -> list[int]:
-    """Per signal the rows with a value."""
+def _faults(reference: Reference) -> Iterator[str]:
+    """Signals without a value, and those of which many are of another type: these are values neither here nor in production."""
+    table = reference.table
     total = table.counts[table.index[ALL]]
-    spans = [table.layout.span(index) for index in range(len(table.layout.signals))]
-    return [int(np.sum(total[span][FAULT_CELLS:])) for span in spans]
+    for place, signal in enumerate(table.layout.signals):
+        counts = total[table.layout.span(place)]
+        invalid, rows = int(counts[Role.INVALID]), max(int(counts.sum()), 1)
+        if invalid >= MANY_INVALID * rows:
+            found = "no number, such as one written as text" if signal.kind == "numeric" else "a list or an object"
+            yield f"{signal.name}: {invalid:,} of {rows:,} rows have {found}: they count as invalid, and not among its values"
+        elif not counts[FAULT_CELLS:].sum():
+            yield f"{signal.name}: no row has a value; is its path right?"

@@ -84,9 +84,11 @@ def _changes(was: tuple[SignalBins, NDArray[np.int64]], now: tuple[SignalBins, N
             yield "declared categories changed"
     if np.array_equal(was[1], now[1]) and before == after:
         return
-    missing = [counts[Role.MISSING] / max(counts.sum(), 1) for counts in (was[1], now[1])]
-    if missing[0] != missing[1]:
-        yield f"missing {missing[0]:.2%} -> {missing[1]:.2%}"
+    # Production is judged by each of them, and PSI knows of none.
+    for role, name in ((Role.MISSING, "missing"), (Role.INVALID, "invalid"), (Role.NON_FINITE, "not finite")):
+        share = [counts[role] / max(counts.sum(), 1) for counts in (was[1], now[1])]
+        if share[0] != share[1]:
+            yield f"{name} {share[0]:.2%} -> {share[1]:.2%}"
     distance = psi(*was, *now)
     if distance is not None:
         yield f"PSI {distance:.4f}"

@@ -184,7 +184,23 @@ def test_what_is_wrong_with_a_value_is_counted_and_what_is_wrong_with_a_row_is_n
     amount, visits = found.layout.span(0), found.layout.span(1)
     assert found.table.counts[0, amount][1:3].tolist() == [1, 1]
     assert found.table.counts[0, visits][-1] == 1
-    assert [note.split(" (")[0] for note in built.notes] == ["1 rows rejected as not_json", "1 rows rejected as no_time"]
+    notes = [note.split(" (")[0] for note in built.notes]
+    assert notes[:2] == ["1 rows rejected as not_json", "1 rows rejected as no_time"]
+    assert notes[2:] == [
+        "amount: 1 of 98 rows have no number, such as one written as text: they count as invalid, and not among its values"
+    ]
+
+
+def test_a_column_of_another_type_is_not_said_to_be_missing(tmp_path: Path) -> None:
+    rows = [event(row) for row in flat_rows(50)]
+    for row in rows:
+        row["features"]["amount"], row["features"]["plan"] = "12.5", ["basic"]
+    path = tmp_path / "rows.ndjson"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    assert build(path).notes == (
+        "amount: 50 of 50 rows have no number, such as one written as text: they count as invalid, and not among its values",
+        "plan: 50 of 50 rows have a list or an object: they count as invalid, and not among its values",
+    )
 
 
 def test_categories_beyond_forty_are_known_but_share_a_cell(tmp_path: Path) -> None:

@@ -131,6 +131,16 @@ def test_a_difference_is_named_signal_by_signal(folder: Path, capsys: pytest.Cap
     assert not any(line.startswith("signal score") for line in lines)
 
 
+def test_a_share_of_another_type_is_named(folder: Path, tmp_path: Path) -> None:
+    rows = flat_rows(2_000)
+    for row in rows[::4]:
+        row["amount"] = "12,5"
+    write_ndjson(tmp_path / "texts.ndjson", rows)
+    assert run("build", "-c", folder / "config.yaml", "--data", tmp_path / "texts.ndjson", "-o", tmp_path / "c.gz") == 0
+    amount = next(line for line in diff(read_reference(folder / "a.gz"), read_reference(tmp_path / "c.gz")) if "amount" in line)
+    assert "; invalid 0.00% -> 25.00%; PSI" in amount
+
+
 def test_signals_and_segments_that_came_or_went_are_named(folder: Path) -> None:
     a, b = read_reference(folder / "a.gz"), read_reference(folder / "learned.gz")
     assert any(line.startswith("rows: 2000 -> 180") for line in diff(a, b))
