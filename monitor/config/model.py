@@ -48,7 +48,8 @@ class Predictions(Section):
     time: EventTime = Field(default_factory=EventTime, description="Time of the prediction.")
     model_version: JsonPath | None = Field(None, description="Path of the model's version; absent: `version` of the model.")
     score: JsonPath | None = Field(
-        None, description="Path of the score, a number (for a binary model the probability of the positive class)."
+        None,
+        description="Path of the score, a number (binary: probability of the positive class; multiclass: of the predicted one).",
     )
     predicted_class: JsonPath | None = Field(None, description="Path of the predicted class; absent with a threshold: score >= threshold.")
     threshold: float | None = Field(None, allow_inf_nan=False, description="Score from which on the positive class is predicted.")

@@ -23,7 +23,7 @@ class Column:
     """All values of one path in the sample."""
 
     path: str
-    keys: tuple[str, ...]  # the keys on the way, without array positions
+    keys: tuple[str, ...]  # the keys on the way, without array positions; a key with dots, as of a flattened table, is several
     of_kind: dict[str, list[Any]] = field(default_factory=dict)  # boolean, integer, number, text, time: the values
     of_row: dict[int, Any] = field(default_factory=dict)  # the values by the number of their row
 
@@ -56,6 +56,11 @@ class Column:
     def distinct(self) -> int:
         """How many different values."""
         return len(set(self.values))
+
+    @property
+    def whole(self) -> bool:
+        """Whether all are whole numbers: tables write those with gaps as floats."""
+        return self.kind == "integer" or (self.kind == "number" and all(float(value).is_integer() for value in self.values))
 
     @property
     def words(self) -> set[str]:
@@ -96,13 +101,23 @@ def _leaves(value: Any, path: str, keys: tuple[str, ...], depth: int) -> Iterato
             # A key with a quote in it cannot be written as a path.
             if depth < MAX_DEPTH and key and '"' not in key and not key.startswith("$"):
                 step = key if _PLAIN_KEY.fullmatch(key) else f'"{key}"'
-                yield from _leaves(part, f"{path}.{step}" if path else step, (*keys, key), depth + 1)
+                yield from _leaves(part, f"{path}.{step}" if path else step, (*keys, *_parts(key)), depth + 1)
     elif isinstance(value, list):
         for position, part in enumerate(value[:MAX_ELEMENTS]):
             if depth < MAX_DEPTH and path:
                 yield from _leaves(part, f"{path}[{position}]", keys, depth + 1)
     elif path:
         yield path, keys, value
+
+
+def _parts(key: str) -> tuple[str, ...]:
+    """What tables call ``result.label`` was ``label`` in ``result``, and is to be recognised as that.
+
+    >>> _parts("result.label"), _parts("v1."), _parts("amount")
+    (('result', 'label'), ('v1.',), ('amount',))
+    """
+    parts = tuple(key.split("."))
+    return parts if all(parts) else (key,)
 
 
 def _kind(value: Any) -> str | None:

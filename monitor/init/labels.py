@@ -8,7 +8,16 @@ from dataclasses import dataclass
 from monitor.config.labels import MAX_CLASSES, MIN_CLASSES
 from monitor.config.types import EventTime
 from monitor.init.column import Column
-from monitor.init.names import FEW_CLASSES, POSITIVE_WORDS, TRUTH_NAMES, is_label_version, is_named_id, is_truth, way_words
+from monitor.init.names import (
+    CONFIDENCE_WORDS,
+    FEW_CLASSES,
+    POSITIVE_WORDS,
+    TRUTH_NAMES,
+    is_label_version,
+    is_named_id,
+    is_truth,
+    way_words,
+)
 from monitor.init.roles import Chosen, Roles, shown, time_of
 from monitor.init.sides import high_class, high_label, spelling
 from monitor.init.yaml_text import comment, quoted
@@ -17,7 +26,7 @@ _DEFAULT_POSITIVE, _DEFAULT_NEGATIVE = ("1", "true"), ("0", "false")
 _MAX_CLASS_NAME = 100
 _WORDS = {
     "annotator": {"annotator", "reviewer", "labeler", "labeller", "rater", "analyst"},
-    "confidence": {"confidence", "certainty"},
+    "confidence": CONFIDENCE_WORDS,
     "source": {"source", "origin"},
     "kpi": {"kpi", "revenue", "profit"},
 }
@@ -163,6 +172,8 @@ def _section(predictions: Roles, labels: LabelRoles | None, topic: str) -> Itera
         else:
             yield f"    path: {quoted(labels.time.column.path)}  # {comment(labels.time.why)}"
             yield f"    unit: {labels.time.detail}"
+            if labels.time.detail == "iso8601":
+                yield "    zone: UTC  # of times that name none"
         yield from _mapped("label", labels.label, "label", "no column looks like the truth: name it")
         for key, chosen in labels.others.items():
             yield from _mapped(key, chosen, "", "")

@@ -11,6 +11,7 @@ MIN_DISTINCT_SHARE = 0.98
 TIME_WORDS = {"time", "timestamp", "ts", "date", "datetime", "at", "when", "day"}
 SCORE_WORDS = {"score", "prob", "proba", "probability", "prediction", "predicted", "pred", "yhat", "pd", "likelihood"}
 SCORE_NAMES = {"p"}
+CONFIDENCE_WORDS = {"confidence", "certainty"}
 CLASS_WORDS = {"class", "label", "decision", "predicted", "prediction", "outcome"}
 OUTPUT_WORDS = {"output", "outputs", "prediction", "predictions", "response", "result", "answer"}
 INPUT_WORDS = {"features", "feature", "inputs", "input", "ext", "external"}
@@ -79,3 +80,15 @@ def is_label_version(column: Column) -> bool:
 def way_words(column: Column) -> set[str]:
     """The words of all keys on the way."""
     return {word for key in column.keys for word in words_of(key)}
+
+
+def is_confidence(column: Column, said: Column) -> bool:
+    """Whether it is the confidence in a predicted class of several, ``said``: it stands beside that or is said to be an output."""
+    beside = column.keys[:-1] == said.keys[:-1] or is_output(column)
+    named = beside and column.kind == "number" and bool(column.words & CONFIDENCE_WORDS)
+    return named and said.kind == "text" and said.distinct > 2 and all(0 <= value <= 1 for value in column.values)
+
+
+def is_time_of_truth(column: Column) -> bool:
+    """Whether it is called like the time at which the truth became known: ``label_time`` of training rows."""
+    return bool(column.words & TRUTH_NAMES) and column.words - TRUTH_NAMES <= TIME_WORDS | {"s", "ms", "us", "ns"}

@@ -14,11 +14,13 @@ from monitor.init.names import (
     CODE_WORDS,
     SEGMENT_WORDS,
     TIME_WORDS,
+    is_confidence,
     is_constant,
     is_named_id,
     is_named_score,
     is_nearly_unique,
     is_output,
+    is_time_of_truth,
     is_truth,
 )
 
@@ -78,7 +80,7 @@ def assign(columns: Sequence[Column], rows: int, label: str | None = None, class
         return [column for column in columns if column.path not in taken]
 
     roles.model = _model(columns)
-    roles.time = take(time_of(free()))
+    roles.time = take(time_of([column for column in free() if not is_time_of_truth(column)]) or time_of(free()))
     roles.id = take(_id(free(), rows))
     roles.version = take(_version(free()))
     inside = [column for column in columns if _in_container(column)]
@@ -86,6 +88,9 @@ def assign(columns: Sequence[Column], rows: int, label: str | None = None, class
     roles.score = take(_score(outside))
     roles.predicted_class = take(_predicted_class([column for column in outside if column.path not in taken], roles.score, classes))
     said = None if roles.predicted_class is None else roles.predicted_class.column
+    if roles.score is None and said is not None:
+        sure = [column for column in outside if column.path not in taken and is_confidence(column, said)]
+        roles.score = take(Chosen(sure[0], "the confidence in the predicted class, between 0 and 1", "probability") if sure else None)
     roles.probabilities = {} if said is None else _probabilities([c for c in outside if c.path not in taken], said)
     taken |= {column.path for column in roles.probabilities.values()}
     truths = {column.path for column in free() if is_truth(column, label) or (said is not None and _says_the_same(column, said))}
@@ -261,7 +266,7 @@ def _doubt(column: Column, rows: int, expected: bool, label: str | None) -> str 
         (is_truth(column, label), "named like the true outcome, which is no input"),
         (not expected, "stands beside the features"),
         (is_constant(column, rows), f"always {shown(column)} in the sample: a constant tells a model nothing"),
-        (column.kind == "time" or (column.kind == "integer" and time_unit(column) is not None), "looks like another time"),
+        (column.kind == "time" or (column.whole and time_unit(column) is not None), "looks like another time"),
         (column.kind == "mixed", f"values of several types: {kinds}"),
         (free_text, f"{distinct:,} different texts in {len(column.values):,} rows: an id or free text?"),
     )

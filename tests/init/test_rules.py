@@ -343,3 +343,54 @@ def test_the_label_of_a_regression_is_the_column_that_is_left(tmp_path: Path) ->
     assert (config.models[0].labels.task, config.models[0].labels.label) == ("regression", "progression")
     found = labelled([{**truth, "weight": chance.random()} for truth in truths], events)
     assert found.label is None, "of two it is not known which"
+
+
+def sorted_images() -> list[Event]:
+    return [
+        {
+            "id": f"q-{i}",
+            "ts_us": 1_790_000_000_000_000 + i,
+            "image": {"width": 640 + i % 7},
+            "result": {"label": "abc"[i % 3], "confidence": i % 97 / 97},
+        }
+        for i in range(ROWS)
+    ]
+
+
+def test_the_confidence_beside_a_predicted_class_of_several_is_the_score() -> None:
+    found = roles(sorted_images())
+    assert found.predicted_class is not None
+    assert found.score is not None
+    assert (found.predicted_class.column.path, found.score.column.path) == ("result.label", "result.confidence")
+    assert features(found) == {"image.width"}
+
+
+def test_columns_of_a_flattened_table_are_what_they_were_before() -> None:
+    flat = [{f"{a}.{b}": value for a, b, value in parts(row)} | {"id": row["id"]} for row in sorted_images()]
+    found = roles(flat)
+    assert found.predicted_class is not None
+    assert found.score is not None
+    assert (found.predicted_class.column.path, found.score.column.path) == ('"result.label"', '"result.confidence"')
+    assert features(found) == {'"image.width"'}
+
+
+def parts(row: Event) -> list[tuple[str, str, Any]]:
+    return [(outer, name, value) for outer, inner in row.items() if isinstance(inner, dict) for name, value in inner.items()]
+
+
+def test_the_time_of_the_label_in_training_rows_is_neither_time_nor_feature() -> None:
+    rows = [
+        {**row, "created": {"at": f"2026-09-01T00:{i // 60 % 60:02}:{i % 60:02}Z"}, "y": i % 2, "y_time": "2026-10-01T00:00:00Z"}
+        for i, row in enumerate({"id": f"q-{i}", "age": i % 80} for i in range(ROWS))
+    ]
+    found = roles(rows)
+    assert found.time is not None
+    assert found.time.column.path == "created.at"
+    # With gaps, as a table has it: whole numbers are floats then.
+    rows = [{**row, "truth_us": None if i % 3 else 1.79e15 + i} for i, row in enumerate(sorted_images())]
+    assert left_out(roles(rows))["truth_us"] == "looks like another time"
+
+
+def test_the_zone_of_labels_is_asked_for_too() -> None:
+    text = config_text(roles(events()), Origin("d", None, "c", "m", "t", "t.labels"), labelled(outcomes()))
+    assert text.count("zone: UTC  # of times that name none") == 2
