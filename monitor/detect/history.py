@@ -42,15 +42,15 @@ class History:
     cells: int
     blocks: list[Block] = field(default_factory=list)
 
-    def add(self, end_ms: int, parts: Sequence[tuple[int, Int64]]) -> None:
-        """Add a pane: quarters of an hour and their counts [leaves, cells]."""
+    def add(self, start_ms: int, end_ms: int, parts: Sequence[tuple[int, Int64]]) -> None:
+        """Add the pane [start, end): quarters of an hour and their counts [leaves, cells]. Shorter ones than a minute share a block."""
         codes, counts = [], []
         for quarter, table in parts:
             flat = table.ravel()
             where = np.flatnonzero(flat)
             codes.append(where + (quarter + 1) * self.leaves * self.cells)
             counts.append(flat[where].astype(np.int64))
-        start = (end_ms - 1) // FINE_MS * FINE_MS
+        start = start_ms // FINE_MS * FINE_MS
         if self.blocks and self.blocks[-1].start_ms >= start:
             last = self.blocks[-1]
             self.blocks[-1] = _summed(last.start_ms, end_ms, [last.codes, *codes], [last.counts, *counts])

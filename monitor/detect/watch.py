@@ -130,7 +130,7 @@ class Watch:
             self.waiting[fine] = self.waiting.get(fine, 0.0) + by_stream
             if len(self.waiting) > MAX_WAITING:
                 self.waiting = joined(self.waiting)
-        self.history.add(end_ms, parts)
+        self.history.add(start_ms, end_ms, parts)
         found: list[tuple[int, NDArray[np.intp], Float64]] = list(self.bank.update(end_ms, parts))
         return self._alarms(end_ms, found)
 

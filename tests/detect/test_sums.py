@@ -75,14 +75,25 @@ def test_rows_of_streams_are_those_of_their_leaves():
     assert leaves.summed(rows)[0] == rows.sum(), "ALL is every row"
 
 
+@pytest.mark.parametrize(
+    ("pane_ms", "starts"), [(10_000, [0, 60_000]), (60_000, [0, 60_000, 120_000]), (3_600_000, [0, 3_600_000, 7_200_000])]
+)
+def test_a_block_begins_where_the_first_of_its_panes_does(pane_ms: int, starts: list[int]) -> None:
+    """An alarm takes the start of a drift from it, and a slow model's panes are an hour long."""
+    history = History(3, 5)
+    for pane in range(3 if pane_ms >= 60_000 else 9):
+        history.add(pane * pane_ms, (pane + 1) * pane_ms, [(0, np.ones((3, 5), np.int64))])
+    assert [block.start_ms for block in history.blocks] == starts
+
+
 def test_a_block_of_the_past_is_the_sum_of_its_panes():
     random, history, expected = np.random.default_rng(4), History(3, 5), Counter[tuple[int, int]]()
     for pane in range(6):  # ten seconds each, so all in one block
         parts = [(quarter, random.poisson(0.5, (3, 5))) for quarter in (pane // 3, 4)]
-        history.add((pane + 1) * 10_000, parts)
+        history.add(pane * 10_000, (pane + 1) * 10_000, parts)
         for quarter, counts in parts:
             expected.update({(quarter, place): int(n) for place, n in enumerate(counts.ravel()) if n})
-    history.add(70_000, [(1, np.zeros((3, 5), np.int64))])
+    history.add(60_000, 70_000, [(1, np.zeros((3, 5), np.int64))])
     found = Counter[tuple[int, int]]()
     for block, (leaf, quarter, cell, counts) in history.of(np.arange(3), 0, 5):
         assert (np.diff(block.codes) > 0).all(), "each once, in order"
