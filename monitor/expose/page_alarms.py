@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from urllib.parse import urlencode
 
 from monitor.detect.alarm import Alarm, Effect
@@ -11,6 +12,7 @@ from monitor.expose.page_findings import link
 from monitor.expose.snapshot import ModelView
 from monitor.expose.text import clock, count, number, points
 from monitor.expose.watched import Stands, WatchView, stream_name
+from monitor.segment import ALL
 
 MAX_ALARMS = 15
 
@@ -54,22 +56,38 @@ def _armed(view: WatchView) -> str:
 def _standing(model: ModelView, view: WatchView) -> Html | None:
     if not view.standing:
         return None
-    more = len(view.standing) - MAX_ALARMS
+    shown = _by_signal(view.standing)
     head = ("Level", "Signal", "Segment", "Effect when raised", "Began about", "What moved most", "Moved too")
-    newest = sorted(view.standing, key=lambda each: (each.alarm.level != "trigger", -each.alarm.time_ms, stream_name(each.alarm.stream)))
     caption = "Intervals hold although start and time were chosen by the data. A trigger stands until it is re-armed."
-    caption += f" The newest first; {count(more)} more alarms are not shown." if more > 0 else ""
-    return table(head, [_row(model, each) for each in newest[:MAX_ALARMS]], numeric=(6,), caption=caption)
+    caption += f" The newest first; {count(more)} more signals are not shown." if (more := len(shown) - MAX_ALARMS) > 0 else ""
+    return table(head, [_row(model, each, others) for each, others in shown[:MAX_ALARMS]], numeric=(6,), caption=caption)
 
 
-def _row(model: ModelView, each: Stands) -> tuple[Html | str, ...]:
+def _by_signal(standing: Sequence[Stands]) -> list[tuple[Stands, int]]:
+    """Of each signal the alarm that stands for the others, and how many others: that of all traffic, else the one with most evidence.
+
+    A feature that breaks everywhere is an alarm of hundreds of segments, the smallest the newest: they must not hide where it broke.
+    """
+    groups: dict[tuple[str, str, str], list[Stands]] = {}
+    for each in standing:
+        groups.setdefault((each.alarm.level, each.alarm.stream.signal, each.alarm.stream.kind), []).append(each)
+    found = [(max(group, key=_stands_for_others), len(group) - 1) for group in groups.values()]
+    return sorted(found, key=lambda one: (one[0].alarm.level != "trigger", -one[0].alarm.time_ms, stream_name(one[0].alarm.stream)))
+
+
+def _stands_for_others(each: Stands) -> tuple[bool, float, str]:
+    alarm = each.alarm
+    return alarm.stream.segment == ALL, alarm.evidence / alarm.threshold, alarm.stream.segment
+
+
+def _row(model: ModelView, each: Stands, others: int) -> tuple[Html | str, ...]:
     alarm, stream = each.alarm, each.alarm.stream
     signal = stream.signal if stream.kind in _OF_OUTCOME else link(model, stream.signal, segment=stream.segment, signal=stream.signal)
     aside = _OF_SIGNAL.get(stream.kind, stream.kind)
     return (
         el("span", alarm.level, class_=f"badge {'bad' if alarm.level == 'trigger' else 'warn'}"),
         join(signal, el("div", aside, class_="small soft") if aside else None),
-        el("span", stream.segment, class_="key"),
+        join(el("span", stream.segment, class_="key"), el("div", f"and {count(others)} more", class_="small soft") if others else None),
         _effect(alarm.effect),
         join(el("span", clock(alarm.start_ms), class_="nowrap"), el("div", f"raised {clock(alarm.time_ms)}", class_="small soft nowrap")),
         _worst(alarm),

@@ -287,6 +287,25 @@ def test_the_page_has_the_newest_triggers_first_and_then_warnings() -> None:
     assert re.findall(r"\b(old|newest|new)\b", text) == ["new", "old", "newest"]
 
 
+def test_small_segments_of_a_feature_that_broke_everywhere_do_not_hide_it() -> None:
+    made = [
+        ("ALL", "income", 1, 9.0),
+        *((f"s={n}", "income", 2 + n, 3.0) for n in range(40)),
+        ("s=3", "age", 0, 2.0),
+        ("s=4", "age", 0, 5.0),
+    ]
+    standing = tuple(
+        Stands(replace(alarm("trigger", segment, signal, "values", None), time_ms=hours * 3_600_000, evidence=evidence * 8e9), 0, 0)
+        for segment, signal, hours, evidence in made
+    )
+    page = str(alarms(snapshot(replace(flights(), standing=standing)).models[0]))
+    text = re.sub(r"\s+", " ", Outline(page.encode()).text)
+    assert page.count("<tr") == 3
+    assert "income ALL and 40 more" in text, text
+    assert "age s=4 and 1 more" in text
+    assert "not shown" not in text
+
+
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_names_stay_text(text: str) -> None:
     each = alarm("trigger", f"s={text}", text, "values", None)
