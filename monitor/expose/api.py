@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from monitor.config.evaluation import STATISTICS
 from monitor.evaluate.verdict import Status, Verdicts
-from monitor.expose.findings import Float64, evidence, segment_rows, share_distance, share_urgencies, urgencies
+from monitor.expose.findings import Float64, evidence, segment_rows, share_distance, share_urgencies, sizes, urgencies
 from monitor.expose.health import health, is_ready
 from monitor.expose.query import Query, any_text, check_names, one_of, whole
 from monitor.expose.snapshot import LabelsView, ModelView, PartitionProgress, Snapshot
@@ -92,12 +92,13 @@ def _item(one: Verdicts, place: int) -> dict[str, Any]:
         return _share_item(one, place - one.value.size)
     s, f, k = (int(i) for i in np.unravel_index(place, one.value.shape))
     item = _head(one, s, one.signals[f], one.statistics[k], Status(int(one.status[s, f, k])))
+    n_now, n_reference = sizes(one, s, f, one.statistics[k])
     return item | {
         "value": finite(one.value[s, f, k]),
         "threshold": finite(one.threshold[f, k]),
         "noise_floor": finite(one.noise[s, f, k]),
-        "n_now": int(one.n_now[s, f]),
-        "n_reference": int(one.n_reference[s, f]),
+        "n_now": n_now,
+        "n_reference": n_reference,
         "since": _since(one.since_ms[s, f, k]),
         "unit_factor": finite(one.unit_factor[s, f]),
         "unit_offset": None if one.unit_offset is None else finite(one.unit_offset[s, f]),

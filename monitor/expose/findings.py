@@ -10,12 +10,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.evaluate.cells import rows_counted
+from monitor.config.evaluation import STATISTICS
+from monitor.evaluate.cells import DISTANCES, rows_counted
 from monitor.evaluate.evaluate import TWO_SIDED
 from monitor.evaluate.verdict import Status, Verdicts
 from monitor.evaluate.worst import BinShift, worst_bins
 from monitor.profile.layout import Role
 from monitor.segment import ALL
+
+RATE_NAMES = frozenset(STATISTICS[DISTANCES:])
 
 Float64 = NDArray[np.float64]
 
@@ -66,6 +69,16 @@ def urgency(value: Float64, threshold: Float64, status: NDArray[np.uint8]) -> Fl
 def segment_rows(one: Verdicts) -> NDArray[np.int64]:
     """[S] rows in the window; a signal that started anew within it has fewer."""
     return np.asarray(rows_counted(one.table.layout, one.table.counts).max(axis=0, initial=0))
+
+
+def sizes(one: Verdicts, s: int, f: int, statistic: str) -> tuple[int, int]:
+    """What a verdict rests on, now and in the segment's own reference: values for a distance, all rows for the rate of a fault."""
+    if statistic not in RATE_NAMES:
+        return int(one.n_now[s, f]), int(one.n_reference[s, f])
+    sides = [one.table] if one.reference is None else [one.table, one.reference.table]
+    span, key = one.table.layout.span(f), one.segments[s]
+    rows = [int(side.counts[side.index[key], span].sum()) if key in side.index else 0 for side in sides]
+    return rows[0], sum(rows[1:])
 
 
 def share_distance(verdicts: Verdicts) -> Float64:

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import numpy as np
 
 from monitor.evaluate.verdict import Status, Verdicts
-from monitor.expose.findings import conclude, is_quality, share_distance, shares
+from monitor.expose.findings import RATE_NAMES, conclude, is_quality, share_distance, shares, sizes
 from monitor.expose.markup import Html, el, join, table
 from monitor.expose.pairs import Comparison, Pair, SignalPairs, worst_by_signal
 from monitor.expose.snapshot import ModelView
@@ -133,8 +133,11 @@ def _remarks(pair: Pair) -> Html:
     unit = _unit(worst)
     windows = [one for one in pair.windows if one.status == Status.DRIFTED]
     badges = [_window_badge(one.verdicts) for one in windows] or [el("span", worst.status.label.replace("_", " "), class_="badge")]
-    rows = int(worst.verdicts.n_now[worst.segment, worst.signal])
-    return join(el("div", unit, *badges, class_="badges"), el("div", f"{count(rows)} values", class_="small soft nowrap"))
+    size, _ = sizes(worst.verdicts, worst.segment, worst.signal, worst.statistic)
+    of_rate = worst.statistic in RATE_NAMES
+    return join(
+        el("div", unit, *badges, class_="badges"), el("div", f"{count(size)} {'rows' if of_rate else 'values'}", class_="small soft nowrap")
+    )
 
 
 def _unit(one: Comparison) -> Html | None:

@@ -13,6 +13,7 @@ from monitor.evaluate.verdict import Status
 from monitor.expose.api import MAX_LIMIT, status_json, verdicts_json
 from monitor.expose.query import BadParameterError, parse_query
 from monitor.expose.snapshot import ModelView, RiverAlarms, Snapshot
+from monitor.profile.layout import Role
 from tests.expose.sample import NOW_MS, running
 from tests.expose.small import small, with_segments
 
@@ -46,6 +47,25 @@ def test_drifted_verdicts_precede_calm_ones_that_are_nearer_their_threshold_and_
     assert drifted == [0, 1]
     assert unjudged == [len(listed) - 4 + i for i in range(4)]
     assert all(item["value"] is None for item in listed if item["status"] == "insufficient_data")
+
+
+def test_a_rate_rests_on_rows_and_a_distance_on_values() -> None:
+    """Of a feature that is missing everywhere no value is left, and yet there is every row to say so."""
+    one = running().verdicts[1]
+    f, s = one.signals.index("temperature"), one.segments.index("ALL")
+    layout, counts = one.table.layout, one.table.counts.copy()
+    span = layout.span(f)
+    rows = int(counts[s, span].sum())
+    counts[s, span] = 0
+    counts[s, span.start + Role.MISSING] = rows
+    n_now = one.n_now.copy()
+    n_now[s, f] = 0
+    gone = replace(one, table=replace(one.table, counts=counts), n_now=n_now)
+    shown = replace(running(), verdicts=(gone,))
+    [rate] = ask("segment=ALL&signal=temperature&statistic=missing_rate", shown)["verdicts"]
+    [distance] = ask("segment=ALL&signal=temperature&statistic=psi", shown)["verdicts"]
+    assert (rate["n_now"], rate["n_reference"]) == (rows, 51_955)
+    assert (distance["n_now"], distance["n_reference"]) == (0, int(one.n_reference[s, f]))
 
 
 def test_a_share_of_traffic_is_a_verdict_without_a_signal() -> None:
