@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from monitor.config.model import PREDICTED_CLASS, SCORE
+from monitor.detect.alarm import Alarm
 from monitor.evaluate.verdict import Verdicts
 from monitor.events import DriftBegan, DriftDetected, DriftEnded, DriftSuspected, Event, IdsEvicted, SegmentsFolded, SourceReconnected
 from monitor.expose.snapshot import ModelView
@@ -14,6 +16,7 @@ from monitor.sequential.said import Alarmed
 from monitor.source.base import SourceHealth
 
 _Pair = tuple[str, str]
+_OUTPUTS = (SCORE, PREDICTED_CLASS)
 
 
 def source_changes(before: SourceHealth, after: SourceHealth) -> Iterator[Event]:
@@ -39,16 +42,26 @@ def drift_changes(before: Sequence[Verdicts], after: Sequence[Verdicts]) -> Iter
 
 
 def alarm_events(alarmed: Alarmed) -> Iterator[Event]:
-    """New alarms of detectors, one event a level; the one with the most evidence for what it takes stands for all."""
+    """New alarms of detectors, one event a level; the one with the most evidence for what it takes stands for all.
+
+    What the model says follows what it is asked: beside an input of the same segment the score stands for nothing.
+    """
     for level, event in (("warning", DriftSuspected), ("trigger", DriftDetected)):
         found = [alarm for alarm in alarmed.alarms if alarm.level == level]
         if found:
-            first = max(found, key=lambda alarm: alarm.evidence / alarm.threshold)
+            first = max(found, key=_strength)
+            if first.stream.signal in _OUTPUTS:
+                inputs = [alarm for alarm in found if alarm.stream.segment == first.stream.segment and alarm.stream.signal not in _OUTPUTS]
+                first = max(inputs, key=_strength, default=first)
             stream, effect = first.stream, first.effect
             yield event(
                 alarmed.model, alarmed.version, len(found), stream.segment, stream.signal, stream.kind, first.time_ms, first.start_ms,
                 None if effect is None else round(effect.size, 6), "" if effect is None else effect.unit,
             )  # fmt: skip
+
+
+def _strength(alarm: Alarm) -> float:
+    return alarm.evidence / alarm.threshold
 
 
 def total_changes(before: ModelView | None, after: ModelView) -> Iterator[Event]:
