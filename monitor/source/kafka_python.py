@@ -25,7 +25,7 @@ from kafka.structs import OffsetAndMetadata
 
 from monitor.batch import RawBatch
 from monitor.config.source import SourceConfig
-from monitor.source.base import Assignment, AssignmentListener, Gap, Needs, TopicPartition
+from monitor.source.base import AssignmentListener, Gap, Needs, TopicPartition
 from monitor.source.faults import advice
 from monitor.source.kafka_client import Tell, connect, error_name, explain
 from monitor.source.kafka_python_mends import is_fenced, mend
@@ -78,10 +78,6 @@ class KafkaPythonSource(GroupMember):
             return []
         batches = [to_batch(place, records, self._needs) for place, records in found.items()]
         return self._polled(began, batches)
-
-    def assignment(self) -> Assignment:
-        """See ``Source.assignment``. What the client knows of topics may be older than what the group's leader assigned by."""
-        return replace(super().assignment(), partitions=self._counted()) if self._started else super().assignment()
 
     def read_out(self, partitions: frozenset[TopicPartition]) -> frozenset[TopicPartition]:
         """See ``Source.read_out``."""
@@ -143,7 +139,10 @@ class KafkaPythonSource(GroupMember):
             (self._consumer.seek_to_beginning if self._config.start == "earliest" else self._consumer.seek_to_end)(*fresh)
 
     def _counted(self) -> dict[str, int]:
-        # Without a request, which may fail, or wait: the consumer's own method makes one for a topic that is not there.
+        # Newer than what the group's leader assigned by, at times. Without a request, which may fail, or wait: the consumer's own
+        # method makes one for a topic that is not there.
+        if not self._started:
+            return super()._counted()
         return {topic: len(self._consumer._cluster.partitions_for_topic(topic) or ()) for topic in self._topics}
 
     def _revoked(self, partitions: frozenset[TopicPartition]) -> None:

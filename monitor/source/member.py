@@ -36,7 +36,7 @@ class GroupMember(ABC):
 
     def assignment(self) -> Assignment:
         """See ``Source.assignment``."""
-        return Assignment(frozenset(self._owned), dict(self._partitions), dict(self._began))
+        return Assignment(frozenset(self._owned), self._counted(), dict(self._began))
 
     def health(self) -> SourceHealth:
         """See ``Source.health``."""
@@ -65,6 +65,10 @@ class GroupMember(ABC):
     @abstractmethod
     def _moving(self) -> Ends:
         """The same of partitions that are not paused."""
+
+    def _counted(self) -> dict[str, int]:
+        """How many partitions each topic has, as far as is known."""
+        return dict(self._partitions)
 
     def _polled(self, began_s: float, found: Sequence[RawBatch]) -> Sequence[RawBatch]:
         """What a poll found, after a note of where it began, and a look at whether client and brokers still do their part.
