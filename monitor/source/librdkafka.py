@@ -76,7 +76,9 @@ class LibrdkafkaSource(GroupMember):
             raise self._explain(self._permanent, "cannot read")
         records, beyond = self._without_events(messages)
         found = [each for each in batches(records, self._topics, self._needs) if (each.topic, each.partition) in self._owned]
-        self._positions |= {(each.topic, each.partition): each.next_offset for each in found}
+        for each in found:  # an end that came with them may lie beyond the last, behind a transaction's marker
+            partition = (each.topic, each.partition)
+            self._positions[partition] = max(each.next_offset, self._positions.get(partition, 0))
         self._close_gaps(beyond)
         if time.monotonic() >= self._count_at_s:
             self._count_again()
