@@ -80,7 +80,7 @@ class GroupMember(ABC):
             positions = {partition: position for partition, (position, _) in self._ends().items()}
             self._remember({**positions, **{(each.topic, each.partition): int(each.offsets[0]) for each in found}})
         standstill = self._watch.polled((time.monotonic() - began_s) * 1000, self._moving, self.read_out)
-        if standstill is not None:
+        if standstill is not None and self._brokers_answer():  # else a new client would not get on either, and not even begin
             self._reopen(standstill)
         self._look_at_brokers(heard=bool(found))
         return [each for each in found if (each.topic, each.partition) in self._owned]
@@ -97,12 +97,17 @@ class GroupMember(ABC):
     def _look_at_brokers(self, *, heard: bool) -> None:
         """Of brokers that were quiet for long it is found out whether one answers: the clients hide that none does."""
         if self._watch.quiet(heard, known=bool(self._health.unreachable)):
-            reason = trouble(self._config.brokers, self._config.security)
-            if reason is not None:
-                self._failed(reason)
-            self._health = replace(self._health, unreachable=reason or "")
+            self._brokers_answer()
         elif heard and self._health.unreachable:
             self._health = replace(self._health, unreachable="")
+
+    def _brokers_answer(self) -> bool:
+        """Whether one does now; what is in the way is noted. Raises ``SourceError`` if that stays."""
+        reason = trouble(self._config.brokers, self._config.security)
+        if reason is not None:
+            self._failed(reason)
+        self._health = replace(self._health, unreachable=reason or "")
+        return reason is None
 
     def _failed(self, reason: str) -> None:
         self._health = replace(self._health, transient_errors=self._health.transient_errors + 1, last_error=reason)

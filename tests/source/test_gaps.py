@@ -157,6 +157,24 @@ def test_brokers_that_are_gone_are_told_in_the_health(broker, join, topic, produ
     assert member.offsets == {(name, 0): list(range(5))}
 
 
+def test_brokers_that_fall_silent_with_more_to_read_end_nothing(broker, join, topic, produce):
+    """A client that stands still is replaced, but a new one could not begin: the program would end, and read no more."""
+    name = topic()
+    produce(name, numbered(0, 3))
+    member = join([name], stuck_after="1s", connect_timeout="1s")
+    member.read(3)
+    member.source._moving = lambda: {(name, 0): (3, 5)}
+    until = time.monotonic() + 8
+    with broker.frozen():
+        poll_until(lambda: time.monotonic() > until, member)
+    assert member.source.health().unreachable
+    assert member.source.health().reconnects == 0
+    del member.source._moving
+    produce(name, numbered(3, 5))
+    member.read(5)
+    assert member.offsets == {(name, 0): list(range(5))}
+
+
 def test_a_broker_that_does_not_answer_holds_up_no_close(broker, join, topic, produce):
     name = topic()
     produce(name, numbered(0, 3))

@@ -16,7 +16,7 @@ from monitor.source.member import GroupMember
 
 
 class Member(GroupMember):
-    """A member whose client knows these ends, and never moves."""
+    """A member whose client knows these ends, and never moves, though brokers answer."""
 
     def read_out(self, _partitions):
         return frozenset()
@@ -31,6 +31,9 @@ class Member(GroupMember):
 
     def _leave(self):
         self._owned.clear()
+
+    def _brokers_answer(self):
+        return True
 
 
 def member(**config):
