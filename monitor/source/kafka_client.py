@@ -81,12 +81,15 @@ def connect(config: SourceConfig, topics: Sequence[str], tell: Tell | None = Non
             client.consumer.subscribe(topics, listener=Rebalances(client, tell))
         # Fetched after the subscription: a group that is joined before its topics are known is joined twice.
         thread.call(client.consumer.topics, max(1.0, deadline - time.monotonic()))
+        # On that thread too: of a topic that is not there the client asks again, and waits without limit.
+        partitions: dict[str, int] = thread.call(
+            lambda: {topic: len(client.consumer.partitions_for_topic(topic)) for topic in topics}, max(1.0, deadline - time.monotonic())
+        )
     except (KafkaError, TimeoutError) as error:
         for each in networks:
             each.close()
         thread.end()
         raise explain(error, "cannot connect", config) from error
-    partitions = {topic: len(client.consumer.partitions_for_topic(topic)) for topic in topics}
     missing = [topic for topic, count in partitions.items() if not count]
     if missing:
         client.close()

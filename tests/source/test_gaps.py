@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 
 import pytest
-from kafka import KafkaProducer, TopicPartition
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import KafkaConnectionError
 
 from monitor.errors import SourceError
 from monitor.source.base import Gap
@@ -138,6 +139,28 @@ def test_a_topic_that_is_not_there_is_an_error_that_names_it(broker, join, topic
     name = topic()
     with pytest.raises(SourceError, match=r"they are not there or hidden from this user: absent-topic; create them or check the names"):
         join([name, "absent-topic"])
+
+
+@pytest.mark.parametrize("client", ["kafka-python"], indirect=True)
+@pytest.mark.parametrize("fails", [True, False])
+def test_a_broker_that_goes_while_a_topic_is_looked_for_is_an_error_in_time(join, topic, monkeypatch, fails):
+    """The client asks again for one that is not there."""
+    ask, asked = KafkaConsumer._fetch_all_topic_metadata, []
+
+    def once(consumer):
+        asked.append(consumer)
+        if len(asked) == 1:
+            ask(consumer)
+        elif fails:
+            raise KafkaConnectionError
+        else:
+            time.sleep(10)
+
+    monkeypatch.setattr(KafkaConsumer, "_fetch_all_topic_metadata", once)
+    began = time.monotonic()
+    with pytest.raises(SourceError, match="cannot connect"):
+        join([topic(), "absent-topic"], connect_timeout="2s")
+    assert len(asked) == 2 and time.monotonic() - began < 6
 
 
 def test_brokers_that_are_gone_are_told_in_the_health(broker, join, topic, produce):
