@@ -80,19 +80,20 @@ class Outcome:
         ``fine`` [B] distinct fine buckets of their predictions, rising; ``n``, ``yes`` [B, L, slots] labels and those that are
         wrong (or positive); ``newest`` the fine bucket of the pane's end.
         """
-        judged = self.judged[None, :, None]
-        n, yes = n * judged, yes * judged
+        # A pane has labels of a few leaves: what the others add is nothing, and would be most of the work.
+        active = np.flatnonzero(self.judged & n.any(axis=(0, 2)))
+        n, yes, belongs = n[:, active], yes[:, active], self.belongs[active]
         leaf = (n - yes).sum(axis=2)[:, :, None] * self.ratios[0] + yes.sum(axis=2)[:, :, None] * self.ratios[1]
-        leaf -= np.einsum("bls,lsk->blk", n, self.psi)
+        leaf -= np.einsum("bls,lsk->blk", n, self.psi[active])
         rows = n.sum(axis=2)
-        found = np.stack([rows, yes.sum(axis=2), np.einsum("bls,ls->bl", n, self.expected)], axis=2)
+        found = np.stack([rows, yes.sum(axis=2), np.einsum("bls,ls->bl", n, self.expected[active])], axis=2)
         buckets = np.array([self._bucket(number) for number in fine.tolist()], np.intp)
-        labels = rows @ self.belongs
-        step = np.einsum("blk,ls->bsk", leaf, self.belongs) - labels[:, :, None] * self.sampling
+        labels = rows @ belongs
+        step = np.einsum("blk,ls->bsk", leaf, belongs) - labels[:, :, None] * self.sampling
         step = np.minimum(step / self.phi, _MOST_STEP)
         np.add.at(self.gained, buckets, step)
         np.multiply.at(self.collected, buckets, np.exp(step))
-        np.add.at(self.tally, buckets, np.einsum("blc,ls->bsc", found, self.belongs))
+        np.add.at(self.tally, buckets, np.einsum("blc,ls->bsc", found, belongs))
         np.minimum(self.collected, _MOST, out=self.collected)
         self._widen(newest)
         return np.asarray((self._evidence().sum(axis=0) * self.weights).sum(axis=1))

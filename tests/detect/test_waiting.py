@@ -36,3 +36,27 @@ def test_predictions_without_labels_stay_within_their_bound(monkeypatch: pytest.
         found.counted(pane * FINE_MS, (pane + 1) * FINE_MS, [(0, counts)])
         assert len(found.waiting) <= 50
     assert sum(rows[0] for rows in found.waiting.values()) == 400 * len(counts)
+
+
+def test_labels_of_few_leaves_take_the_work_of_few_and_count_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    outcome = detector(PLAIN, sooner=1.0).watch.outcomes[0]
+    leaves, slots = outcome.expected.shape
+    leaf = int(np.flatnonzero(outcome.judged)[1])
+    n, yes = np.zeros((2, leaves, slots)), np.zeros((2, leaves, slots))
+    n[:, leaf, :3], yes[1, leaf, 2] = [[4, 0, 1], [2, 5, 3]], 2
+    step = yes[:, leaf].sum(axis=1)[:, None] * outcome.ratios[1] + (n - yes)[:, leaf].sum(axis=1)[:, None] * outcome.ratios[0]
+    step = step - n[:, leaf] @ outcome.psi[leaf]
+    widest, einsum = [0], np.einsum
+
+    def watched(subscripts: str, *arrays: np.ndarray) -> np.ndarray:
+        widest[0] = max(widest[0], arrays[0].shape[1])
+        return np.asarray(einsum(subscripts, *arrays))
+
+    monkeypatch.setattr(np, "einsum", watched)
+    outcome.update(np.array([7, 8]), n, yes, 8)
+    assert leaves > 1
+    assert widest == [1]
+    stream = outcome.leaves.streams.index("ALL")
+    expected = (step - n[:, leaf].sum(axis=1)[:, None] * outcome.sampling[stream]) / outcome.phi
+    np.testing.assert_allclose(outcome.gained[:, stream], expected, rtol=1e-12)
+    assert outcome.tally[:, stream, :2].tolist() == [[5, 0], [10, 2]]
