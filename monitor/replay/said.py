@@ -118,7 +118,9 @@ def _together(episodes: list[Episode]) -> list[str]:
         where = worst.key[3] if len(segments) == 1 else f"{len(segments):,} segments, worst {worst.key[3]}"
         times = "" if len(mine) == len(segments) else f", {len(mine):,} times"
         by = f"{KINDS.get(kind, kind)} {window}, version {version}"
-        found.append(f"{clock(mine[0].began_ms)}  {signal} of {where}{value}{limit} ({by}){since}{times}")
+        # The first may have been chance, and the worst weeks later.
+        then = "" if worst.began_ms == mine[0].began_ms else f" from {clock(worst.began_ms)}"
+        found.append(f"{clock(mine[0].began_ms)}  {signal} of {where}{value}{limit}{then} ({by}){since}{times}")
     return found
 
 
