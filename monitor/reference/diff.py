@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -117,11 +119,26 @@ def psi(before: SignalBins, old: NDArray[np.int64], after: SignalBins, new: NDAr
     its width, so the figure is an approximation then.
     """
     p = old[FAULT_CELLS:].astype(np.float64)
-    q = _on_edges(before, after, new) if before.kind == "numeric" else _on_categories(before, after, new)
+    if before.kind == "numeric":
+        before, p = _without_steps(before, after, p)
+        q = _on_edges(before, after, new)
+    else:
+        q = _on_categories(before, after, new)
     if not p.sum() or not q.sum():
         return None
     p, q = ((counts + 0.5) / (counts + 0.5).sum() for counts in (p, q))
     return float(((q - p) * np.log(q / p)).sum())
+
+
+def _without_steps(before: SignalBins, after: SignalBins, counts: Float64) -> tuple[SignalBins, Float64]:
+    """Cells of one value that only the older has are joined to those beside them: rows that are spread evenly give them nothing."""
+    edges, known = before.edges, {*after.edges}
+    steps = [k for k in range(1, len(edges)) if edges[k] == math.nextafter(edges[k - 1], math.inf) and edges[k] not in known]
+    dropped = {place for k in steps for place in (k - 1, k) if edges[place] not in known}
+    kept = [place for place in range(len(edges)) if place not in dropped]
+    if not dropped or not kept:
+        return before, counts
+    return replace(before, edges=tuple(edges[k] for k in kept)), np.add.reduceat(counts, [0, *(k + 1 for k in kept)])
 
 
 def _on_edges(before: SignalBins, after: SignalBins, counts: NDArray[np.int64]) -> Float64:

@@ -179,6 +179,18 @@ def test_psi_of_the_same_rows_on_other_edges_is_small() -> None:
     assert (psi(*sides) or 1) < 0.02
 
 
+def test_psi_of_whole_numbers_with_cells_of_their_own_is_small_where_the_other_reference_has_wider_ones() -> None:
+    ages = np.random.default_rng(1).gamma(9, 4.6, 40_000).round()
+    edges = [[edge for value in values for edge in (value, math.nextafter(value, math.inf))] for values in (range(25, 50), range(28, 48))]
+    sides = []
+    for each, rows in zip(edges, (ages[:30_000], ages[30_000:]), strict=True):
+        bins = SignalBins("age", "numeric", edges=(18.0, 21.0, 24.0, *each, 52.0, 60.0, 72.0))
+        cells = np.searchsorted(bins.edges, rows, side="right")
+        sides += [bins, np.concatenate([[0, 0, 0], np.bincount(cells, minlength=len(bins.edges) + 1)])]
+    assert 0 <= (psi(*sides) or 0) < 0.02
+    assert 0 <= (psi(*sides[2:], *sides[:2]) or 0) < 0.02
+
+
 def test_quantiles_are_exact_for_values_with_cells_of_their_own() -> None:
     bins = SignalBins("x", "numeric", edges=(0.0, 1.0, 5.0, 6.0))
     counts, means = np.array([4, 0, 0, 0, 60, 20, 20, 0]), np.array([np.nan] * 4 + [0.0, 1.0, 5.5, np.nan])
