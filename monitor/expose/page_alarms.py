@@ -15,6 +15,7 @@ from monitor.expose.watched import Stands, WatchView, stream_name
 from monitor.segment import ALL
 
 MAX_ALARMS = 15
+_NAMED = 2  # segments beside the one that stands for them
 
 _OF_SIGNAL = {"values": "", "missing": "missing or unusable", "error": "error rate", "label": "label rate"}
 _OF_OUTCOME = ("error", "label")
@@ -63,15 +64,16 @@ def _standing(model: ModelView, view: WatchView) -> Html | None:
     return table(head, [_row(model, each, others) for each, others in shown[:MAX_ALARMS]], numeric=(6,), caption=caption)
 
 
-def _by_signal(standing: Sequence[Stands]) -> list[tuple[Stands, int]]:
-    """Of each signal the alarm that stands for the others, and how many others: that of all traffic, else the one with most evidence.
+def _by_signal(standing: Sequence[Stands]) -> list[tuple[Stands, list[str]]]:
+    """Of each signal the alarm that stands for the others: that of all traffic, else the one with most evidence, as are the next segments.
 
     A feature that breaks everywhere is an alarm of hundreds of segments, the smallest the newest: they must not hide where it broke.
     """
     groups: dict[tuple[str, str, str], list[Stands]] = {}
     for each in standing:
         groups.setdefault((each.alarm.level, each.alarm.stream.signal, each.alarm.stream.kind), []).append(each)
-    found = [(max(group, key=_stands_for_others), len(group) - 1) for group in groups.values()]
+    ordered = [sorted(group, key=_stands_for_others, reverse=True) for group in groups.values()]
+    found = [(group[0], [each.alarm.stream.segment for each in group[1:]]) for group in ordered]
     return sorted(found, key=lambda one: (one[0].alarm.level != "trigger", -one[0].alarm.time_ms, stream_name(one[0].alarm.stream)))
 
 
@@ -80,19 +82,24 @@ def _stands_for_others(each: Stands) -> tuple[bool, float, str]:
     return alarm.stream.segment == ALL, alarm.evidence / alarm.threshold, alarm.stream.segment
 
 
-def _row(model: ModelView, each: Stands, others: int) -> tuple[Html | str, ...]:
+def _row(model: ModelView, each: Stands, others: list[str]) -> tuple[Html | str, ...]:
     alarm, stream = each.alarm, each.alarm.stream
     signal = stream.signal if stream.kind in _OF_OUTCOME else link(model, stream.signal, segment=stream.segment, signal=stream.signal)
     aside = _OF_SIGNAL.get(stream.kind, stream.kind)
     return (
         el("span", alarm.level, class_=f"badge {'bad' if alarm.level == 'trigger' else 'warn'}"),
         join(signal, el("div", aside, class_="small soft") if aside else None),
-        join(el("span", stream.segment, class_="key"), el("div", f"and {count(others)} more", class_="small soft") if others else None),
+        join(el("span", stream.segment, class_="key"), el("div", _and(others), class_="small soft") if others else None),
         _effect(alarm.effect),
         join(el("span", clock(alarm.start_ms), class_="nowrap"), el("div", f"raised {clock(alarm.time_ms)}", class_="small soft nowrap")),
         _worst(alarm),
         _others(len(alarm.also)),
     )
+
+
+def _and(segments: list[str]) -> str:
+    more = len(segments) - _NAMED
+    return f"and {', '.join(segments[:_NAMED])}" + (f", {count(more)} more" if more > 0 else "")
 
 
 def _others(named: int) -> Html | str:
