@@ -40,9 +40,15 @@ def check_source(config: SourceConfig, topics: Sequence[str], controls: str | No
         if controls is not None:
             open_controls(config, controls, {}).poll()
         return Topics({topic: sum(name == topic for name, _ in files) for topic in topics})
-    from monitor.source.kafka_client import connect
+    from kafka.errors import KafkaError
+
+    from monitor.source.kafka_client import connect, explain
 
     client, partitions = connect(config, [*topics, *([] if controls is None else [controls])])
-    absent = frozenset(topic for topic in written if not client.consumer.partitions_for_topic(topic))
-    client.close()
+    try:
+        absent = frozenset(topic for topic, count in client.partitions(written, config.connect_timeout_ms / 1000).items() if not count)
+    except (KafkaError, TimeoutError) as error:
+        raise explain(error, "cannot look for topics to write to", config) from error
+    finally:
+        client.close()
     return Topics({topic: partitions[topic] for topic in topics}, absent)

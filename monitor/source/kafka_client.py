@@ -47,6 +47,16 @@ class Client:
     thread: ClientThread
     config: SourceConfig
 
+    def partitions(self, topics: Sequence[str], limit_s: float) -> dict[str, int]:
+        """How many each topic has; 0: it is not there, which the client itself asks for again, and waits without limit.
+
+        Raises ``KafkaError``, or ``TimeoutError`` at the limit.
+        """
+        counted: dict[str, int] = self.thread.call(
+            lambda: {topic: len(self.consumer.partitions_for_topic(topic)) for topic in topics}, limit_s
+        )
+        return counted
+
     def close(self) -> SourceError | None:
         """Leave the group and end; rebalances that come of it are told. Returns what went wrong, if anything."""
         try:
@@ -81,10 +91,7 @@ def connect(config: SourceConfig, topics: Sequence[str], tell: Tell | None = Non
             client.consumer.subscribe(topics, listener=Rebalances(client, tell))
         # Fetched after the subscription: a group that is joined before its topics are known is joined twice.
         thread.call(client.consumer.topics, max(1.0, deadline - time.monotonic()))
-        # On that thread too: of a topic that is not there the client asks again, and waits without limit.
-        partitions: dict[str, int] = thread.call(
-            lambda: {topic: len(client.consumer.partitions_for_topic(topic)) for topic in topics}, max(1.0, deadline - time.monotonic())
-        )
+        partitions = client.partitions(topics, max(1.0, deadline - time.monotonic()))
     except (KafkaError, TimeoutError) as error:
         for each in networks:
             each.close()
