@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 from kafka.coordinator.base import MemberState
+from kafka.errors import KafkaTimeoutError
 
 
 def mend(consumer: Any) -> None:
@@ -39,7 +40,9 @@ def _keep_join(coordinator: Any) -> None:
     # between two polls is thrown away and sent anew. From the group's leader that is a new rebalance, for every member, which may
     # be done between two polls as well, and so on for ever.
     task = coordinator._join_task
-    if task is not None and not isinstance(task, _Kept):
+    if task is not None and isinstance(task.exception, KafkaTimeoutError):
+        coordinator._join_task = None  # taken for the end of the poll's own time, it would be awaited in each, in vain
+    elif task is not None and not isinstance(task, _Kept):
         coordinator._join_task = _Kept(task)
 
 
@@ -50,6 +53,10 @@ class _Kept:
 
     def __init__(self, future: Any) -> None:
         self._future = future
+
+    @property
+    def exception(self) -> BaseException | None:
+        return self._future.exception  # type: ignore[no-any-return]
 
     def add_callback(self, call: Callable[[Any], None]) -> None:
         self._future.add_callback(call)

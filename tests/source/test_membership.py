@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import ExitStack
 
 import pytest
 from kafka import KafkaProducer
 from kafka.admin import MemberToRemove
-from kafka.errors import KafkaConnectionError
+from kafka.errors import KafkaConnectionError, KafkaTimeoutError
 from kafka.future import Future
 from kafka.protocol.consumer import SyncGroupRequest
 from kafka.protocol.metadata import MetadataRequest
@@ -197,6 +198,41 @@ def test_a_rebalance_goes_on_when_the_connection_breaks_between_its_two_requests
     produce(name, [b"0"], partition=1)
     member.read(1)
     assert broken and member.source.assignment().complete
+
+
+@pytest.mark.parametrize("client", ["kafka-python"], indirect=True)
+def test_a_rebalance_goes_on_when_it_failed_for_want_of_time(admin, join, topic, produce):
+    name = topic(partitions=1)
+    member = join([name])
+    poll_until(lambda: member.source.assignment().complete, member)
+    coordinator = member.source._consumer._coordinator
+    attempt, failed = coordinator._do_join_and_sync_async, []
+
+    async def first_in_vain():
+        if not failed:
+            failed.append(True)
+            await coordinator._manager._net.sleep(0.5)  # beyond the end of the poll that began it
+            raise KafkaTimeoutError
+        return await attempt()
+
+    coordinator._do_join_and_sync_async = first_in_vain
+    admin.create_partitions({name: 2})
+    produce(name, [b"0"], partition=1)
+    member.read(1)
+    assert failed and member.source.assignment().complete
+
+
+@pytest.mark.parametrize("client", ["librdkafka"], indirect=True)
+def test_partitions_are_counted_again_when_brokers_were_silent(admin, broker, join, topic):
+    name = topic(partitions=1)
+    member = join([name], session_timeout="30s")
+    poll_until(lambda: member.source.assignment().complete, member)
+    with ExitStack() as silence:
+        member.listener.on_assign = lambda: silence.enter_context(broker.frozen())
+        admin.create_partitions({name: 2})
+        poll_until(lambda: member.source.health().transient_errors > 0, member)
+        assert member.source.assignment().partitions == {name: 1}
+    poll_until(lambda: member.source.assignment().partitions == {name: 2}, member)
 
 
 @pytest.mark.parametrize("client", ["kafka-python"], indirect=True)
