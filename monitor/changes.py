@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
 
 import numpy as np
 
 from monitor.config.model import PREDICTED_CLASS, SCORE
-from monitor.detect.alarm import Alarm
 from monitor.evaluate.verdict import Verdicts
 from monitor.events import DriftBegan, DriftDetected, DriftEnded, DriftSuspected, Event, IdsEvicted, SegmentsFolded, SourceReconnected
 from monitor.expose.snapshot import ModelView
@@ -49,19 +49,15 @@ def alarm_events(alarmed: Alarmed) -> Iterator[Event]:
     for level, event in (("warning", DriftSuspected), ("trigger", DriftDetected)):
         found = [alarm for alarm in alarmed.alarms if alarm.level == level]
         if found:
-            first = max(found, key=_strength)
+            first = max(found, key=attrgetter("strength"))
             if first.stream.signal in _OUTPUTS:
                 inputs = [alarm for alarm in found if alarm.stream.segment == first.stream.segment and alarm.stream.signal not in _OUTPUTS]
-                first = max(inputs, key=_strength, default=first)
+                first = max(inputs, key=attrgetter("strength"), default=first)
             stream, effect = first.stream, first.effect
             yield event(
                 alarmed.model, alarmed.version, len(found), stream.segment, stream.signal, stream.kind, first.time_ms, first.start_ms,
                 None if effect is None else round(effect.size, 6), "" if effect is None else effect.unit,
             )  # fmt: skip
-
-
-def _strength(alarm: Alarm) -> float:
-    return alarm.evidence / alarm.threshold
 
 
 def total_changes(before: ModelView | None, after: ModelView) -> Iterator[Event]:

@@ -65,3 +65,8 @@ class Alarm:
     threshold: float
     worst: tuple[CellChange, ...] = ()
     also: tuple[Stream, ...] = field(default=())
+
+    @property
+    def strength(self) -> float:
+        """The evidence for what the level takes."""
+        return self.evidence / self.threshold

@@ -79,7 +79,7 @@ def _by_signal(standing: Sequence[Stands]) -> list[tuple[Stands, list[str]]]:
 
 def _stands_for_others(each: Stands) -> tuple[bool, float, str]:
     alarm = each.alarm
-    return alarm.stream.segment == ALL, alarm.evidence / alarm.threshold, alarm.stream.segment
+    return alarm.stream.segment == ALL, alarm.strength, alarm.stream.segment
 
 
 def _row(model: ModelView, each: Stands, others: list[str]) -> tuple[Html | str, ...]:

@@ -174,13 +174,16 @@ def test_partitions_that_are_added_are_read_and_counted(kafka, admin, broker, jo
     assert fresh.source.assignment().partitions == {name: 3}
 
 
-@pytest.mark.parametrize("client", ["kafka-python"], indirect=True)
-def test_a_rebalance_goes_on_when_a_poll_ends_between_its_two_requests(admin, join, topic, produce):
-    """The leader has said who reads what, and the broker is slow to say so to the members."""
-    name = topic(partitions=1)
-    member = join([name])
+@pytest.fixture
+def alone(join, topic):
+    """A member that reads the one partition of a topic."""
+    member = join([topic(partitions=1)])
     poll_until(lambda: member.source.assignment().complete, member)
-    _answer_late(member.source._consumer._coordinator._manager, SyncGroupRequest, 0.5)
+    return member
+
+
+def _read_of_an_added_partition(member, admin, produce):
+    [name] = member.source.assignment().partitions
     admin.create_partitions({name: 2})
     produce(name, [b"0"], partition=1)
     member.read(1)
@@ -188,24 +191,23 @@ def test_a_rebalance_goes_on_when_a_poll_ends_between_its_two_requests(admin, jo
 
 
 @pytest.mark.parametrize("client", ["kafka-python"], indirect=True)
-def test_a_rebalance_goes_on_when_the_connection_breaks_between_its_two_requests(admin, join, topic, produce):
-    """The leader has said who reads what, and does not hear what it is to read itself."""
-    name = topic(partitions=1)
-    member = join([name])
-    poll_until(lambda: member.source.assignment().complete, member)
-    broken = _break_once(member.source._consumer._coordinator._manager, SyncGroupRequest)
-    admin.create_partitions({name: 2})
-    produce(name, [b"0"], partition=1)
-    member.read(1)
-    assert broken and member.source.assignment().complete
+def test_a_rebalance_goes_on_when_a_poll_ends_between_its_two_requests(alone, admin, produce):
+    """The leader has said who reads what, and the broker is slow to say so to the members."""
+    _answer_late(alone.source._consumer._coordinator._manager, SyncGroupRequest, 0.5)
+    _read_of_an_added_partition(alone, admin, produce)
 
 
 @pytest.mark.parametrize("client", ["kafka-python"], indirect=True)
-def test_a_rebalance_goes_on_when_it_failed_for_want_of_time(admin, join, topic, produce):
-    name = topic(partitions=1)
-    member = join([name])
-    poll_until(lambda: member.source.assignment().complete, member)
-    coordinator = member.source._consumer._coordinator
+def test_a_rebalance_goes_on_when_the_connection_breaks_between_its_two_requests(alone, admin, produce):
+    """The leader has said who reads what, and does not hear what it is to read itself."""
+    broken = _break_once(alone.source._consumer._coordinator._manager, SyncGroupRequest)
+    _read_of_an_added_partition(alone, admin, produce)
+    assert broken
+
+
+@pytest.mark.parametrize("client", ["kafka-python"], indirect=True)
+def test_a_rebalance_goes_on_when_it_failed_for_want_of_time(alone, admin, produce):
+    coordinator = alone.source._consumer._coordinator
     attempt, failed = coordinator._do_join_and_sync_async, []
 
     async def first_in_vain():
@@ -216,10 +218,8 @@ def test_a_rebalance_goes_on_when_it_failed_for_want_of_time(admin, join, topic,
         return await attempt()
 
     coordinator._do_join_and_sync_async = first_in_vain
-    admin.create_partitions({name: 2})
-    produce(name, [b"0"], partition=1)
-    member.read(1)
-    assert failed and member.source.assignment().complete
+    _read_of_an_added_partition(alone, admin, produce)
+    assert failed
 
 
 @pytest.mark.parametrize("client", ["librdkafka"], indirect=True)
