@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, starmap
 from operator import attrgetter, itemgetter
 from typing import Any
 
@@ -54,9 +54,8 @@ class FloatBlock:
         if width == 1:
             return np.fromiter(map(self._get, rows), np.float64, len(rows)).reshape(-1, 1)
         if self.nulls_expected == 0:
-            pack = self._pack
             try:
-                return np.frombuffer(b"".join([pack(*floats) for floats in self._tuples(rows)])).reshape(-1, width)
+                return np.frombuffer(b"".join(starmap(self._pack, self._tuples(rows)))).reshape(-1, width)
             except struct.error:
                 self.nulls_expected = _CHUNKS_WITH_NULLS
         self.nulls_expected -= 1

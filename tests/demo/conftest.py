@@ -6,6 +6,7 @@ import pytest
 from monitor.demo.events import split
 from monitor.demo.flights import Flights, Tables, flights_of, read_tables
 from monitor.demo.model import Model, train
+from tests.broker.process import free_ports
 
 
 @pytest.fixture(scope="session")
@@ -34,3 +35,10 @@ def _interruptible() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(autouse=True)
+def _own_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Demonstrations that run side by side would find the usual port free at once, and all but one of them fail."""
+    [port] = free_ports(1)
+    monkeypatch.setattr("monitor.demo.run.USUAL_PORT", port)
