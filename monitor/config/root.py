@@ -118,12 +118,15 @@ class Alerts(Section):
     labels: dict[str, str] = Field(default_factory=dict, description="Labels added to each alert, such as team.")
 
     @model_validator(mode="after")
-    def _usable_labels(self) -> Self:
+    def _usable_texts(self) -> Self:
         for name in self.labels:
             if not _LABEL.fullmatch(name) or name.startswith("__"):
                 raise ValueError(f"labels: expected a label name of letters, digits and _, got {name!r}")
             if name in _ALERT_LABELS:
                 raise ValueError(f"labels: expected another name than {name!r}, which tells alerts apart")
+        for path, text in (("runbook_url", self.runbook_url), *((f"labels.{name}", text) for name, text in self.labels.items())):
+            if "{{" in text:  # Prometheus would expand it, or refuse the rules
+                raise ValueError(f"{path}: expected plain text, got a template: {text!r}")
         return self
 
 

@@ -272,6 +272,16 @@ def test_a_label_that_prometheus_would_refuse_or_that_tells_alerts_apart_is_a_mi
     assert [str(mistake) for mistake in error.value.mistakes] == [message]
 
 
+@pytest.mark.parametrize(
+    ("alerts", "path"), [({"labels": {"team": "{{ $labels.x"}}, "labels.team"), ({"runbook_url": "https://{{ wiki }}"}, "runbook_url")]
+)
+def test_a_text_that_prometheus_would_take_for_a_template_is_a_mistake(alerts: dict[str, Any], path: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        config(**alerts)
+    [mistake] = error.value.mistakes
+    assert str(mistake).startswith(f"alerts: {path}: expected plain text, got a template: ")
+
+
 def test_nothing_newer_than_prometheus_2_42_is_used() -> None:
     tree = yaml.safe_load(render_rules(config()))
     assert {key for group in tree["groups"] for key in group} == {"name", "rules"}
