@@ -8,8 +8,9 @@ from operator import attrgetter
 import numpy as np
 
 from monitor.config.model import PREDICTED_CLASS, SCORE
+from monitor.drift_events import DriftBegan, DriftDetected, DriftEnded, DriftSuspected
 from monitor.evaluate.verdict import Verdicts
-from monitor.events import DriftBegan, DriftDetected, DriftEnded, DriftSuspected, Event, IdsEvicted, SegmentsFolded, SourceReconnected
+from monitor.events import Event, IdsEvicted, SegmentsFolded, SourceReconnected
 from monitor.expose.snapshot import ModelView
 from monitor.process_events import BrokersLost, BrokersReached
 from monitor.sequential.said import Alarmed
@@ -38,7 +39,7 @@ def drift_changes(before: Sequence[Verdicts], after: Sequence[Verdicts]) -> Iter
         if now - was:
             yield _began(verdicts, now - was)
         if was - now:
-            yield DriftEnded(model, version, window, len(was - now))
+            yield DriftEnded(model, version, window, verdicts.window.end_ms, len(was - now))
 
 
 def alarm_events(alarmed: Alarmed) -> Iterator[Event]:
@@ -91,6 +92,7 @@ def _began(verdicts: Verdicts, pairs: set[_Pair]) -> DriftBegan:
         model,
         version,
         window,
+        verdicts.window.end_ms,
         len(pairs),
         verdicts.segments[row],
         verdicts.signals[column],

@@ -13,7 +13,7 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
 
 # Left to right, the way of a message. A stage may import itself, what stands left of it, and the vocabulary.
 VOCABULARY = (
-    "errors", "config", "events", "label_events",
+    "errors", "config", "events", "drift_events", "label_events",
     "decision_events", "process_events", "batch", "number", "segment", "window", "profile.layout", "profile.table", "profile.bare",
 )  # fmt: skip
 STAGES = (

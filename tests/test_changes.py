@@ -1,13 +1,17 @@
-"""What the log names of many alarms."""
+"""What the log says of drift that begins and ends, and names of many alarms."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from monitor.changes import alarm_events
+from monitor.changes import alarm_events, drift_changes
+from monitor.drift_events import DriftBegan, DriftEnded
+from monitor.profile.layout import Layout
 from monitor.sequential.said import Alarmed
+from tests.evaluate.make import WINDOW, count, judge, numeric, quantile_edges, reference_of
 from tests.expose.watching import alarm
 
 
@@ -27,3 +31,22 @@ def test_an_input_is_named_rather_than_the_score_that_follows_it(raised: dict[tu
     ]
     [event] = alarm_events(Alarmed("m", "1", tuple(alarms)))
     assert (event.segment, event.signal, event.streams) == (*named, len(raised))  # type: ignore[attr-defined]
+
+
+def test_a_drift_that_begins_and_one_that_ends_are_said_with_their_event_time() -> None:
+    rng = np.random.default_rng(0)
+    sample = rng.normal(0, 1, 20_000)
+    layout = Layout((numeric("age", quantile_edges(sample)), numeric("income", quantile_edges(sample))))
+    samples = {"age": sample, "income": sample}
+    reference = reference_of(count(layout, {"ALL": samples}), samples=samples)
+    calm, moved = (
+        judge(count(layout, {"ALL": {"age": rng.normal(age, 1, 4_000), "income": rng.normal(3 * age, 1, 4_000)}}), reference)
+        for age in (0.0, 0.5)
+    )
+    [began] = drift_changes([calm], [moved])
+    assert isinstance(began, DriftBegan)
+    assert (began.window, began.event_time_ms, began.signals) == ("short", WINDOW.end_ms, 2)
+    assert (began.segment, began.signal) == ("ALL", "income")  # moved three times as far
+    assert began.value > began.threshold
+    assert list(drift_changes([moved], [calm])) == [DriftEnded("m", "1", "short", WINDOW.end_ms, 2)]
+    assert list(drift_changes([moved], [moved])) == []

@@ -15,14 +15,14 @@ from typing import Any, get_type_hints
 
 import pytest
 
-from monitor import events, label_events, process_events
+from monitor import decision_events, drift_events, events, label_events, process_events
 from monitor.config.types import Secret
 from monitor.errors import SourceError
 from monitor.telemetry import MAX_TEXT, Telemetry, configure_logging, reason_of
 
 EVENTS = [
     kind
-    for module in (events, label_events)
+    for module in (events, drift_events, label_events, decision_events, process_events)
     for _, kind in inspect.getmembers(module, inspect.isclass)
     if issubclass(kind, events.Event) and kind is not events.Event
 ]
@@ -70,13 +70,13 @@ def test_an_event_is_one_json_object_with_its_fields() -> None:
 @pytest.mark.parametrize("style", ["text", "json"])
 def test_a_hostile_text_cannot_start_a_line_or_a_field_of_its_own(style: str) -> None:
     text = 'FR\n2026-01-01 ERROR fake x=1 "\x1b[31m\u2028'
-    (line,) = lines(style, events.DriftBegan("m", "v", "short", 1, text, "age", "psi", 0.5, 0.1))
+    (line,) = lines(style, drift_events.DriftBegan("m", "v", "short", 0, 1, text, "age", "psi", 0.5, 0.1))
     assert "\x1b" not in line
     assert json.dumps(text) in line
 
 
 def test_long_texts_are_cut_and_what_is_not_a_number_is_text() -> None:
-    (line,) = lines("json", events.DriftBegan("m" * 5000, "v", "short", 1, "s", "f", "psi", float("nan"), float("inf")))
+    (line,) = lines("json", drift_events.DriftBegan("m" * 5000, "v", "short", 0, 1, "s", "f", "psi", float("nan"), float("inf")))
     found = json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
     assert (len(found["model"]), found["value"], found["threshold"]) == (MAX_TEXT, "nan", "inf")
 
@@ -98,7 +98,7 @@ def test_every_event_has_only_plain_fields_a_docstring_and_a_name_in_the_past_te
         assert {hints[field.name] for field in dataclasses.fields(kind)} <= plain, kind
         assert kind.__doc__
         assert not kind.__doc__.startswith(kind.__name__), kind
-        assert re.search(r"(ed|gan|uck|ost)$", kind.__name__), kind
+        assert re.search(r"(ed|gan|held|uck|ost)$", kind.__name__), kind
 
 
 def test_listeners_get_each_event_once_whatever_the_level() -> None:
