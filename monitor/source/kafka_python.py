@@ -29,7 +29,7 @@ from monitor.source.base import AssignmentListener, Gap, Needs, TopicPartition
 from monitor.source.faults import advice
 from monitor.source.kafka_client import Tell, connect, error_name, explain
 from monitor.source.kafka_python_mends import is_fenced, mend
-from monitor.source.member import Ends, GroupMember, added
+from monitor.source.member import Ends, GroupMember
 
 _ATTEMPT_MS = 1_000
 _JOIN_POLL_MS = 200  # a shorter poll may never get through a join
@@ -131,7 +131,7 @@ class KafkaPythonSource(GroupMember):
         before, self._partitions = self._partitions, self._counted()
         self._owned |= partitions
         self._consumer.resume(*(KafkaPartition(*each) for each in partitions))  # the client remembers a pause over a rebalance
-        offsets = {**added(partitions, before), **self._began, **self._listener.assigned(partitions)} if partitions else {}
+        offsets = self._begin_at(partitions, before)
         fresh = [KafkaPartition(*each) for each in partitions - offsets.keys()]
         for partition in partitions & offsets.keys():
             self._consumer.seek(KafkaPartition(*partition), offsets[partition])

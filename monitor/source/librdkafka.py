@@ -26,7 +26,7 @@ from monitor.source.client_thread import ClientThread
 from monitor.source.confluent_messages import batches
 from monitor.source.consumer_options import consumer_options
 from monitor.source.faults import advice, refusal, unknown_topics
-from monitor.source.member import Ends, GroupMember, added
+from monitor.source.member import Ends, GroupMember
 from monitor.source.reach import await_brokers
 from monitor.source.security import secrets
 
@@ -177,7 +177,7 @@ class LibrdkafkaSource(GroupMember):
         self._count_at_s = 0.0
         self._owned |= partitions
         consumer.resume([KafkaPartition(*each) for each in partitions])  # the client remembers a pause over a rebalance
-        offsets = {**added(partitions, before), **self._began, **self._listener.assigned(partitions)} if partitions else {}
+        offsets = self._begin_at(partitions, before)
         self._positions |= {partition: offset for partition, offset in offsets.items() if partition in partitions}
         self._take(partitions)
 

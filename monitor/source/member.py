@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from monitor.batch import RawBatch
 from monitor.config.source import SourceConfig
-from monitor.source.base import Assignment, Lag, Needs, SourceHealth, TopicPartition
+from monitor.source.base import Assignment, AssignmentListener, Lag, Needs, SourceHealth, TopicPartition
 from monitor.source.reach import trouble
 from monitor.source.watchdog import Watch
 
@@ -24,6 +24,7 @@ class GroupMember(ABC):
         self._config = config
         self._topics = sorted(set(topics))
         self._needs = needs
+        self._listener: AssignmentListener
         self._owned: set[TopicPartition] = set()
         self._began: dict[TopicPartition, int] = {}  # where ``start: latest`` began, since "latest" is later when asked again
         self._partitions: dict[str, int] = dict.fromkeys(self._topics, 0)
@@ -69,6 +70,13 @@ class GroupMember(ABC):
     def _counted(self) -> dict[str, int]:
         """How many partitions each topic has, as far as is known."""
         return dict(self._partitions)
+
+    def _begin_at(self, partitions: frozenset[TopicPartition], before: Mapping[str, int]) -> dict[TopicPartition, int]:
+        """Tell the listener what came, and where it is to be read from as far as anybody knows: its own word is the last.
+
+        ``before`` is how many partitions each topic had.
+        """
+        return {**_added(partitions, before), **self._began, **self._listener.assigned(partitions)} if partitions else {}
 
     def _polled(self, began_s: float, found: Sequence[RawBatch]) -> Sequence[RawBatch]:
         """What a poll found, after a note of where it began, and a look at whether client and brokers still do their part.
@@ -116,10 +124,10 @@ class GroupMember(ABC):
         self._health = replace(self._health, commit_failures=self._health.commit_failures + 1, last_error=reason)
 
 
-def added(partitions: frozenset[TopicPartition], before: Mapping[str, int]) -> dict[TopicPartition, int]:
+def _added(partitions: frozenset[TopicPartition], before: Mapping[str, int]) -> dict[TopicPartition, int]:
     """Where partitions begin that their topic did not have ``before``: with ``start: latest`` too, all of theirs came since.
 
-    >>> added(frozenset({("t", 1), ("t", 2)}), {"t": 2})
+    >>> _added(frozenset({("t", 1), ("t", 2)}), {"t": 2})
     {('t', 2): 0}
     """
     return {(topic, number): 0 for topic, number in partitions if 0 < before.get(topic, 0) <= number}
