@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code. Errors that we raise on purpose are shown without a traceback."""
     given = sys.argv[1:] if arguments is None else arguments
     try:
-        parsed = build_parser([given[0]] if given and given[0] in COMMANDS else COMMANDS).parse_args(given)
+        parsed = build_parser(_wanted(given)).parse_args(given)
         one_thread()
         return int(parsed.run(parsed))
     except DriftgaugeError as error:
@@ -61,6 +61,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever read our output has enough.
         sys.stderr.close()
         return 141
+
+
+def _wanted(given: Sequence[str]) -> Sequence[str]:
+    """The commands whose modules it takes to understand these arguments."""
+    if list(given) == ["--version"]:
+        return ()
+    return [given[0]] if given and given[0] in COMMANDS else COMMANDS
 
 
 if __name__ == "__main__":
