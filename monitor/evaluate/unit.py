@@ -6,8 +6,7 @@ all edges. Then location and spread have both moved as the factor demands; an or
 
 Where all values lie beyond the edges only their size is left to compare: any change that hits a factor within a few percent is named,
 but not where most became 0, 1 or -1: that is a default put in for them.
-Where two candidates fit about equally well, none is named; so it is when all values fall into one cell around zero. Half as much again,
-twice and thrice are candidates too, which are never named: traffic that doubled is no pounds for kilograms.
+Where two candidates fit about equally well, none is named; so it is when all values fall into one cell around zero.
 
 Celsius and Fahrenheit differ by a factor and an offset; both are reported.
 """
@@ -38,20 +37,15 @@ kilometres, pounds in kilograms, metres per second in kilometres per hour. Each 
 LOCATION_STATISTICS = ("ks", "wasserstein", "out_of_range_rate")
 """Only where one of these is DRIFTED is a change of unit looked for."""
 
-ORDINARY = ("1.5", "2", "3")
-"""Factors, and their inverses, that values grow by without any change of unit."""
-
 _RESOLUTION = 0.015  # of a distribution function predicted from cells
 _LOG_RESOLUTION = 0.04  # of a mean logarithm predicted from cells, in octaves
 _DOUBTFUL = 0.5  # below this misfit, or twice the best one's, a second candidate leaves the first in doubt
 
 
-_SCALES, _GROWTHS = ([scale for text in texts for scale in (Fraction(text), 1 / Fraction(text))] for texts in (FACTORS, ORDINARY))
+_SCALES = [scale for text in FACTORS for scale in (Fraction(text), 1 / Fraction(text))]
 _TEMPERATURES = [(Fraction(9, 5), Fraction(32)), (Fraction(5, 9), Fraction(-160, 9))]  # to Fahrenheit, to Celsius
-CANDIDATES: tuple[tuple[Fraction, Fraction], ...] = (*_TEMPERATURES, *((scale, Fraction(0)) for scale in (*_SCALES, *_GROWTHS)))
-"""now = factor x reference + offset, in exact fractions: 60 x 1 must meet an edge at 60. The ordinary ones come last."""
-
-_NAMED = len(CANDIDATES) - len(_GROWTHS)
+CANDIDATES: tuple[tuple[Fraction, Fraction], ...] = (*((scale, Fraction(0)) for scale in _SCALES), *_TEMPERATURES)
+"""now = factor x reference + offset, in exact fractions: 60 x 1 must meet an edge at 60."""
 
 _NUMERATOR, _DENOMINATOR = (np.array([[float(getattr(f, part))] for f, _ in CANDIDATES]) for part in ("numerator", "denominator"))
 _OFFSET = np.array([[float(offset)] for _, offset in CANDIDATES])
@@ -80,7 +74,7 @@ def unit_changes(table: CountTable, baseline: Baseline, drifted: NDArray[np.bool
         with np.errstate(over="ignore", invalid="ignore"):  # near the largest number, where no candidate fits then
             choice = _choose(_cells(table.layout, baseline, signal, f), signal, table, f, rows)
         for row, candidate in zip(rows.tolist(), choice.tolist(), strict=True):
-            if 0 <= candidate < _NAMED:
+            if candidate >= 0:
                 out.factor[row, f], out.offset[row, f] = map(float, CANDIDATES[candidate])
     return out
 

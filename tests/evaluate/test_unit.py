@@ -33,8 +33,6 @@ ROWS = 4_000
 # Shrunk by so much, all values lie in one cell next to zero: there is no telling by which factor, and a wrong one must not be named.
 UNTOLD = {"normal around zero": 1 / 100_000, "many zeros": 1 / 10}
 DIFFICULT = {"normal around zero": 1 / 9, "many zeros": 1 / 3}
-# Zeros say nothing about a factor: with few other values it is in doubt beside the next ordinary growth.
-DOUBTFUL = {("many zeros", "1.609344", False), ("many zeros", "0.3048", True)}
 
 
 def named(draw: Draw, change: Callable[[Sample], Sample], rows: int = ROWS, seed: int = 0) -> tuple[float, float, bool]:
@@ -57,7 +55,7 @@ def test_a_round_factor_is_named(shape: str, text: str, inverse: bool) -> None:
     assert moved
     if factor < UNTOLD.get(shape, 0.0):
         assert np.isnan(found)
-    elif factor < DIFFICULT.get(shape, 0.0) or (shape, text, inverse) in DOUBTFUL:
+    elif factor < DIFFICULT.get(shape, 0.0):
         assert np.isnan(found) or found == pytest.approx(factor, rel=1e-9)
     else:
         assert found == pytest.approx(factor, rel=1e-9)
@@ -106,15 +104,6 @@ def test_an_ordinary_change_is_not_called_one_of_unit(shape: str, change: str) -
 def test_an_ordinary_change_around_zero_is_not_either(change: str) -> None:
     """Around zero "wider by 10" is the factor 10, so that one is left out."""
     assert np.isnan(named(SHAPES["normal around zero"], ORDINARY[change])[0])
-
-
-@pytest.mark.parametrize("rows", [300, 1_000, ROWS])
-@pytest.mark.parametrize("factor", [1.5, 1 / 1.5, 2.0, 0.5])
-def test_a_growth_near_a_factor_is_hardly_ever_called_it(factor: float, rows: int) -> None:
-    """Miles are 1.609 kilometres and a kilogram is 2.2 pounds, which few rows that vary much do not tell from 1.5 and 2."""
-    shapes = ("exponential", "lognormal", "whole hours", "two groups")
-    found = [named(SHAPES[shape], lambda x: x * factor, rows, seed)[0] for shape in shapes for seed in range(4)]
-    assert np.isfinite(found).sum() <= 2
 
 
 @pytest.mark.parametrize("default", [0.0, 1.0, -1.0])
