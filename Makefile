@@ -23,11 +23,10 @@ demo-loop-serve: $(VENV)/.demo ## the same, and keep the status page and /metric
 	@$(ALERTING) || bash tests/install-prometheus.sh
 	@$(PYTHON) -m monitor.demo loop-serve
 
-# Three workers on two cores too: tests wait for a quarter of their time.
 test: $(VENV)/.test ## every check and test, on Apache Kafka, Prometheus and Alertmanager where they can be had
 	@bash tests/install-prometheus.sh
 	@$(MAKE) --no-print-directory lint
-	$(PYTHON) -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+	$(PYTHON) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 soak: $(VENV)/.test ## twenty minutes of traffic while monitor and broker are killed at random (DRIFTGAUGE_SOAK_MINUTES, DRIFTGAUGE_SOAK_SEED)
 	$(PYTHON) -m pytest -m soak -s tests/soak
