@@ -48,9 +48,11 @@ class RunningSum:
 
     def subtract(self, table: CountTable) -> None:
         """Take away a table that was added before."""
-        rows = [self.total.index[segment] for segment in table.segments]
-        self.total.counts[rows] -= table.counts
-        self.total.tails[rows] -= table.tails
+        # Of a pane that was saved in other cells a segment may have no count left, and have disappeared with an earlier one.
+        counted = np.flatnonzero(table.counts.any(axis=1))
+        rows = [self.total.index[table.segments[row]] for row in counted.tolist()]
+        self.total.counts[rows] -= table.counts[counted]
+        self.total.tails[rows] -= table.tails[counted]
         left = self.total.counts.any(axis=1)
         if not left.all():
             segments = tuple(self.total.segments[row] for row in np.flatnonzero(left))
