@@ -220,7 +220,8 @@ def _close_panes(model: ModelState, most: int | None) -> list[Evaluated]:
     evaluations = []
     while True:
         pane = min([horizon, *(change for version in model.versions.values() if (change := version.next_change) is not None)])
-        if model.unjudged_pane is not None and (due := -(-model.unjudged_pane // every) * every) <= pane:
+        due = None if model.unjudged_pane is None else _due(model.unjudged_pane, clock.closed_panes, every)
+        if due is not None and due <= pane:
             evaluations.append(_evaluate(model, due))
             if len(evaluations) == most:
                 horizon = due
@@ -234,6 +235,11 @@ def _close_panes(model: ModelState, most: int | None) -> list[Evaluated]:
         version.windows.move_to(horizon)
     clock.closed_panes = horizon
     return evaluations
+
+
+def _due(unjudged_pane: int, closed_panes: int | None, every: int) -> int:
+    """The pane at whose start windows are judged next: not one they have left: ``every`` may have been longer before a restart."""
+    return -(-max(unjudged_pane, closed_panes or 0) // every) * every
 
 
 def _close_pane(model: ModelState, pane: int) -> None:
