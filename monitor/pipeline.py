@@ -238,7 +238,7 @@ def _close_panes(model: ModelState, most: int | None) -> list[Evaluated]:
 
 
 def _due(unjudged_pane: int, closed_panes: int | None, every: int) -> int:
-    """The pane at whose start windows are judged next: not one they have left: ``every`` may have been longer before a restart."""
+    """The pane at whose start windows are judged next, none that they have left: ``every`` may have been longer before."""
     return -(-max(unjudged_pane, closed_panes or 0) // every) * every
 
 
