@@ -199,9 +199,8 @@ class World:
         else:
             p = self._category_shares(j, mine)
             values = np.zeros((self.segments, signal.cells - 3))
-            for place, name in enumerate(CATEGORIES):
-                values[:, signal.cell_of_category(name) - 3] += p[:, place]
-            values[:, signal.cell_of_category(NEW) - 3] += p[:, -1]
+            for place, cell in enumerate(signal.cells_of_categories((*CATEGORIES, NEW))):
+                values[:, cell - 3] += p[:, place]
         faults = np.zeros((self.segments, 3))
         faults[:, 0] = missing
         return np.concatenate([faults, values * (1.0 - missing[:, None])], axis=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from monitor.config import PREDICTED_CLASS, SCORE, ModelConfig
-from monitor.profile.layout import Layout, SignalBins
+from monitor.profile.layout import MAX_CATEGORIES, Layout, SignalBins
 
 
 def signal_names(model: ModelConfig) -> tuple[str, ...]:
@@ -25,7 +25,8 @@ def bare_layout(model: ModelConfig) -> Layout:
             signals.append(SignalBins(feature.name, "numeric", edges=edges, range=feature.range))
         else:
             categories = feature.categories or ()
-            signals.append(SignalBins(feature.name, "categorical", categories=categories, declared=feature.categories))
+            known, tail = categories[:MAX_CATEGORIES], categories[MAX_CATEGORIES:]
+            signals.append(SignalBins(feature.name, "categorical", categories=known, tail=tail, declared=feature.categories))
     if model.predictions.score:
         signals.append(SignalBins(SCORE, "numeric"))
     if model.predictions.has_class:

@@ -49,7 +49,7 @@ class Binning:
         for i in categorical:
             signal = layout.signals[i]
             known: Sequence[str | None] = (None, *vocabulary.get(signal.name, ()))
-            cells.append(np.array([0, *(signal.cell_of_category(value) for value in known)], np.uint8))
+            cells.append(np.array([0, *signal.cells_of_categories(known)], np.uint8))
         first = [[FAULT_CELLS if layout.signals[i].edges else _NO_CELL] for i in numeric]
         last = [[layout.signals[i].cells - 1 if layout.signals[i].edges else _NO_CELL] for i in numeric]
         return Binning(

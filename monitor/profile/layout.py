@@ -47,12 +47,14 @@ class Role(IntEnum):
 FAULT_CELLS = 3
 """Every signal begins with the cells of MISSING, INVALID and NON_FINITE."""
 
-MAX_EDGES = 250  # a numeric bin index fits one byte
+MAX_CELLS = 256  # the index of a cell within its signal fits one byte
+MAX_EDGES = 250
+MAX_CATEGORIES = MAX_CELLS - FAULT_CELLS - 3  # beside other, unseen and out_of_range; further ones belong to the tail
 
 
 @dataclass(frozen=True, slots=True)
 class SignalBins:
-    """The cells of one signal. Raises ``ValueError`` for edges that do not increase or are too many."""
+    """The cells of one signal. Raises ``ValueError`` for edges that do not increase, and for more edges or categories than have cells."""
 
     name: str
     kind: Literal["numeric", "categorical"]
@@ -65,6 +67,8 @@ class SignalBins:
     def __post_init__(self) -> None:
         if len(self.edges) > MAX_EDGES:
             raise ValueError(f"{self.name}: expected at most {MAX_EDGES} edges, got {len(self.edges)}")
+        if len(self.categories) > MAX_CATEGORIES:
+            raise ValueError(f"{self.name}: expected at most {MAX_CATEGORIES} categories with a cell each, got {len(self.categories)}")
         if any(not a < b for a, b in zip(self.edges, self.edges[1:], strict=False)) or not all(map(math.isfinite, self.edges)):
             raise ValueError(f"{self.name}: expected finite, increasing edges")
 
@@ -100,16 +104,16 @@ class SignalBins:
         between = [a if a == b else f"{a} to {b}" for a, b in itertools.pairwise(shown)]
         return [*faults, f"below {shown[0]}", *between, f"{shown[-1]} and above"]
 
-    def cell_of_category(self, value: str | None) -> int:
-        """Cell of a category; None stands for one that no reference knows."""
-        base = FAULT_CELLS + len(self.categories)
-        if self.declared is not None and value not in self.declared:
-            return base + 2
-        if value is None:
-            return base + 1
-        if value in self.categories:
-            return FAULT_CELLS + self.categories.index(value)
-        return base if value in self.tail else base + 1
+    def cells_of_categories(self, values: Iterable[str | None]) -> list[int]:
+        """Cell of each category; None stands for one that no reference knows."""
+        other = FAULT_CELLS + len(self.categories)
+        unseen, out_of_range = other + 1, other + 2
+        cells: dict[str | None, int] = dict.fromkeys(self.tail, other)
+        cells.update(zip(self.categories, range(FAULT_CELLS, other), strict=True))
+        if self.declared is None:
+            return [cells.get(value, unseen) for value in values]
+        declared = {*self.declared}
+        return [cells.get(value, unseen) if value in declared else out_of_range for value in values]
 
     @property
     def fingerprint(self) -> str:

@@ -20,8 +20,6 @@ from monitor.reference.reference import BlockMoments, HourSlots, Reference
 
 _INTEGERS: tuple[tuple[str, Any], ...] = (("u1", np.uint8), ("u2", np.uint16), ("u4", np.uint32), ("i8", np.int64))
 
-MAX_CELLS = 256  # the index of a cell within its signal fits one byte
-
 
 class Packed(msgspec.Struct, forbid_unknown_fields=True):
     """An array of whole numbers."""
@@ -126,8 +124,6 @@ def from_content(content: Content, fingerprint: str) -> Reference:
     segments, signals, cells = len(content.segments), len(layout.signals), layout.cells
     if content.segments != sorted(set(content.segments)) or not signals or len(set(layout.names)) != signals:
         raise ValueError("expected sorted, distinct segments and at least one signal, each of another name")
-    if any(signal.cells > MAX_CELLS for signal in layout.signals):
-        raise ValueError(f"expected at most {MAX_CELLS} cells a signal")
     counts = unpack(content.counts, np.int64, (segments, cells))
     rows = np.add.reduceat(counts, layout.offsets[:-1], axis=1)
     if (counts < 0).any() or (rows != rows[:, :1]).any():

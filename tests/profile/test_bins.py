@@ -111,8 +111,8 @@ def test_cells_do_not_depend_on_how_values_stand_in_memory(rows, by_signal):
     given_as = np.asfortranarray(np.vstack([values, values]))[:rows] if by_signal else values
     expected = [
         [Role.MISSING if math.isnan(x) else FAULT_CELLS + int(x >= 0) + int(x >= 1) for x in values[:, 0]],
-        [Role.MISSING if math.isnan(x) else layout.signals[1].cell_of_category([None, "a", "b"][int(x) + 1]) for x in values[:, 1]],
+        [Role.MISSING if math.isnan(x) else layout.signals[1].cells_of_categories([None, "a", "b"])[int(x) + 1] for x in values[:, 1]],
         [Role.MISSING if math.isnan(x) else FAULT_CELLS for x in values[:, 2]],
-        [Role.MISSING if math.isnan(x) else layout.signals[3].cell_of_category([None, "x", "y", "z"][int(x) + 1]) for x in values[:, 3]],
+        [Role.MISSING if math.isnan(x) else layout.signals[3].cells_of_categories([None, "x", "y", "z"])[int(x) + 1] for x in values[:, 3]],
     ]
     assert Binning.of(layout, words).cells_of(given_as).tolist() == expected
