@@ -11,6 +11,7 @@ if its id was seen with a tick of at least T - horizon. That depends on the log 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,18 @@ FREE = np.uint64(0)
 _FULL = 0.6
 _SMALLEST = 1 << 12
 _PART = 1 << 20  # ids moved at a time when the table is rebuilt
+
+
+Age = tuple[int, int]
+"""(tick, low word) of an id: the order in which ids are forgotten. Ids of one tick go by their hash, which prefers none."""
+
+
+class Fresh(NamedTuple):
+    """What a set of ids became since it was last asked: what a commit has to save."""
+
+    ids: UInt64  # [added, 2]
+    ticks: NDArray[np.int32]  # [added]
+    forgotten_below: Age | None  # of those added before, the ones below this age are remembered no more
 
 
 @dataclass(eq=False)
@@ -35,6 +48,7 @@ class SeenIds:
     count: int = 0
     evicted: int = 0
     fresh: list[tuple[UInt64, NDArray[np.int32]]] = field(default_factory=list)  # added since the last ``take_fresh``
+    forgotten_below: Age | None = None  # since then
 
     def __post_init__(self) -> None:
         self._allocate(_SMALLEST)
@@ -65,16 +79,18 @@ class SeenIds:
         return repeated
 
     def restore(self, ids: UInt64, ticks: NDArray[np.int32]) -> None:
-        """Add ids that a saved state holds. An id may come again with a later tick, which then counts."""
-        self._make_room(len(ids), np.iinfo(np.int32).min)
+        """Add ids that a saved state holds; none is forgotten. An id may come again with a later tick, which then counts."""
+        if self.count + len(ids) > _FULL * len(self.low):
+            self._rebuild(np.flatnonzero(self.low != FREE), len(ids))
         self._in_turns(ids, ticks, ticks)
 
-    def take_fresh(self) -> tuple[UInt64, NDArray[np.int32]]:
-        """Ids added, and their ticks, since this was last called: what a commit has to save."""
-        fresh, self.fresh = self.fresh, []
+    def take_fresh(self) -> Fresh:
+        """Ids added, their ticks, and what was forgotten, since this was last called."""
+        fresh, forgotten_below = self.fresh, self.forgotten_below
+        self.fresh, self.forgotten_below = [], None
         if not fresh:
-            return np.zeros((0, 2), np.uint64), np.zeros(0, np.int32)
-        return np.concatenate([ids for ids, _ in fresh]), np.concatenate([ticks for _, ticks in fresh])
+            return Fresh(np.zeros((0, 2), np.uint64), np.zeros(0, np.int32), forgotten_below)
+        return Fresh(np.concatenate([ids for ids, _ in fresh]), np.concatenate([ticks for _, ticks in fresh]), forgotten_below)
 
     def _in_turns(self, ids: UInt64, ticks: NDArray[np.int32], alive_from: NDArray[np.int32]) -> NDArray[np.bool_]:
         low = np.maximum(ids[:, 0], np.uint64(1))  # 0 marks a free slot
@@ -126,18 +142,45 @@ class SeenIds:
         if self.count + more <= min(_FULL * len(self.low), self.max_ids):
             return
         kept = np.flatnonzero((self.low != FREE) & (self.ticks >= alive_from))
-        # To forget a tenth at a time keeps sweeps rare once the bound is reached.
-        allowed = max(0, int(0.9 * self.max_ids) - more)
         if len(kept) + more > self.max_ids:
-            by_age = np.argsort(self.ticks[kept], kind="stable")
-            self.evicted += len(kept) - allowed
-            kept = np.sort(kept[by_age[len(kept) - allowed :]])
-        low, high, ticks = self.low[kept], self.high[kept], self.ticks[kept]
+            kept = self._without_oldest(kept, more)
+        self._rebuild(kept, more)
+
+    def _without_oldest(self, slots: NDArray[np.intp], more: int) -> NDArray[np.intp]:
+        # To forget a tenth at a time keeps sweeps rare once the bound is reached.
+        excess = min(len(slots), len(slots) + more - int(0.9 * self.max_ids))
+        below = _age_after(excess, self.low[slots], self.ticks[slots])
+        old = older(below, self.low[slots], self.ticks[slots])
+        self.evicted += int(np.count_nonzero(old))
+        self.forgotten_below = below if self.forgotten_below is None else max(below, self.forgotten_below)
+        left = [(~older(below, ids[:, 0], ticks), ids, ticks) for ids, ticks in self.fresh]
+        self.fresh = [(ids[kept], ticks[kept]) for kept, ids, ticks in left]
+        return slots[~old]
+
+    def _rebuild(self, slots: NDArray[np.intp], more: int) -> None:
+        """Keep what these slots hold, in a table in which ``more`` ids fit."""
+        low, high, ticks = self.low[slots], self.high[slots], self.ticks[slots]
         capacity = len(self.low)
-        largest = 1 << int(np.ceil(np.log2(max(self.max_ids, more) / _FULL)))
-        while len(kept) + more > 0.75 * _FULL * capacity and capacity < largest:
+        largest = 1 << int(np.ceil(np.log2(max(self.max_ids, len(low) + more) / _FULL)))
+        while len(low) + more > 0.75 * _FULL * capacity and capacity < largest:
             capacity *= 2
         self._allocate(capacity)
         for start in range(0, len(low), _PART):
             part = slice(start, start + _PART)
             self._in_turns(np.column_stack([low[part], high[part]]), ticks[part], ticks[part])
+
+
+def older(age: Age, low: UInt64, ticks: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """[ids] whether each id, of such low word and tick, is below the age."""
+    tick, word = age
+    found: NDArray[np.bool_] = (ticks < tick) | ((ticks == tick) & (np.maximum(low, np.uint64(1)) < np.uint64(word)))
+    return found
+
+
+def _age_after(oldest: int, low: UInt64, ticks: NDArray[np.int32]) -> Age:
+    """The age that so many of the ids are below."""
+    if oldest == len(ticks):
+        return int(ticks.max(initial=0)) + 1, 0
+    tick = int(np.partition(ticks, oldest)[oldest])
+    words, before = low[ticks == tick], int(np.count_nonzero(ticks < tick))
+    return tick, int(np.partition(words, oldest - before)[oldest - before])

@@ -119,7 +119,8 @@ class ModelState:
     """One model. Offsets, clock and open panes are keyed by partition."""
 
     config: ModelConfig
-    references: dict[str, Reference]  # by model version
+    configured: tuple[Reference, ...]
+    references: dict[str, Reference]  # what each model version is compared with: its own, until an operator chooses another
     bases: tuple[Base, ...]
     leaves: tuple[Leaves, ...]  # of each base
     vocabulary: Vocabulary
@@ -155,6 +156,11 @@ class ModelState:
         return _tick_ms(self.config)
 
     @property
+    def ids_alive_from(self) -> int:
+        """Tick before which no id can be asked for again."""
+        return self.clock.no_row_before_ms() // self.tick_ms - self.seen.horizon
+
+    @property
     def messages(self) -> int:
         """Messages read so far, of predictions and of labels."""
         return int(self.ledger[Entry.MESSAGES]) + (0 if self.labels is None else int(self.labels.ledger[LabelEntry.MESSAGES]))
@@ -181,23 +187,28 @@ def _tick_ms(config: ModelConfig) -> int:
     return max(config.windows.pane_ms, 60_000)
 
 
+def _horizon_ticks(config: ModelConfig) -> int:
+    ticks = -(-config.predictions.duplicates.horizon_ms // _tick_ms(config))
+    # A pane that is no part of a tick may begin in the tick before, and is open for rows as long as its end is.
+    return ticks if _tick_ms(config) % config.windows.pane_ms == 0 else ticks + 1
+
+
 def new_model_state(config: ModelConfig, references: Sequence[Reference], directory: Path | None = None) -> ModelState:
     """The state before the first message. With labels, rows that wait for them are kept in files of ``directory``."""
     by_version = {reference.model_version: reference for reference in references}
     layouts = [reference.layout for reference in references] or [bare_layout(config)]
-    duplicates = config.predictions.duplicates
-    tick_ms = _tick_ms(config)
     known = vocabulary(layouts, {PREDICTED_CLASS: class_texts(config)})
     bases = plan(tuple(config.segments.columns), config.segments.groupings)
     state = ModelState(
         config=config,
-        references=by_version,
+        configured=tuple(references),
+        references=dict(by_version),
         bases=bases,
         leaves=tuple(map(Leaves, bases)),
         vocabulary=known,
         fallback=layouts[-1],
         clock=EventClock(config.windows.pane_ms, config.windows.lateness_ms),
-        seen=SeenIds(horizon=-(-duplicates.horizon_ms // tick_ms), max_ids=duplicates.max_ids),
+        seen=SeenIds(horizon=_horizon_ticks(config), max_ids=config.predictions.duplicates.max_ids),
         labels=None if config.labels is None else _new_labels(config, config.labels, by_version, layouts[-1], _needed(directory)),
         canary=None if config.canary is None else CanaryState(),
         class_index=class_index(config, known) if config.labels is not None and config.predictions.has_class else None,

@@ -82,6 +82,22 @@ def test_memory_is_bounded_and_what_is_forgotten_is_counted():
     assert len(seen.low) <= 16_384
 
 
+def test_the_oldest_are_forgotten_first_however_they_came():
+    seen = SeenIds(100, max_ids=1_000)
+    random = np.random.default_rng(7)
+    ids = random.integers(0, 2**63, (1_000, 2)).astype(np.uint64)
+    ticks = random.permutation(np.repeat(np.arange(10), 100)).astype(np.int32)
+    seen.repeats(ids, ticks, ticks, 0)
+    seen.repeats(ids[:1] + np.uint64(1), ticks[:1], ticks[:1], 0)  # one more than fits: a tenth goes, and itself makes room
+    assert (seen.evicted, seen.count) == (101, 900)
+    left = seen.low[seen.low > 0]
+    assert np.isin(ids[ticks >= 2, 0], left).all()
+    second = ids[ticks == 1, 0]
+    assert (~np.isin(second, left)).sum() == 1 and second.min() not in left
+    assert seen.take_fresh().forgotten_below == (1, int(np.sort(second)[1]))
+    assert seen.take_fresh().forgotten_below is None
+
+
 def test_ids_older_than_the_horizon_of_every_partition_are_swept_out():
     seen = SeenIds(HORIZON, max_ids=1_000_000)
     random = np.random.default_rng(7)
@@ -98,6 +114,7 @@ def test_restored_ids_are_known_and_not_saved_again():
     rows = [((i, i), 5, 5) for i in range(1, 200)]
     ask(seen, rows, 5)
     again = SeenIds(HORIZON, max_ids=10_000)
-    again.restore(*seen.take_fresh())
+    fresh = seen.take_fresh()
+    again.restore(fresh.ids, fresh.ticks)
     assert ask(again, rows, 5) == [True] * 199
-    assert len(again.take_fresh()[0]) == 0
+    assert len(again.take_fresh().ids) == 0

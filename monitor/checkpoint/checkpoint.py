@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from monitor.checkpoint.ids import IdRuns
+import msgspec
+
+from monitor.checkpoint.ids import IdRuns, SavedRuns
 from monitor.checkpoint.saved import load_model, save_model
 from monitor.checkpoint.saved_labels import load_labels, save_labels
 from monitor.checkpoint.saved_review import load_review, save_review
@@ -57,7 +59,7 @@ class Checkpoint:
                     changed += load_labels(model.labels, name, values["labels"], opened.blobs)
                 if model.review is not None:
                     load_review(model.review, opened.blobs, f"{name}/review")
-                self.runs[name].restore(values["ids"], opened.blobs, model.seen)
+                self.runs[name].restore(msgspec.convert(values, SavedRuns), opened.blobs, model.seen, model.ids_alive_from)
                 otherwise += changed
             except (KeyError, ValueError, TypeError, IndexError) as error:
                 notices.append(f"the saved state of model {name} cannot be used ({error}): its counts are rebuilt from the log")
@@ -73,7 +75,7 @@ class Checkpoint:
         from monitor.state import new_model_state
 
         old = self.models[name]
-        self.models[name] = new_model_state(old.config, list(old.references.values()), self.store.directory)
+        self.models[name] = new_model_state(old.config, old.configured, self.store.directory)
         self.runs[name] = IdRuns(f"{name}/ids/")
 
     def commit(self, values: Mapping[str, Any]) -> int:
@@ -89,10 +91,10 @@ class Checkpoint:
             kept.update({blob: data for blob, data in saved.kept.items() if blob not in self.written})
             named.update(saved.kept)
             runs = self.runs[name]
-            runs.take(model.seen, model.clock.no_row_before_ms() // model.tick_ms - model.seen.horizon)
+            runs.take(model.seen, model.ids_alive_from)
             kept.update(runs.new_blobs(self.written))
             named.update(runs.names())
-            models[name] = {**saved.values, "ids": sorted(runs.names())}
+            models[name] = {**saved.values, **msgspec.to_builtins(runs.saved())}
             if model.labels is not None:
                 labels = save_labels(name, model.labels, self.written)
                 now.update(labels.now)

@@ -153,7 +153,7 @@ def load_model(model: ModelState, values: Mapping[str, Any], blobs: Mapping[str,
         model.canary = CanaryState.from_values(values["canary"])
     modes = [msgspec.convert(mode, ModeState) for mode in values.get("backlog", ())]
     model.backlog = {mode.id: mode for mode in modes}
-    configured = {reference.fingerprint for reference in model.references.values()}
+    configured = {reference.fingerprint for reference in model.configured}
     for name, fingerprint in values.get("chosen", {}).items():
         if fingerprint in configured:
             choose_reference(model, name, fingerprint)
