@@ -77,7 +77,10 @@ def take(model: ModelState, step: Controls | Process) -> list[Decided]:
 def decide(model: ModelState, evaluated: Sequence[WindowsEvaluated | LabelsEvaluated], until_ms: int | None = None) -> list[Decided]:
     """Decide about what was evaluated, and about what waited for the labels to come as far; with ``until_ms`` of nothing later."""
     policy = model.config.retraining
-    if policy is None or not (evaluated or model.docket.queue):
+    if policy is None:  # what operators decide about counts is done all the same
+        model.docket, said = dockets.pass_times(model.docket, sorted({each.event_ms for each in evaluated}))
+        return _done(model, said)
+    if not (evaluated or model.docket.queue):
         return []
     parts: list[Part] = []
     for each in evaluated:
@@ -133,7 +136,7 @@ def _assign(model: ModelState, control: Assign, event_ms: int) -> None:
 
 def _switch(model: ModelState, control: SwitchReference) -> None:
     """Compare with another reference from now on. Where its bins are others, the version's windows start anew."""
-    found = [each for each in model.references.values() if each.fingerprint.startswith(control.reference)]
+    found = [each for each in model.configured if each.fingerprint.startswith(control.reference)]
     if len({each.fingerprint for each in found}) != 1:
         raise ValueError(f"expected the fingerprint of one of the configured references, got {len(found)} that begin with it")
     choose_reference(model, control.version, found[0].fingerprint)
@@ -151,7 +154,7 @@ def _switch(model: ModelState, control: SwitchReference) -> None:
 
 def choose_reference(model: ModelState, version: str, fingerprint: str) -> None:
     """Let a version have this one of the references. Raises ``ValueError`` when it is not configured."""
-    found = next((each for each in model.references.values() if each.fingerprint == fingerprint), None)
+    found = next((each for each in model.configured if each.fingerprint == fingerprint), None)
     if found is None:
         raise ValueError(f"expected the reference {fingerprint[:12]} that version {version} was switched to, and it is not configured")
     model.references[version], model.chosen[version] = found, fingerprint

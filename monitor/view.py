@@ -58,6 +58,7 @@ def model_view(
         labels=labels,
         review=() if model.review is None else tuple(model.review.recent),
         review_items=None if model.review is None else dict(model.review.counts),
+        controls=model.docket.policy.controls,
         retraining=retraining,
         canary=model.canary is not None,
         detection=watch_views(model, () if before is None else before.detection),

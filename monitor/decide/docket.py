@@ -86,6 +86,21 @@ def decide(docket: Docket, parts: Iterable[Part], labels_ms: int | None, situati
     return docket, tuple(said)
 
 
+def pass_times(docket: Docket, evaluated_ms: Iterable[int]) -> Step:
+    """Apply the controls whose time has come, of a model about which nothing is to be decided, given when it was evaluated, in order."""
+    said: list[Transition] = []
+    for event_ms in evaluated_ms:
+        state = replace(docket.policy, event_ms=max(event_ms, docket.policy.event_ms or event_ms))
+        docket, changes = _due(replace(docket, policy=state, decided_ms=max(docket.decided_ms, event_ms)))
+        said += changes
+    return docket, tuple(said)
+
+
+def _due(docket: Docket) -> Step:
+    due = tuple(takewhile(lambda control: control.time_ms <= docket.decided_ms, docket.controls))
+    return _apply(replace(docket, controls=docket.controls[len(due) :]), due)
+
+
 def _queued(queue: tuple[Part, ...], new: tuple[Part, ...]) -> tuple[Part, ...]:
     """The queue, which is in order, with new parts: they are the newest as a rule, so that little has to be sorted again."""
     if not new:
@@ -107,9 +122,7 @@ def _decide(docket: Docket, parts: list[Part], situation: Situation, settings: R
             docket = replace(docket, windows={**docket.windows, version: part.facts})
         else:
             docket = replace(docket, labels={**docket.labels, version: part.facts})
-    docket = replace(docket, decided_ms=max(docket.decided_ms, parts[0].facts.event_ms))
-    due = tuple(takewhile(lambda control: control.time_ms <= docket.decided_ms, docket.controls))
-    docket, said = _apply(replace(docket, controls=docket.controls[len(due) :]), due)
+    docket, said = _due(replace(docket, decided_ms=max(docket.decided_ms, parts[0].facts.event_ms)))
     facts = _together(docket, version, situation)
     state, changes = policy.step(docket.policy, facts, settings)
     windows, labels = ({name: each for name, each in side.items() if name in state.versions} for side in (docket.windows, docket.labels))

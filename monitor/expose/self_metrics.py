@@ -120,7 +120,7 @@ def families(snapshot: Snapshot) -> Iterator[Metric]:
     for name, rows in retraining_rows(models):
         yield _family(f"driftgauge_retrain_{name}", rows)
     yield from drill_families(snapshot.drills, snapshot.drilled_ms)
-    yield _family("driftgauge_controls_total", [((m.name,), m.retraining.policy.controls) for m in models if m.retraining is not None])
+    yield _family("driftgauge_controls_total", [((m.name,), m.controls) for m in models])
 
 
 def _model_info(models: Sequence[ModelView]) -> list[Row]:

@@ -163,6 +163,7 @@ class ModelView:
     labels: LabelsView | None = None  # None: the model has no labels
     review: tuple[Item, ...] = ()  # newest items to look at by hand, oldest first
     review_items: Mapping[tuple[Kind, Reason], int] | None = None  # drawn so far; None: none are to be drawn
+    controls: int = 0  # operators' decisions that were applied
     retraining: RetrainingView | None = None  # None: no policy is configured
     canary: bool = False  # whether a canary test is configured
     detection: tuple[WatchView, ...] = ()  # streams of each version with a reference; empty: detection is switched off

@@ -40,12 +40,13 @@ def test_totals_are_those_of_the_ledger_so_a_restart_does_not_reset_them() -> No
         messages=100, tombstones=1, rejected={RejectReason.NOT_JSON: 2}, rows_counted=90, rows_duplicate=4, rows_late={"late": 3}
     )
     assert ledger.unaccounted == 0
-    snapshot = Snapshot(1, 0, "1", models=(ModelView("m", "t", ledger),))
+    snapshot = Snapshot(1, 0, "1", models=(ModelView("m", "t", ledger, controls=2),))
     for page in (SelfMetrics().render(snapshot), SelfMetrics().render(snapshot)):  # two processes
         assert only(page, "driftgauge_messages_total") == 100
         assert only(page, "driftgauge_rows_counted_total") == 90
         assert only(page, "driftgauge_messages_rejected_total") == 2
         assert only(page, "driftgauge_rows_late_total") == 3
+        assert only(page, "driftgauge_controls_total") == 2
 
 
 def test_what_became_of_labels_adds_up_to_the_messages_of_their_topic() -> None:

@@ -19,6 +19,7 @@ from monitor.estimate.accuracy import Estimates
 from monitor.facts import labels_parts, plain, windows_parts
 from monitor.labels import LabelsEvaluated, LabelsIdle
 from monitor.pipeline import Evaluated, advance
+from monitor.view import model_view
 from monitor.window import Window
 from tests.decide.make import control
 from tests.flow import label_world, world
@@ -351,12 +352,16 @@ def test_a_version_is_compared_with_another_reference_and_its_windows_start_anew
     assert not again.resume().lost
     again.store.close()
     assert world.facts(again.models["m"]) == world.facts(state)
-    assert again.models["m"].versions["1"].reference.fingerprint == "f" * 64
+    state = again.models["m"]
+    assert state.versions["1"].reference.fingerprint == "f" * 64
+    own = world.reference().fingerprint
+    assert switch(own[:8], 4).change is Change.CONTROL_APPLIED, "its own is still configured"
+    assert state.versions["1"].reference.fingerprint == own
     # Without that reference the version goes back to its own, and its signals start anew.
     gone = Checkpoint(Store(tmp_path, 2), {"m": world.fresh()})
     assert not gone.resume().lost
     gone.store.close()
-    assert gone.models["m"].versions["1"].reference.fingerprint == world.reference().fingerprint
+    assert gone.models["m"].versions["1"].reference.fingerprint == own
 
 
 def test_a_new_baseline_starts_the_detectors_it_is_about_anew(logs):
@@ -370,3 +375,24 @@ def test_a_new_baseline_starts_the_detectors_it_is_about_anew(logs):
     assert set(state.versions["1"].river.watched) == set(watched) - {(0, "ALL")}
     advance(state, Controls((control("rebaseline", 3),)))
     assert state.versions["1"].river.watched == {}
+
+
+def test_without_a_policy_decisions_about_counts_are_done_when_their_time_comes(logs, tmp_path):
+    """An assignment read before everything else, as where history is read again, and one that holds at once."""
+    policy_free = world.model_config(predictions=label_world.PREDICTIONS, labels=label_world.SECTION)
+    first = label_world.fresh(tmp_path / "first", policy_free)
+    play(first, label_world.polls(*logs, np.random.default_rng(0), 5_000))
+    mode = next(iter(first.backlog.values()))
+    [decided] = advance(first, Controls((control("assign", 9, failure_mode=mode.id, owner="eve"),)))
+    [applied] = decided.transitions
+    assert applied.event_ms == first.docket.decided_ms > START + 30 * MINUTE
+
+    state = label_world.fresh(tmp_path / "again", policy_free)
+    baseline = control("rebaseline", 1, time_ms=START + 40 * MINUTE)
+    assert advance(state, Controls((baseline,), ((0, 1),), at_once=False)) == []
+    said, _ = play(state, label_world.polls(*logs, np.random.default_rng(0), 50))
+    assert [each.control for each in said] == [baseline]
+    assert START + 40 * MINUTE <= said[0].event_ms < START + 45 * MINUTE
+    assert state.docket.controls == ()
+    shown = model_view(state, lag={}, paused=(), partitions_in_topic=3, evaluated_ms=None, labels=None)
+    assert shown.controls == 1
