@@ -47,13 +47,14 @@ class Fit:
         self, table: ErrorTable, rows: LabelledRows, block: Int64, blocks: int, stratum: Int64, fraction: Float64, right: Float64,
         before: LabelledBefore | None,
     ) -> None:  # fmt: skip
-        self.table, self.rows, self.block, self.blocks, self.stratum = table, rows, block, blocks, stratum
-        self.fraction, self.before = fraction, before
+        self.table, self.rows, self.block, self.blocks, self.stratum, self.before = table, rows, block, blocks, stratum, before
         self.segments, self.strata, self.lags = len(table.segments), len(right), right.shape[1] - 1
+        self.segment_at, self.stratum_at = rows.segment * blocks + block, stratum * blocks + block  # where each row is in tables by block
         self.base = logit(table.rate[rows.segment, rows.cell])
         self.n = (rows.right + rows.wrong).astype(np.float64)
         self.block_rows = total(block, self.n, blocks)
         self.lag: LagEffect = no_effect(right)
+        self.behind = self.lag.behind(rows.lag, fraction, stratum)
         self.stratum_shift, self.stratum_variance = np.zeros(self.strata), np.zeros(self.strata)
         self.dispersion = 1.0
         self.level = _nothing(1, blocks)
@@ -69,12 +70,13 @@ class Fit:
 
     def _refresh(self) -> None:
         """Observed minus expected wrong rows, and their variance, at the current fit."""
-        rows = self.rows
-        shift = self.level.measured[0, self.block] + self.segment_level.measured[rows.segment, self.block]
-        shift = shift + self.level.current[0, self.block] * self.stratum_shift[self.stratum]
-        p = expit(self.base + shift + self.lag.of(rows.lag, self.fraction, self.stratum) - self.lag.neutral[self.stratum])
-        self.score = rows.wrong - self.n * p
-        self.information = self.n * p * (1 - p)
+        by_segment = self.level.measured + self.segment_level.measured
+        by_stratum = self.level.current * self.stratum_shift[:, None] - self.lag.neutral[:, None]
+        shift = by_segment.ravel()[self.segment_at] + by_stratum.ravel()[self.stratum_at]
+        p = expit(self.base + shift + self.lag.of(self.rows.lag, self.behind))
+        expected = self.n * p
+        self.score = self.rows.wrong - expected
+        self.information = expected * (1 - p)
 
     def _sums(self, places: Int64, size: int, weight: Float64 | float = 1.0) -> tuple[Float64, Float64]:
         return total(places, self.score * weight, size), total(places, self.information * weight, size)
@@ -123,9 +125,7 @@ class Fit:
 
     def _fit_segments(self) -> None:
         shape = (self.segments, self.blocks)
-        score, information = (
-            x.reshape(shape) for x in self._sums(self.rows.segment * self.blocks + self.block, self.segments * self.blocks)
-        )
+        score, information = (x.reshape(shape) for x in self._sums(self.segment_at, self.segments * self.blocks))
         y = self.segment_level.measured + np.where(information > 0, score / np.maximum(information, _TINY), 0.0)
         flat = self.by_cell(self.information)
         variance = np.clip(self.table.segment_variance(flat) / np.maximum(flat.sum(axis=1), _TINY) ** 2, 1e-6, 1.0)

@@ -65,17 +65,18 @@ class LagEffect:
         """[J, L + 1] the effects of lags that right predictions have; of others, however large, nothing may come."""
         return np.where(self.right > 0, self.effect, -np.inf)
 
-    def of(self, lag: Int64, fraction: Float64, stratum: Int64) -> Float64:
-        """[K] effects of labels in bins ``lag`` of which only the first ``fraction`` can have come (on the scale of log lag).
-
-        Effects are taken to run straight from bin to bin. Labels of a bin's beginning lie before its middle.
-        """
-        slope = np.zeros(len(self.effect))
-        slope[1:-1] = (self.effect[2:] - self.effect[:-2]) / 2
+    def behind(self, lag: Int64, fraction: Float64, stratum: Int64) -> Float64:
+        """[K] how far before the middle of their bins labels lie of which only the first ``fraction`` can have come, in bins."""
         a = leaning(self.right)[stratum, lag]
         rest = 1 - a
         middle = (a / 2 + 2 * rest * fraction / 3) / np.maximum(a + rest * fraction, _NOTHING) * fraction
-        return np.asarray(self.effect[lag] - slope[lag] * (a / 2 + 2 * rest / 3 - middle))
+        return np.asarray(a / 2 + 2 * rest / 3 - middle)
+
+    def of(self, lag: Int64, behind: Float64) -> Float64:
+        """[K] effects of labels in bins ``lag`` that lie so far ``behind`` the middle. Effects are taken to run straight between bins."""
+        slope = np.zeros(len(self.effect))
+        slope[1:-1] = (self.effect[2:] - self.effect[:-2]) / 2
+        return np.asarray(self.effect[lag] - slope[lag] * behind)
 
     def variance(self, sensitivity: Float64) -> float:
         """Variance of an estimate that moves by ``sensitivity`` [L + 1] with the effects."""

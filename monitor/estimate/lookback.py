@@ -51,40 +51,43 @@ def present_level(y: Float64, precision: Float64, own_variance: Float64, offset_
     """
     g, t = y.shape
     change = np.maximum(-np.expm1(-rows / habit.rows), 1e-12)
-    prior = np.stack([own_variance, own_variance + habit.jump_sd**2], axis=1)[:, :, None]  # [G, 2, 1]
-    # Of what a run's rows measure, this share is level.
-    trusted = prior / (prior + offset_variance)  # [G, 2, T]
-    rest = prior * (1 - trusted)
-    log_weight = np.full((g, 2, t), -np.inf)
-    known, mean = np.ones((g, 2, t)), np.zeros((g, 2, t))  # precision and mean of each run's measured level
-    path, measured = np.zeros((g, t)), np.zeros((g, t))
+    # Runs come first, by the block that they begin at, then whether the table holds, then the streams: [T, 2, G].
+    prior = np.stack([own_variance, own_variance + habit.jump_sd**2])
+    offset = offset_variance[:, None, None]
+    trusted = prior / (prior + offset)  # of what a run's rows measure, this share is level
+    known, mean = 1 / (prior + offset), np.zeros((t, 2, g))  # precision and mean of each run's measured level
+    log_weight = np.empty((t, 2, g))  # beside the likeliest
+    log_weight[0] = np.log([[FIRST_HOLDS], [1 - FIRST_HOLDS]])
+    later = np.log([[LATER_HOLDS], [1 - LATER_HOLDS]])
+    path, measured, everything = np.zeros((g, t)), np.zeros((g, t)), np.zeros(g)
     for now in range(t):
         if now:
-            everything = np.log(np.exp(log_weight[:, :, :now]).sum(axis=(1, 2)))
-            log_weight[:, :, :now] += np.log1p(-change[now])
-            log_weight[:, :, now] = everything[:, None] + np.log(change[now]) + np.log([LATER_HOLDS, 1 - LATER_HOLDS])
-        else:
-            log_weight[:, :, 0] = np.log([FIRST_HOLDS, 1 - FIRST_HOLDS])
-        known[:, :, now] = 1 / (prior[:, :, 0] + offset_variance[now])
-        old, p = known[:, :, : now + 1], precision[:, now, None, None]
-        difference = y[:, now, None, None] - mean[:, :, : now + 1]
-        new = old + p
+            log_weight[:now] += np.log1p(-change[now])
+            log_weight[now] = everything + np.log(change[now]) + later
+        so_far = slice(now + 1)
+        p = precision[:, now]
+        new = known[so_far] + p
+        trust = known[so_far] / new
+        difference = y[:, now] - mean[so_far]
         # The predictive density of y, without factors that all runs share.
-        log_weight[:, :, : now + 1] += 0.5 * (np.log(old / new) - difference**2 * p * old / new)
-        mean[:, :, : now + 1] += difference * p / new
-        known[:, :, : now + 1] = new
-        log_weight -= log_weight.max(axis=(1, 2), keepdims=True)
-        weight = np.exp(log_weight)
-        weight /= weight.sum(axis=(1, 2), keepdims=True)
-        path[:, now] = (weight * trusted * mean).sum(axis=(1, 2))
-        measured[:, now] = (weight * mean).sum(axis=(1, 2))
+        weighed = log_weight[so_far] + 0.5 * (np.log(trust) - difference**2 * p * trust)
+        log_weight[so_far] = weighed - weighed.max(axis=(0, 1))
+        mean[so_far] += difference * (p / new)
+        known[so_far] = new
+        weight = np.exp(log_weight[so_far])
+        whole = weight.sum(axis=(0, 1))
+        everything = np.log(whole)
+        weight /= whole
+        of_run = weight * mean[so_far]
+        path[:, now] = (trusted[so_far] * of_run).sum(axis=(0, 1))
+        measured[:, now] = of_run.sum(axis=(0, 1))
     value = path[:, -1]
-    second = (weight * (trusted**2 / known + rest + (trusted * mean) ** 2)).sum(axis=(1, 2))
-    current = np.cumsum(weight.sum(axis=1), axis=1)
+    second = (weight * (trusted**2 / known + prior * (1 - trusted) + (trusted * mean) ** 2)).sum(axis=(0, 1))
+    current = np.cumsum(weight.sum(axis=1), axis=0).T
     return Level(
         value,
         np.maximum(second - value**2, 0.0),
-        weight[:, 1].sum(axis=1),
+        weight[:, 1].sum(axis=0),
         current,
         current * value[:, None] + (1 - current) * path,
         current * measured[:, -1:] + (1 - current) * measured,

@@ -104,10 +104,10 @@ def rectify(table: ErrorTable, counts: PaneCounts, settings: Settings) -> Rectif
     fraction = fractions(counts)
     known, residual = _reference_lags(table, place, j, counts)
     inside = block[rows.pane] >= older
-    recent = labelled_rows(rows, inside)
+    recent = _pooled(labelled_rows(rows, inside), block, fraction)
     fit = Fit(
-        table, recent, block[recent.pane] - older, int(block.max()) + 1 - older, stratum[inside], fraction[recent.pane, recent.lag],
-        right_lags(counts, stratum, j, known), residual,
+        table, recent, block[recent.pane] - older, int(block.max()) + 1 - older, place[recent.cell, recent.predicted],
+        fraction[recent.pane, recent.lag], right_lags(counts, stratum, j, known), residual,
     )  # fmt: skip
     old = _old_levels(table, labelled_rows(rows, ~inside), block, older, stratum[~inside], fraction, fit.lag)
     path = np.concatenate([old, fit.level.path[0]])
@@ -139,6 +139,16 @@ def rectify(table: ErrorTable, counts: PaneCounts, settings: Settings) -> Rectif
     )
 
 
+def _pooled(rows: LabelledRows, block: Int64, fraction: Float64) -> LabelledRows:
+    """Rows of one block that only differ in panes that have been through as much of their lag: as one, since the fit sees no more."""
+    through = np.unique(fraction, return_inverse=True)[1].reshape(fraction.shape)[rows.pane, rows.lag]
+    parts = (block[rows.pane], rows.segment, rows.cell, rows.predicted, rows.lag, through)
+    keys = np.ravel_multi_index(parts, [int(part.max(initial=0)) + 1 for part in parts])
+    _, first, group = np.unique(keys, return_index=True, return_inverse=True)
+    right, wrong = (total(group, weights, len(first)) for weights in (rows.right, rows.wrong))
+    return LabelledRows(rows.pane[first], rows.segment[first], rows.cell[first], rows.predicted[first], rows.lag[first], right, wrong)
+
+
 def _reference_lags(table: ErrorTable, place: Int64, strata_: int, counts: PaneCounts) -> tuple[Float64 | None, LabelledBefore | None]:
     """Labelled rows of the reference by stratum and lag, [J, L, 2] right and wrong, and as the fit wants them."""
     lags = table.lags
@@ -152,6 +162,12 @@ def _reference_lags(table: ErrorTable, place: Int64, strata_: int, counts: PaneC
     return known, LabelledBefore(n.astype(np.float64) * scale, wrong.astype(np.float64) * scale, table.new_logit, place[:, 0])
 
 
+def _effects(lag: LagEffect, rows: LabelledRows, fraction: Float64, stratum: Int64) -> Float64:
+    """[K] what the rows' lags add to their log odds."""
+    behind = lag.behind(rows.lag, fraction[rows.pane, rows.lag], stratum)
+    return np.asarray(lag.of(rows.lag, behind) - lag.neutral[stratum])
+
+
 def _old_levels(
     table: ErrorTable, rows: LabelledRows, block: Int64, older: int, stratum: Int64, fraction: Float64, lag: LagEffect
 ) -> Float64:
@@ -160,7 +176,7 @@ def _old_levels(
     if not older:
         return level
     place, n = block[rows.pane], (rows.right + rows.wrong).astype(np.float64)
-    base = logit(table.rate[rows.segment, rows.cell]) + lag.of(rows.lag, fraction[rows.pane, rows.lag], stratum) - lag.neutral[stratum]
+    base = logit(table.rate[rows.segment, rows.cell]) + _effects(lag, rows, fraction, stratum)
     for _ in range(4):
         p = expit(base + level[place])
         score = total(place, rows.wrong - n * p, older) - level / _OLD_SD2

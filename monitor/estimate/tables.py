@@ -31,6 +31,7 @@ _NEVER = 1e9  # lambda when cells differ by chance only
 _LEAST_LAMBDA = 10.0
 _ROUNDS = 12
 _LEAST_RATE = 1e-4
+_LARGEST_EXPONENT = 700.0  # of e that a double holds, about
 
 
 def logit(p: Float64) -> Float64:
@@ -40,7 +41,7 @@ def logit(p: Float64) -> Float64:
 
 def expit(x: Float64) -> Float64:
     """The inverse of ``logit``."""
-    return np.asarray(0.5 * (1.0 + np.tanh(0.5 * x)))
+    return np.asarray(1.0 / (1.0 + np.exp(np.minimum(-x, _LARGEST_EXPONENT))))
 
 
 @dataclass(frozen=True, eq=False)

@@ -92,7 +92,8 @@ def test_panes_are_through_bins_on_the_scale_of_log_lag():
 def test_a_bin_half_over_holds_the_labels_of_its_beginning():
     effect = LagEffect(np.array([0.0, 0.0, -1.0, -2.0, -3.0, -4.0, -5.0]), np.zeros((7, 7)), np.full((1, 7), 1 / 7))
     lag = np.array([3, 3, 3])
-    assert effect.of(lag, np.array([1.0, 0.5, 0.0]), np.zeros(3, int)) == pytest.approx([-2.0, -1.75, -1.5])
+    behind = effect.behind(lag, np.array([1.0, 0.5, 0.0]), np.zeros(3, int))
+    assert effect.of(lag, behind) == pytest.approx([-2.0, -1.75, -1.5])
 
 
 def test_where_lags_are_evenly_spread_they_are_ahead_evenly():
@@ -110,7 +111,8 @@ def test_lags_are_denser_in_a_bin_towards_its_fuller_neighbour():
     assert still_ahead(share, fraction)[0, 0] == pytest.approx(1.5**2 / 2 / 8)
     # Of a bin half over, the labels lie at 5/21 of it on the average, of the whole bin at 4/9.
     effect = LagEffect(np.array([0.0, 0.0, -1.0, -2.0, -3.0, -4.0, -5.0]), np.zeros((7, 7)), share)
-    shift = effect.of(np.array([3, 3]), np.array([0.5, 1.0]), np.zeros(2, int)) - (-2.0)
+    lag = np.array([3, 3])
+    shift = effect.of(lag, effect.behind(lag, np.array([0.5, 1.0]), np.zeros(2, int))) - (-2.0)
     assert shift == pytest.approx([4 / 9 - 5 / 21, 0.0])
 
 
