@@ -9,7 +9,7 @@ from types import MappingProxyType
 import numpy as np
 from msgspec.structs import replace
 
-from monitor.config.retraining import Retraining, Where
+from monitor.config.retraining import LabelMeasure, Retraining, Where
 from monitor.decide.docket import Part, Side
 from monitor.decide.facts import NEVER, Alarm, Facts, FailureMode, LabelledRows, Measured
 from monitor.evaluate.verdict import Status, Verdicts
@@ -18,6 +18,7 @@ from monitor.labels import LabelsEvaluated
 from monitor.number import finite
 from monitor.performance.backlog import ModeState
 from monitor.performance.failure_modes import FailureModes
+from monitor.performance.told import called
 from monitor.performance.verdict import Performance
 from monitor.segment import ALL, OTHER
 
@@ -93,21 +94,18 @@ def labels_parts(evaluated: LabelsEvaluated, policy: Retraining) -> Iterator[Par
         yield Part(Side.LABELS, facts)
 
 
-def _measured(judged: Performance, wanted: set[str], name: str | None = None) -> Iterator[Measured]:
-    """The metrics that are wanted, in every segment; what rests on too few rows has none, so that it is unknown.
-
-    A metric of a class is called ``recall[yes]``; of a binary model ``recall`` is that of the positive class.
-    """
+def _measured(judged: Performance, wanted: set[str], as_name: str | None = None) -> Iterator[Measured]:
+    """The metrics that are wanted, in every segment; what rests on too few rows has none, so that it is unknown."""
     positive = judged.counts.layout.classes[1] if judged.counts.layout.task == "binary" else None
     for m, (metric, of) in enumerate(zip(judged.metrics, judged.classes, strict=True)):
-        for called in {metric if not of else f"{metric}[{of}]", metric if of in ("", positive) else ""} & wanted:
+        for name in (name for name in called(metric, of, positive) if name in wanted):
             few = judged.metric_status[:, m] == Status.INSUFFICIENT_DATA
             for g in np.flatnonzero(np.isfinite(judged.value[:, m])).tolist():
                 low, high = float(judged.low[g, m]), float(judged.high[g, m])
                 rows = 0 if few[g] or not math.isfinite(low + high) else int(judged.n[g, m])
                 ends = (low, high) if rows else (0.0, 0.0)
                 segment = plain(judged.segments[g])
-                yield Measured(name or called, segment, float(judged.value[g, m]), *ends, rows, judged.window.start_ms)
+                yield Measured(as_name or name, segment, float(judged.value[g, m]), *ends, rows, judged.window.start_ms)
 
 
 def _losses(one: LabelVerdicts) -> Iterator[Measured]:
@@ -135,15 +133,18 @@ def label_measures(one: LabelVerdicts) -> dict[str, float]:
     if ALL not in segments:
         return {}
     at = segments.index(ALL)
-    found = {"coverage_ratio": one.by_prediction.coverage[at], "selection_distance": one.representativeness.distance[at]}
+    found: dict[LabelMeasure, float] = {
+        "coverage_ratio": float(one.by_prediction.coverage[at]),
+        "selection_distance": float(one.representativeness.distance[at]),
+    }
     if quality is not None and ALL in quality.segments:
         at = quality.segments.index(ALL)
         found |= {
-            "disagreement_ratio": quality.disagreement.value[at],
-            "flip_ratio": quality.flip_rate.value[at],
-            "alpha": quality.krippendorff.value,
+            "disagreement_ratio": float(quality.disagreement.value[at]),
+            "flip_ratio": float(quality.flip_rate.value[at]),
+            "alpha": float(quality.krippendorff.value),
         }
-    return {name: float(value) for name, value in found.items() if np.isfinite(value)}
+    return {name: value for name, value in found.items() if math.isfinite(value)}
 
 
 def _modes(modes: FailureModes, backlog: Mapping[str, ModeState]) -> Iterator[FailureMode]:

@@ -10,11 +10,12 @@ import difflib
 from collections.abc import Collection, Sequence
 
 from monitor.config import ModelConfig
+from monitor.config.judged import wrong_segment
 from monitor.decide.control import Accept, Control, Rebaseline, SwitchReference
 from monitor.errors import Mistake
 from monitor.profile.bare import signal_names
 from monitor.reference.reference import Reference
-from monitor.segment import ALL, parse_key, segment_key
+from monitor.segment import parse_key
 
 NAMING = (Accept, Rebaseline, SwitchReference)
 """Decisions that name what references have."""
@@ -61,21 +62,9 @@ def mistakes_of(control: Control, model: ModelConfig, references: Sequence[Refer
     signals = signals_of(model, conditions=isinstance(control, Accept))
     if control.signal is not None and control.signal not in signals:
         found_mistakes.append(Mistake("--signal", f"expected one of {near(control.signal, signals)}, got {control.signal!r}"))
-    if control.segment is not None and (wrong := _wrong_segment(control.segment, model.segments.groupings)):
+    if control.segment is not None and (wrong := wrong_segment(control.segment, model.segments.groupings)):
         found_mistakes.append(Mistake("--segment", wrong))
     return found_mistakes
-
-
-def _wrong_segment(segment: str, groupings: Sequence[tuple[str, ...]]) -> str | None:
-    columns, values = parse_key(segment)
-    if segment == ALL or (columns in groupings and segment_key(columns, values) == segment):
-        return None
-    for grouping in groupings:
-        if columns and sorted(grouping) == sorted(columns):
-            of = dict(zip(columns, values, strict=True))
-            return f"expected {segment_key(grouping, tuple(of[column] for column in grouping))!r}, as the grouping has it, got {segment!r}"
-    shapes = [",".join(f"{column}=..." for column in grouping) for grouping in groupings]
-    return f"expected {' or '.join([ALL, *shapes])}, by the groupings of the model, got {segment!r}"
 
 
 def notes_of(control: Control, references: Sequence[Reference]) -> list[str]:

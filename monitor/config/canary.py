@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, model_validator
 
+from monitor.config.judged import CLASSED, names_a_class
 from monitor.config.types import Duration, Section, duration
 
 if TYPE_CHECKING:
@@ -54,3 +55,5 @@ def canary_mistakes(model: ModelConfig) -> Iterator[str]:
         yield "canary: expected labels beside it, got none: versions are compared by what turned out to be true"
     elif model.labels.task == "regression":
         yield "canary: expected labels with task binary or multiclass, got regression"
+    elif not names_a_class(model):
+        yield f"canary: expected {CLASSED}, got none: all would be wrong, of both versions"

@@ -16,8 +16,9 @@ from pydantic import AfterValidator, Field, model_validator
 from monitor.config.canary import Canary, canary_mistakes
 from monitor.config.detection import Detection
 from monitor.config.evaluation import Evaluation, threshold_mistakes
+from monitor.config.judged import RETRAINING_CHECKS
 from monitor.config.labels import LABEL_CHECKS, ClassName, Labels
-from monitor.config.retraining import RETRAINING_CHECKS, Retraining
+from monitor.config.retraining import Retraining
 from monitor.config.types import Duration, EventTime, JsonPath, Section, Topic, duration
 
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z_][A-Za-z0-9_.:/-]*$")]

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from monitor.config.types import Duration, Section, Topic, duration
-
-if TYPE_CHECKING:
-    from monitor.config.model import ModelConfig
 
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)|24:00")
 
@@ -159,10 +155,18 @@ class EstimatedLoss(Where):
         return self
 
 
+LabelMeasure = Literal["coverage_ratio", "selection_distance", "disagreement_ratio", "flip_ratio", "alpha"]
+"""What is measured of labels themselves: see ``facts.label_measures``."""
+
+
 class QualityLimit(Section):
     """A measure of label quality beyond which labels are too poor to retrain on."""
 
-    measure: str = Field(min_length=1, max_length=100, description="The measure, such as conflict_ratio.")
+    measure: LabelMeasure = Field(
+        description="Of all traffic: coverage_ratio, predictions of the window with a label; selection_distance, how far the labelled ones"
+        " are from all, by score; disagreement_ratio, predictions of several annotators on which they differ; flip_ratio, labels restated"
+        " to another value; alpha, Krippendorff's, agreement beyond chance."
+    )
     at_most: float | None = Field(None, allow_inf_nan=False, description="Larger is too poor.")
     at_least: float | None = Field(None, allow_inf_nan=False, description="Smaller is too poor.")
 
@@ -254,42 +258,6 @@ class Retraining(Section):
             if getattr(self, name) < 1_000:
                 raise ValueError(f"{name.removesuffix('_ms')}: expected at least 1s")
         return self
-
-
-def _known_features(model: ModelConfig) -> Iterator[str]:
-    from monitor.config.model import RESERVED
-
-    policy = model.retraining
-    if policy is None or policy.data_drift is None:
-        return
-    names = {feature.name for feature in model.features} | {*RESERVED}
-    for name in policy.data_drift.features:
-        if name not in names:
-            yield f"retraining.data_drift.features: expected configured features, got {name!r}"
-
-
-def _known_metrics(model: ModelConfig) -> Iterator[str]:
-    policy = model.retraining
-    if policy is None or not policy.performance:
-        return
-    from monitor.performance.metric import METRICS  # knows them all, and is not needed to read any other section
-
-    for index, limit in enumerate(policy.performance):
-        if limit.metric.partition("[")[0] not in METRICS:
-            yield f"retraining.performance[{index}].metric: expected one of {', '.join(METRICS)}, got {limit.metric!r}"
-
-
-def _labels_for_what_needs_them(model: ModelConfig) -> Iterator[str]:
-    policy = model.retraining
-    if policy is None or model.labels is not None:
-        return
-    for key, instead in (("performance", "none"), ("cost", "none"), ("label_quality", "none"), ("min_fresh_labels", "0")):
-        if getattr(policy, key):
-            yield f"retraining.{key}: expected labels to be configured, or {instead} here"
-
-
-RETRAINING_CHECKS = (_known_features, _known_metrics, _labels_for_what_needs_them)
-"""What a policy needs of the rest of the model: see ``Section.checks``."""
 
 
 class Controls(Section):

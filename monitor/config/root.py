@@ -161,7 +161,15 @@ class Config(Section):
             if not self.source.brokers:
                 yield f"{path}: expected source.brokers to send it to, got none"
 
-    checks = (_distinct_names, _topics_apart, _brokers_to_write_to)
+    def _fitting_drifts(self) -> Iterator[str]:
+        if self.drill is None or "drifts" not in self.drill.model_fields_set:  # of the standard ones those are planted that fit
+            return
+        for index, drift in enumerate(self.drill.drifts):
+            if not any(drift.fits(model) for model in self.models):
+                about = "".join(f" of {what} {name}" for what, name in (("feature", drift.feature), ("model", drift.model)) if name)
+                yield f"drill.drifts[{index}]: expected a drift that fits a model's features or its labels, got {drift.effect}{about}"
+
+    checks = (_distinct_names, _topics_apart, _brokers_to_write_to, _fitting_drifts)
 
     @property
     def topics(self) -> list[str]:

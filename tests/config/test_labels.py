@@ -274,3 +274,12 @@ def test_the_command_prints_a_schema_with_labels():
     assert properties["horizon"]["default"] == "30d"
     assert {"horizon", "early_allowance", "idle_after", "prediction", "cost"} <= set(properties)
     assert not any(name.endswith("_ms") for name in properties)
+
+
+def test_a_canary_needs_predictions_that_can_be_wrong():
+    [said] = mistakes("", canary={}, predictions={"predicted_class": None})
+    assert said == (
+        "models[0]: canary: expected predictions that name a class (predicted_class, or score with predictions.threshold), got none: all"
+        " would be wrong, of both versions"
+    )
+    parsed("", canary={}, predictions={"predicted_class": None, "threshold": 0.5})

@@ -12,8 +12,8 @@ from monitor.errors import ConfigError
 
 MODEL: dict[str, Any] = {
     "name": "m",
-    "predictions": {"topic": "t", "id": "id", "score": "score"},
-    "labels": {"topic": "l", "id": "id", "label": "label"},
+    "predictions": {"topic": "t", "id": "id", "score": "score", "threshold": 0.5},
+    "labels": {"topic": "l", "id": "id", "label": "label", "annotator": "by"},
     "features": [{"name": "x", "type": "numeric"}],
 }
 LIMIT = {"metric": "recall", "floor": 0.7}
@@ -34,7 +34,7 @@ def test_a_policy_as_a_user_writes_it():
     at_most: 2
     period: 30d
     min_fresh_labels: 5000
-    label_quality: [{measure: conflict_ratio, at_most: 0.1}]
+    label_quality: [{measure: disagreement_ratio, at_most: 0.1}]
     quiet_hours: {zone: Europe/Paris, windows: [{days: [Sat, Sun]}, {start: 18:30, end: 08:00}]}
     topic: retraining
     """
@@ -57,7 +57,7 @@ def test_a_policy_as_a_user_writes_it():
             "clear: expected a value on the good side of the limit 0.7, got 0.6",
         ),
         (
-            {"performance": [{"metric": "mae", "ceiling": 2, "clear": 3}]},
+            {"performance": [{"metric": "log_loss", "ceiling": 2, "clear": 3}]},
             "retraining.performance[0]",
             "clear: expected a value on the good side of the limit 2, got 3",
         ),
@@ -90,7 +90,16 @@ def test_a_policy_as_a_user_writes_it():
         ({"performance": [LIMIT], "cooldown": "0s"}, "retraining", "cooldown: expected at least 1s"),
         ({"performance": [LIMIT], "at_most": 0}, "retraining.at_most", "greater than or equal to 1"),
         ({"performance": [LIMIT], "colldown": "1d"}, "retraining.colldown", "unknown key; did you mean 'cooldown'?"),
-        ({"performance": [LIMIT], "label_quality": [{"measure": "x"}]}, "retraining.label_quality[0]", "exactly one of at_most, at_least"),
+        (
+            {"performance": [LIMIT], "label_quality": [{"measure": "flip_ratio"}]},
+            "retraining.label_quality[0]",
+            "exactly one of at_most, at_least",
+        ),
+        (
+            {"performance": [LIMIT], "label_quality": [{"measure": "conflict_ratio", "at_most": 0.1}]},
+            "retraining.label_quality[0].measure",
+            "expected coverage_ratio, selection_distance, disagreement_ratio, flip_ratio or alpha, got 'conflict_ratio'",
+        ),
         (
             {"performance": [LIMIT], "quiet_hours": {"windows": [{"start": "8am"}]}},
             "retraining.quiet_hours.windows[0].start",
@@ -121,6 +130,8 @@ def test_a_mistake_is_said_with_its_path(retraining, path, said):
     [
         ({"performance": [LIMIT]}, "retraining.performance: expected labels to be configured, or none here"),
         ({"cost": {"ceiling": 1}}, "retraining.cost: expected labels to be configured, or none here"),
+        ({"concept_drift": {}}, "retraining.concept_drift: expected labels to be configured, or none here"),
+        ({"estimated_loss": [{"loss": 0.1}]}, "retraining.estimated_loss: expected labels to be configured, or none here"),
         ({"data_drift": {"features": ["x"]}}, "retraining.min_fresh_labels: expected labels to be configured, or 0 here"),
     ],
 )
@@ -130,6 +141,95 @@ def test_a_policy_over_labels_needs_labels(retraining, said):
         parse_config({"source": {"brokers": ["b:1"]}, "models": [{**model, "retraining": retraining}]})
     fine = {"data_drift": {"features": ["x"]}, "min_fresh_labels": 0}
     parse_config({"source": {"brokers": ["b:1"]}, "models": [{**model, "retraining": fine}]})
+
+
+SCORE_ALONE = {"predictions": {"topic": "t", "id": "id", "score": "score"}}
+REGRESSION = SCORE_ALONE | {"labels": {"topic": "l", "id": "id", "label": "label", "task": "regression"}}
+MULTICLASS = {
+    "predictions": {"topic": "t", "id": "id", "predicted_class": "class"},
+    "labels": {"topic": "l", "id": "id", "label": "label", "task": "multiclass", "classes": ["a", "b", "c"]},
+}
+UNNAMED = {"labels": {"topic": "l", "id": "id", "label": "label"}}
+LOSS = {"estimated_loss": [{"loss": 0.1}]}
+NO_CLASS = "expected predictions that name a class (predicted_class, or score with predictions.threshold), got none"
+
+
+@pytest.mark.parametrize(
+    ("model", "retraining", "said"),
+    [
+        (REGRESSION, {"concept_drift": {}}, "concept_drift: expected labels with task binary or multiclass, got regression"),
+        (REGRESSION, LOSS, "estimated_loss: expected labels with task binary or multiclass, got regression"),
+        (REGRESSION, {"cost": {"ceiling": 1}}, "cost: expected labels with task binary or multiclass, got regression"),
+        (SCORE_ALONE, {"cost": {"ceiling": 1}}, f"cost: {NO_CLASS}"),
+        (SCORE_ALONE, LOSS, f"estimated_loss: {NO_CLASS}"),
+        ({"detection": {"enabled": False}}, {"concept_drift": {}}, "concept_drift: expected detection.enabled"),
+        ({"detection": {"enabled": False}}, {"data_drift": {"features": ["x"]}}, "data_drift: expected detection.enabled"),
+        (MULTICLASS, {"data_drift": {"features": ["score"]}}, "data_drift.features: expected configured features, got 'score'"),
+        (SCORE_ALONE, {"data_drift": {"features": ["predicted_class"]}}, "features: expected configured features, got 'predicted_class'"),
+        (
+            {},
+            {"performance": [LIMIT], "view": "audit"},
+            "retraining.view: expected labels.source, by which labels of the audit sample are known",
+        ),
+        ({}, {"performance": [LIMIT | {"segments": ["country=FR"]}]}, "performance[0].segments[0]: expected ALL, by the groupings"),
+        (
+            {},
+            {"data_drift": {"segments": ["ALL", "x=1"]}},
+            "data_drift.segments[1]: expected ALL, by the groupings of the model, got 'x=1'",
+        ),
+        (
+            UNNAMED,
+            {"performance": [LIMIT], "label_quality": [{"measure": "alpha", "at_least": 0.6}]},
+            "label_quality[0].measure: expected labels.annotator to be configured for alpha, got none",
+        ),
+        (
+            UNNAMED,
+            {"performance": [LIMIT], "label_quality": [{"measure": "flip_ratio", "at_most": 0.6}]},
+            "label_quality[0].measure: expected labels.label_version, labels.annotator or labels.confidence to be configured",
+        ),
+        (
+            SCORE_ALONE,
+            {"performance": [LIMIT]},
+            "performance[0].metric: expected one that predictions and labels of this model can tell, such as roc_auc, average_precision,",
+        ),
+        (
+            MULTICLASS,
+            {"performance": [LIMIT]},
+            "performance[0].metric: expected one that predictions and labels of this model can tell, such as recall[a], recall[b],"
+            " recall[c], got 'recall'",
+        ),
+        (MULTICLASS, {"performance": [LIMIT | {"metric": "recall[d]"}]}, "such as recall[a], recall[b], recall[c], got 'recall[d]'"),
+        (MULTICLASS, {"performance": [{"metric": "log_loss", "ceiling": 1}]}, "such as accuracy, balanced_accuracy, expected_cost, got"),
+        (REGRESSION, {"performance": [LIMIT]}, "such as mae, rmse, bias, r2, label_mean, got 'recall'"),
+        ({}, {"performance": [{"metric": "kpi_mean", "floor": 1}]}, "got 'kpi_mean'"),
+        ({}, {"performance": [{"metric": "mae", "ceiling": 1}]}, "got 'mae'"),
+    ],
+)
+def test_a_condition_that_could_never_be_judged_is_a_mistake(model, retraining, said):
+    with pytest.raises(ConfigError) as wrong:
+        parse_config({"source": {"brokers": ["b:1"]}, "models": [MODEL | model | {"retraining": retraining}]})
+    [mistake] = wrong.value.mistakes
+    assert said in str(mistake)
+    assert str(mistake).startswith("models[0]: retraining.") or str(mistake).startswith("models[0].retraining.")
+
+
+@pytest.mark.parametrize(
+    ("model", "metric"),
+    [
+        ({}, "recall"),
+        ({}, "recall[1]"),
+        ({}, "recall[0]"),
+        (SCORE_ALONE, "log_loss"),
+        (MULTICLASS, "recall[c]"),
+        (REGRESSION, "mae"),
+        (REGRESSION, "absolute_error_quantile[0.9]"),
+        ({"labels": {**MODEL["labels"], "kpi": "revenue"}}, "kpi_mean"),
+        ({"labels": {**MODEL["labels"], "prediction": {"predicted_class": "c"}}}, "recall"),
+    ],
+)
+def test_a_metric_that_the_model_has_is_taken(model, metric):
+    retraining = {"performance": [{"metric": metric, "floor": 0}]}
+    parse_config({"source": {"brokers": ["b:1"]}, "models": [MODEL | model | {"retraining": retraining}]})
 
 
 @pytest.mark.parametrize("topic", ["t", "l", "dead", "triggers"])
@@ -146,3 +246,17 @@ def test_triggers_need_a_broker_to_be_sent_to():
     model = {**MODEL, "retraining": {"performance": [LIMIT], "topic": "triggers"}}
     with pytest.raises(ConfigError, match=r"models\[0\]\.retraining\.topic: expected source\.brokers to send it to, got none"):
         parse_config({"source": {"client": "ndjson", "path": "x"}, "models": [model]})
+
+
+@pytest.mark.parametrize(
+    ("drift", "said"),
+    [
+        ({"feature": "y", "shift": 0.5}, "got shift of feature y"),
+        ({"feature": "x", "unseen": 0.5}, "got unseen of feature x"),
+        ({"model": "n", "shift": 0.5}, "got shift of model n"),
+    ],
+)
+def test_a_drift_that_fits_no_model_is_a_mistake(drift, said):
+    with pytest.raises(ConfigError, match=rf"drill\.drifts\[1\]: expected a drift that fits a model's features or its labels, {said}$"):
+        config(drill={"drifts": [{"name": "a", "shift": 1}, {"name": "b"} | drift]})
+    config(drill={})  # of the standard ones those that fit are planted, whatever the model

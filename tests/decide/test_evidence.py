@@ -27,7 +27,7 @@ def test_it_says_what_where_since_when_how_large_and_what_to_train_on():
         "labelled": labels(*[100] * 100, start_ms=since - 10 * HOUR),
         "reference": "ab" * 32,
         "dataset": "2023-10",
-        "label_quality": {"conflict_ratio": 0.02, "noise_ratio": math.nan},
+        "label_quality": {"disagreement_ratio": 0.02, "flip_ratio": math.nan},
         "failure_modes": (FailureMode("f1", "country=FR", "1", "false_positive", 0.31, 0.2, 120, 13.2, "rising", "open", None),),
     }
     given = []
@@ -47,7 +47,7 @@ def test_it_says_what_where_since_when_how_large_and_what_to_train_on():
     assert (found.train.start_ms, found.train.end_ms, found.train.labelled_rows) == (since, MONDAY + HOUR, 4_900)
     assert found.fresh_labels == 4_900, "49 hours of them; what was predicted later is not counted yet"
     assert (found.reference, found.dataset) == ("ab" * 32, "2023-10")
-    assert found.label_quality == {"conflict_ratio": 0.02}
+    assert found.label_quality == {"disagreement_ratio": 0.02}
     assert found.failure_modes == more["failure_modes"]
     assert found.triggers_in_period == 1
 

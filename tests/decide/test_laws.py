@@ -35,7 +35,7 @@ policies = st.builds(
             "concept_drift": st.just({}),
             "cost": st.just({"ceiling": 1.0, "clear": 0.8}),
             "min_fresh_labels": st.just(500),
-            "label_quality": st.just([{"measure": "conflict_ratio", "at_most": 0.1}]),
+            "label_quality": st.just([{"measure": "disagreement_ratio", "at_most": 0.1}]),
             "quiet_hours": st.just({"windows": [{"start": "18:00", "end": "06:00"}, {"days": ["Sat", "Sun"]}]}),
         },
     ),
@@ -76,7 +76,7 @@ def situation(draw: random.Random, event_ms: int) -> Facts:
         data_alarms=alarms() if fine() else None,
         concept_alarms=alarms() if fine() else None,
         cost=(measured(draw.choice([0.5, 0.9, 2.0]), "cost"),) if fine() else None,
-        label_quality={"conflict_ratio": 0.01 if fine() else 0.5} if fine() else None,
+        label_quality={"disagreement_ratio": 0.01 if fine() else 0.5} if fine() else None,
         labelled=labels(*[ROWS] * 400, start_ms=MONDAY - 100 * EVERY, every_ms=EVERY) if fine() else labels(3),
         partial=not fine(),
         rebuilding=not fine(),
@@ -137,7 +137,7 @@ def test_no_trigger_while_anything_stands_in_the_way(log, settings):
             assert each.labelled is not None
             assert len(each.labelled) > 1
         if settings.label_quality:
-            assert each.label_quality == {"conflict_ratio": 0.01}
+            assert each.label_quality == {"disagreement_ratio": 0.01}
 
 
 @PATIENT

@@ -103,18 +103,18 @@ def test_the_cooldown_is_of_the_model_and_holds_another_version_back():
         ),
         ({}, {"min_fresh_labels": 500}, Gate.FRESH_LABELS, "labels are not known, at least 500 rows are needed"),
         (
-            {"label_quality": {"conflict_ratio": 0.3}},
-            {"label_quality": [{"measure": "conflict_ratio", "at_most": 0.1}]},
+            {"label_quality": {"disagreement_ratio": 0.3}},
+            {"label_quality": [{"measure": "disagreement_ratio", "at_most": 0.1}]},
             Gate.LABEL_QUALITY,
-            "conflict_ratio is 0.3, at most 0.1",
+            "disagreement_ratio is 0.3, at most 0.1",
         ),
         (
-            {"label_quality": {"coverage_ratio": 0.3, "conflict_ratio": 0.01}},
-            {"label_quality": [{"measure": "coverage_ratio", "at_least": 0.5}, {"measure": "conflict_ratio", "at_most": 0.1}]},
+            {"label_quality": {"coverage_ratio": 0.3, "disagreement_ratio": 0.01}},
+            {"label_quality": [{"measure": "coverage_ratio", "at_least": 0.5}, {"measure": "disagreement_ratio", "at_most": 0.1}]},
             Gate.LABEL_QUALITY,
             "coverage_ratio is 0.3, at least 0.5",
         ),
-        ({}, {"label_quality": [{"measure": "noise_ratio", "at_most": 0.1}]}, Gate.LABEL_QUALITY, "noise_ratio is not known"),
+        ({}, {"label_quality": [{"measure": "flip_ratio", "at_most": 0.1}]}, Gate.LABEL_QUALITY, "flip_ratio is not known"),
         (
             {},
             {"quiet_hours": {"zone": "Europe/Paris", "windows": [{"start": "01:00", "end": "04:00"}]}},
@@ -131,7 +131,7 @@ def test_a_shut_gate_withholds_and_names_itself_and_opens_later(changes, setting
     assert said[-1].change is Change.WITHHELD
     assert said[-1].withheld == version.withheld
     # Everything in order later: it is required, with the onset of then.
-    fine = {"labelled": labels(*[1_000] * 20), "label_quality": {"conflict_ratio": 0.0, "coverage_ratio": 1.0, "noise_ratio": 0.0}}
+    fine = {"labelled": labels(*[1_000] * 20), "label_quality": {"disagreement_ratio": 0.0, "coverage_ratio": 1.0, "flip_ratio": 0.0}}
     _, said = play([facts(MONDAY + 9 * HOUR, "o", **fine)], policy(**settings), state)
     assert [each.trigger.onset_ms for each in required(said)] == [MONDAY]
 
@@ -413,9 +413,9 @@ def test_very_many_segments_keep_the_watches_that_hold_longest():
 
 
 def test_a_state_is_the_same_after_a_round_trip_and_nothing_else_is_taken_for_one():
-    settings = policy(label_quality=[{"measure": "noise_ratio", "at_most": 0.5}], data_drift={"min_share": 0.1})
+    settings = policy(label_quality=[{"measure": "flip_ratio", "at_most": 0.5}], data_drift={"min_share": 0.1})
     more = {
-        "label_quality": {"noise_ratio": 0.1},
+        "label_quality": {"flip_ratio": 0.1},
         "failure_modes": (FailureMode("f1", "a", "1", "false_positive", 0.5, None, 3, 1.5, "steady"),),
         "data_alarms": (alarm(),),
     }

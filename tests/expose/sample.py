@@ -135,7 +135,7 @@ def decided() -> RetrainingView:
             "flights", "2013-02", NOW_MS - day * DAY_MS, rows=26_000, shares={"origin=JFK": 0.33},
             performance=(measured(0.74, n=9_000), measured(low, segment="origin=JFK", n=3_000)),
             cost=(measured(1.4, "cost", n=9_000),) if day < 3 else None, data_alarms=None if day > 1 else (),
-            labelled=labels(*[850] * 40, start_ms=NOW_MS - 40 * DAY_MS, every_ms=DAY_MS), label_quality={"conflict_ratio": 0.012},
+            labelled=labels(*[850] * 40, start_ms=NOW_MS - 40 * DAY_MS, every_ms=DAY_MS), label_quality={"disagreement_ratio": 0.012},
             reference=reference().fingerprint, dataset=reference().dataset_version,
             failure_modes=(FailureMode("f1", "origin=JFK", "0", "false_negative", 0.31, 0.22, 411, 148.0, "rising", "open"),),
         ))  # fmt: skip

@@ -250,7 +250,7 @@ def test_the_labels_side_holds_the_metrics_asked_for_as_they_were_judged(evaluat
 
 def test_a_metric_of_a_class_is_called_by_it_and_of_a_binary_model_also_without(evaluations):
     _, labels, _ = evaluations
-    limits = [{"metric": name, "floor": 0.1} for name in ("recall", "recall[0]", "recall[1]", "recall[2]", "roc_auc", "log_loss")]
+    limits = [{"metric": name, "floor": 0.1} for name in ("recall", "recall[0]", "recall[1]", "roc_auc", "log_loss")]
     policy = config(performance=limits).retraining
     facts = next(part.facts for part in labels_parts(labels, policy) if part.facts.version == "1")
     everywhere = {each.name: each.value for each in facts.performance if each.segment == "ALL"}
