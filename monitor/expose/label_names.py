@@ -31,7 +31,7 @@ LABELS: Mapping[str, str] = MappingProxyType({
     "reason": "Why: a row or message was not counted, retraining is required, or an item was drawn; a bounded set.",
     "predicted": "Class that was predicted; empty for none of the classes, or a regression.",
     "error": "`false_positive` or `false_negative`; the true class of a multiclass model; `over` or `under` of a regression.",
-    "failure_mode": "Id of the failure mode, as `driftgauge control assign --failure-mode` takes it.",
+    "failure_mode": "Id of the failure mode, as `driftgauge control assign` takes it (`--failure-mode`).",
     "owner": "Who took the failure mode on; empty for nobody.",
     "trend": "`rising`, `steady` or `falling` against the window before; `unknown` without one.",
     "trigger_id": "Id of the trigger; the same wherever the same log is read.",

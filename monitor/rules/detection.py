@@ -26,8 +26,9 @@ def detection_alerts(model: str, settings: Alerts) -> tuple[Alert, ...]:
             standing("trigger"),
             "warning",
             "Sequential detectors have enough evidence of a drift to act on.",
-            f"{_WHERE} triggered. Largest effects:{_effects('trigger')}. {_EVIDENCE};"
-            " a trigger stands until it is re-armed with: driftgauge control rebaseline",
+            f"{_WHERE} triggered. Largest effects:{_effects('trigger')}. {_EVIDENCE}; a trigger stands until it is re-armed with:"
+            ' driftgauge control rebaseline -c config.yaml --model {{ $labels.model }} --why "..."',
+            keep_firing_ms=settings.keep_firing_ms,
         ),
         Alert(
             "DriftgaugeDriftSuspected",

@@ -10,7 +10,8 @@ _REST = " Everything known is at /api/v1/alarms of the process"
 
 def detection_cases(model: str, settings: Alerts) -> tuple[Case, ...]:
     """Cases of the alerts."""
-    return (*_detected(model), *_suspected(model, minutes(settings.keep_firing_ms)))
+    kept = minutes(settings.keep_firing_ms)
+    return (*_detected(model, kept), *_suspected(model, kept))
 
 
 def _standing(model: str, kind: str, level: str, values: str, target: dict[str, str] = TARGET) -> dict[str, str]:
@@ -31,8 +32,8 @@ def _fired(model: str, kind: str, level: str, description: str) -> Firing:
     return Firing({"job": "driftgauge", "model": model, "version": "7", "kind": kind, "level": level}, description)
 
 
-def _detected(model: str) -> tuple[Case, ...]:
-    rearm = "; a trigger stands until it is re-armed with: driftgauge control rebaseline"
+def _detected(model: str, kept: int) -> tuple[Case, ...]:
+    rearm = f'; a trigger stands until it is re-armed with: driftgauge control rebaseline -c config.yaml --model {model} --why "..."'
     fired = _fired(
         model,
         "values",
@@ -40,6 +41,8 @@ def _detected(model: str) -> tuple[Case, ...]:
         f'{model} 7: 2 streams of kind values triggered. Largest effects: distance in carrier=A"\\B (by 0.9 sd)'
         f" dep_hour in ALL (by 0.25 sd).{_REST}{rearm}",
     )
+    over = 15 + kept + 2
+    held = (Moment(15 + kept - 1, (fired,)),) if kept >= 2 else ()
     errors = _fired(
         model,
         "error",
@@ -51,13 +54,13 @@ def _detected(model: str) -> tuple[Case, ...]:
             "DriftgaugeDriftDetected",
             "Departures move to later hours, and one carrier, its code with a quote and a backslash, flies shorter: the effect is negative,"
             " and its size is told. A warning about another signal is not named. The alert fires with the first scrape, is one alert though"
-            " the process restarts under another address, and ends when the streams are re-armed.",
-            _standing(model, "values", "trigger", "0x4 2x10 0x10")
-            | _standing(model, "values", "trigger", "_x8 2x7 0x10", OTHER_TARGET)
+            " the process restarts under another address, and ends a while after the streams are re-armed.",
+            _standing(model, "values", "trigger", f"0x4 2x10 0x{over}")
+            | _standing(model, "values", "trigger", f"_x8 2x7 0x{over}", OTHER_TARGET)
             | _effect(model, "ALL", "dep_hour", "values", "trigger", "_x5 0.25x10 stale")
             | _effect(model, 'carrier=A"\\B', "distance", "values", "trigger", "_x5 -0.9x10 stale")
             | _effect(model, "ALL", "month", "values", "warning", "_x5 1.5x10 stale"),
-            (Moment(4), Moment(5, (fired,)), Moment(10, (fired,)), Moment(15, (fired,)), Moment(16), Moment(25)),
+            (Moment(4), Moment(5, (fired,)), Moment(10, (fired,)), Moment(15, (fired,)), *held, Moment(over)),
         ),
         Case(
             "DriftgaugeDriftDetected",
@@ -66,6 +69,13 @@ def _detected(model: str) -> tuple[Case, ...]:
             | _standing(model, "error", "trigger", "0x4 1x15")
             | _effect(model, "ALL", "error", "error", "trigger", "_x5 0.08x15", "share"),
             (Moment(4), Moment(6, (errors,)), Moment(19, (errors,))),
+        ),
+        Case(
+            "DriftgaugeDriftDetected",
+            "The process is started anew, and says what stands again with its first scrape: the alert does not end in between.",
+            _standing(model, "error", "trigger", "1x10 stale 1x10")
+            | _effect(model, "ALL", "error", "error", "trigger", "0.08x22", "share"),
+            (Moment(10, (errors,)), *((Moment(11, (errors,)),) if kept else ()), Moment(12, (errors,))),
         ),
         Case(
             "DriftgaugeDriftDetected",

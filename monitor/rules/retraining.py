@@ -21,8 +21,8 @@ def retraining_alerts(model: str) -> tuple[Alert, ...]:
             f"max {ONE_PROCESS} ({required}) == 1",
             "warning",
             "The policy of a model asks for retraining.",
-            "{{ $labels.model }}: {{ $labels.reason }}. The evidence is at /api/v1/triggers/{{ $labels.trigger_id }} of the process;"
-            " answer with: driftgauge control ack --trigger {{ $labels.trigger_id }}",
+            "{{ $labels.model }}: {{ $labels.reason }}. The evidence is at /api/v1/triggers/{{ $labels.trigger_id }} of the process; answer"
+            ' with: driftgauge control ack -c config.yaml --model {{ $labels.model }} --trigger {{ $labels.trigger_id }} --why "..."',
             labels={"action": ACTION},
         ),
         Alert(
@@ -31,6 +31,6 @@ def retraining_alerts(model: str) -> tuple[Alert, ...]:
             "warning",
             "A drift that was planted into recent traffic was not caught.",
             "{{ $labels.model }}: the planted drift {{ $labels.drift }} led to no alarm."
-            " Look at it with: driftgauge drill --drift {{ $labels.drift }}",
+            " Look at it with: driftgauge drill -c config.yaml --model {{ $labels.model }} --drift {{ $labels.drift | printf `%q` }}",
         ),
     )

@@ -13,14 +13,15 @@ def retraining_cases(model: str) -> tuple[Case, ...]:
     fired = Firing(
         {"job": "driftgauge"} | where,
         f"{model}: performance. The evidence is at /api/v1/triggers/{_ID} of the process;"
-        f" answer with: driftgauge control ack --trigger {_ID}",
+        f' answer with: driftgauge control ack -c config.yaml --model {model} --trigger {_ID} --why "..."',
     )
     required, replica = (labelled("driftgauge_retrain_required", target, where) for target in (TARGET, OTHER_TARGET))
     version = {"model": model, "version": "7"}
     drill = {"model": model, "drift": "shift"}
     missed = Firing(
         {"job": "driftgauge"} | drill,
-        f"{model}: the planted drift shift led to no alarm. Look at it with: driftgauge drill --drift shift",
+        f"{model}: the planted drift shift led to no alarm."
+        f' Look at it with: driftgauge drill -c config.yaml --model {model} --drift "shift"',
     )
     return (
         Case(
