@@ -28,9 +28,14 @@ _EXAMPLES = """examples:
   driftgauge reference build -c driftgauge.yaml --data train.parquet --dataset-version 2026-03 -o reference.json.gz
   driftgauge reference build -c driftgauge.yaml --data train-*.csv --label churned -o reference.json.gz
   driftgauge reference learn -c driftgauge.yaml --hours 24 -o reference.json.gz
+  driftgauge reference learn -c driftgauge.yaml --model-version 8 --from 2026-03-01T00:00Z -o version-8.json.gz
   driftgauge reference show reference.json.gz
+  driftgauge reference show reference.json.gz --json
   driftgauge reference diff old.json.gz new.json.gz
 """
+
+
+_SHOW = "Show what a reference holds; of each grouping the five largest segments, and all of them with --json."
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -65,15 +70,19 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     learn.add_argument("--hours", type=_hours, default=24.0, help="event time to learn from (default 24)")
     learn.add_argument(
-        "--from", dest="start", type=_time, metavar="TIME", help="where to begin, such as 2026-03-01T00:00Z (default: the first event)"
+        "--from",
+        dest="start",
+        type=_time,
+        metavar="TIME",
+        help="where to begin, such as 2026-03-01T00:00Z (default: the first event, which of a new version is too early)",
     )
     learn.add_argument("--max-spool-mb", type=_megabytes, default=4096, help="most disk space for the events meanwhile (default 4096)")
     _add_common(learn)
     learn.set_defaults(run=_learn)
 
-    shown = parts.add_parser("show", help="what a reference holds", **_said("Show what a reference holds.", "show"))
+    shown = parts.add_parser("show", help="what a reference holds", **_said(_SHOW, "show"))
     shown.add_argument("file", type=Path, help="reference file")
-    shown.add_argument("--json", action="store_true", help="as JSON")
+    shown.add_argument("--json", action="store_true", help="as JSON, with every segment")
     shown.set_defaults(run=_show)
 
     compared = parts.add_parser(

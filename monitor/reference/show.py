@@ -38,7 +38,7 @@ def _lines(reference: Reference, facts: dict[str, Any]) -> Iterator[str]:
     for grouping in ((), *reference.groupings):
         segments = segments_of(reference, tuple(grouping))
         largest = ", ".join(f"{key} {rows:,}" for key, rows in segments[:_SHOWN_SEGMENTS])
-        more = f", {len(segments) - _SHOWN_SEGMENTS} more" if len(segments) > _SHOWN_SEGMENTS else ""
+        more = f", {len(segments) - _SHOWN_SEGMENTS} more (--json names all)" if len(segments) > _SHOWN_SEGMENTS else ""
         yield f"{' x '.join(grouping) or 'all traffic'}: {_plural(len(segments), 'segment')}: {largest}{more}"
 
 

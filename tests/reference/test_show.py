@@ -219,3 +219,21 @@ def test_mistakes_of_the_user_are_said_before_the_data_is_read(folder: Path) -> 
         with pytest.raises(SystemExit) as stopped:
             run("learn", *config, "-o", folder / "r.gz", *words)
         assert stopped.value.code == 2
+
+
+def test_of_many_segments_five_are_shown_and_where_the_rest_is(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = CONFIG.replace(
+        "segments: {columns: {country: country}, groupings: [[country]]}",
+        "segments: {columns: {country: country, plan: features.plan}, groupings: [[country, plan]]}",
+    )
+    (tmp_path / "config.yaml").write_text(config)
+    out = tmp_path / "many.gz"
+    assert run("build", "-c", tmp_path / "config.yaml", "--data", folder / "predictions.ndjson", "-o", out) == 0
+    capsys.readouterr()
+    assert run("show", out, "--json") == 0
+    every = [key for key in json.loads(capsys.readouterr().out)["segments"] if key != "ALL"]
+    assert run("show", out) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith(f"country x plan: {len(every)} segments: ")
+    assert last.endswith(f", {len(every) - 5} more (--json names all)")
+    assert sum(key in last for key in every) == 5
