@@ -13,6 +13,13 @@ from monitor.init.yaml_text import comment, quoted, scalar
 
 _MAX_NAME = 100
 
+_CONTROLS = (
+    "",
+    "# Decisions of operators (driftgauge control). To acknowledge a trigger, re-arm an alarm or accept a drift, make the topic (one",
+    "# partition, retention.ms=-1, not compacted) and uncomment this.",
+    "# controls: {topic: driftgauge-controls}",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:
@@ -28,7 +35,7 @@ class Origin:
 
 def config_text(roles: Roles, origin: Origin, labels: LabelRoles | None = None) -> str:
     """YAML that ``load_config`` accepts. Comments say why each thing was chosen and what to check."""
-    return "\n".join([*_lines(roles, origin, labels), *labels_lines(roles, labels, origin.label_topic)]) + "\n"
+    return "\n".join([*_lines(roles, origin, labels), *labels_lines(roles, labels, origin.label_topic), *_CONTROLS]) + "\n"
 
 
 def name_of(path: str, used: set[str]) -> str:

@@ -134,6 +134,7 @@ def create_topics(bootstrap: str) -> None:
     """The topics of deploy/compose.yaml."""
     admin = KafkaAdminClient(bootstrap_servers=bootstrap)
     admin.create_topics([NewTopic(name, 4, 1) for name in ("predictions", "labels", "predictions-rejected")])
+    admin.create_topics([NewTopic("driftgauge-controls", 1, 1)])
     admin.close()
 
 

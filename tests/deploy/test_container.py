@@ -208,6 +208,11 @@ class TestMonitor:
         ]
         assert yaml.safe_load(rules.read_text(encoding="utf-8")) == yaml.safe_load(render_rules(load_config(CONFIG)))
 
+    def test_operators_can_decide_and_their_decisions_are_kept(self, services):
+        controls = load_config(CONFIG).controls
+        made = " ".join(services["topics"]["command"][0].replace("\\\n", " ").split())
+        assert f"--topic {controls.topic} --partitions 1 --config retention.ms=-1 --config retention.bytes=-1" in made
+
     def test_it_reads_the_topics_that_are_made(self, services):
         [model] = load_config(CONFIG).models
         predictions, labels = model.predictions, model.labels

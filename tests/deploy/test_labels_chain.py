@@ -42,7 +42,7 @@ def configuration(broker: str, port: int, topics: dict[str, str]) -> dict[str, A
     tree: dict[str, Any] = yaml.safe_load((ROOT / "deploy" / "compose" / "driftgauge.yaml").read_text(encoding="utf-8"))
     tree["source"] = {"client": "librdkafka", "brokers": [broker], "group": topics["predictions"]}
     tree["http"] = {"bind": "127.0.0.1", "port": port}
-    tree["state"]["directory"] = "state"
+    tree["state"]["directory"], tree["controls"]["topic"] = "state", topics["controls"]
     [model] = tree["models"]
     model["references"] = ["reference.json.gz"]
     model["windows"] |= {"pane": "1s", "short": "2s", "long": "4s", "lateness": "1s", "idle_after": "2s"}
@@ -60,7 +60,7 @@ def series(address: str) -> dict[str, float]:
 
 
 def test_outcomes_reach_the_monitor_match_their_predictions_and_are_judged(broker, topic, tmp_path):
-    topics = {"predictions": topic(partitions=2), "labels": topic(partitions=2), "rejected": topic()}
+    topics = {"predictions": topic(partitions=2), "labels": topic(partitions=2), "rejected": topic(), "controls": topic()}
     server_port, port = free_ports(2)
     server_url, address = f"http://127.0.0.1:{server_port}", f"http://127.0.0.1:{port}"
     config, reference = tmp_path / "driftgauge.yaml", tmp_path / "reference.json.gz"

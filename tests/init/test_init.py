@@ -106,6 +106,14 @@ def test_a_nested_event_is_mapped(tmp_path: Path) -> None:
     assert model.segments.columns == {"country": "context.country"}
 
 
+def test_what_operators_need_to_decide_is_there_to_be_uncommented(tmp_path: Path) -> None:
+    assert written(tmp_path, flat()).controls is None
+    text = (tmp_path / "config.yaml").read_text()
+    (tmp_path / "config.yaml").write_text(text.replace("# controls:", "controls:"))
+    controls = load_config(tmp_path / "config.yaml").controls
+    assert controls is not None and controls.topic == "driftgauge-controls"
+
+
 def test_a_model_is_called_as_its_events_call_it(tmp_path: Path) -> None:
     assert written(tmp_path, nested()).models[0].name == "risk"
     (tmp_path / "config.yaml").unlink()
