@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal, TextIO
 
-from monitor.errors import DriftgaugeError
+from monitor.errors import ConfigError, DriftgaugeError, Mistake
 from monitor.events import Event
 
 Plain = bool | int | float | str | None | tuple[int, ...] | tuple[str, ...]
@@ -110,17 +110,20 @@ def _quoted(value: Plain) -> str:
 def configure_logging(style: str | None = None, level: str | None = None, stream: TextIO | None = None) -> None:
     """Send log lines to ``stream`` (standard error): ``text`` or ``json``, from DRIFTGAUGE_LOG_FORMAT when not given.
 
-    The level (``info``) comes from DRIFTGAUGE_LOG_LEVEL. Raises ``ValueError`` for another format or level.
+    The level (``info``) comes from DRIFTGAUGE_LOG_LEVEL. Raises ``ConfigError`` for another format or level.
     """
     style = style or os.environ.get("DRIFTGAUGE_LOG_FORMAT") or "text"
-    level = (level or os.environ.get("DRIFTGAUGE_LOG_LEVEL") or "info").upper()
+    level = level or os.environ.get("DRIFTGAUGE_LOG_LEVEL") or "info"
+    mistakes = []
     if style not in ("text", "json"):
-        raise ValueError(f"log format: expected text or json, got {style!r}")
-    if level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
-        raise ValueError(f"log level: expected debug, info, warning or error, got {level.lower()!r}")
+        mistakes.append(Mistake("DRIFTGAUGE_LOG_FORMAT", f"expected text or json, got {style!r}"))
+    if level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+        mistakes.append(Mistake("DRIFTGAUGE_LOG_LEVEL", f"expected debug, info, warning or error, got {level!r}"))
+    if mistakes:
+        raise ConfigError("environment", mistakes)
     out = logging.StreamHandler(stream if stream is not None else sys.stderr)
     out.setFormatter(_Lines("json" if style == "json" else "text"))
     logger = logging.getLogger("driftgauge")
     logger.handlers[:] = [out]
-    logger.setLevel(level)
+    logger.setLevel(level.upper())
     logger.propagate = False

@@ -17,7 +17,7 @@ import pytest
 
 from monitor import decision_events, drift_events, events, label_events, process_events
 from monitor.config.types import Secret
-from monitor.errors import SourceError
+from monitor.errors import ConfigError, SourceError
 from monitor.telemetry import MAX_TEXT, Telemetry, configure_logging, reason_of
 
 EVENTS = [
@@ -130,12 +130,12 @@ def test_format_and_level_come_from_the_environment(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(
     ("style", "level", "message"),
     [
-        ("xml", "info", "log format: expected text or json, got 'xml'"),
-        ("text", "loud", "log level: expected debug, info, warning or error, got 'loud'"),
+        ("xml", "info", "DRIFTGAUGE_LOG_FORMAT: expected text or json, got 'xml'"),
+        ("text", "loud", "DRIFTGAUGE_LOG_LEVEL: expected debug, info, warning or error, got 'loud'"),
     ],
 )
 def test_another_format_or_level_is_refused(style: str, level: str, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ConfigError, match=message):
         configure_logging(style, level)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -63,6 +64,16 @@ def test_no_command_is_a_usage_error():
     done = driftgauge()
     assert done.returncode == 2
     assert "COMMAND" in done.stderr
+
+
+def test_a_log_level_that_there_is_not_is_an_ordinary_mistake():
+    done = driftgauge("run", "-c", "none.yaml", env={**os.environ, "DRIFTGAUGE_LOG_LEVEL": "warn", "DRIFTGAUGE_LOG_FORMAT": "xml"})
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "driftgauge: environment: 2 mistakes",
+        "  DRIFTGAUGE_LOG_FORMAT: expected text or json, got 'xml'",
+        "  DRIFTGAUGE_LOG_LEVEL: expected debug, info, warning or error, got 'warn'",
+    ]
 
 
 def test_check_says_every_mistake_at_once_with_its_path(tmp_path):
