@@ -63,9 +63,9 @@ def _of_view(page: _Page, one: Performance) -> Iterator[Block]:
     yield page.block("driftgauge_performance_worse", CLOSE, _yes_or_no(one.status), own)
     if one.restatement is not None:
         yield page.block("driftgauge_performance_revision", CLOSE, one.restatement.revision, own)
-    is_rate = np.isin(one.metrics, RATES)
+    of_class = np.array([metric == "label_rate" for metric in one.metrics], np.bool_)  # with series of its own
     pairs = list(zip(one.metrics, one.classes, strict=True))
-    tails = texts([f",{label_text(('metric', 'class'), pair)}}} " for pair, rate in zip(pairs, is_rate, strict=True) if not rate])
+    tails = texts([f",{label_text(('metric', 'class'), pair)}}} " for pair, rate in zip(pairs, of_class, strict=True) if not rate])
     known = np.isfinite(one.value)
     for name, values in (
         ("", one.value),
@@ -75,12 +75,11 @@ def _of_view(page: _Page, one: Performance) -> Iterator[Block]:
         ("_loss", np.where(is_worse(one), -gaps(one), np.nan)),
         ("_rows", np.where(known, one.n, np.nan)),
     ):
-        yield page.block(f"driftgauge_performance{name}", tails, values[:, ~is_rate], urgent[:, ~is_rate])
-    of_class = np.array([metric == "label_rate" for metric in one.metrics], np.bool_)
+        yield page.block(f"driftgauge_performance{name}", tails, values[:, ~of_class], urgent[:, ~of_class])
     tails = texts([f",{label_text(('class',), (pair[1],))}}} " for pair, chosen in zip(pairs, of_class, strict=True) if chosen])
     yield page.block("driftgauge_label_rate_ratio", tails, one.value[:, of_class], urgent[:, of_class])
     yield page.block("driftgauge_label_rate_reference_ratio", tails, one.reference[:, of_class], urgent[:, of_class])
-    rates = one.metric_status[:, is_rate]
+    rates = one.metric_status[:, np.isin(one.metrics, RATES)]
     judged = ((rates == Status.DRIFTED) | (rates == Status.STABLE)).any(axis=1)
     shifted = np.where(judged, (rates == Status.DRIFTED).any(axis=1), np.nan)
     yield page.block("driftgauge_label_rate_shifted", CLOSE, shifted, own)

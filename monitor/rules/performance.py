@@ -56,10 +56,27 @@ def _losses(by: str, segments: str, shown: str) -> str:
     return query_template(f"sort_desc(topk(5, max by ({by}) ({loss})))", _VALUES, f" {shown}")
 
 
-_SHIFTS = query_template(
-    "sort_desc(topk(5, max by (segment, class) (abs("
-    'driftgauge_label_rate_ratio{model=%q,version=%q,view="label_time"} - driftgauge_label_rate_reference_ratio))'
-    ' and on (segment) (max by (segment) (driftgauge_label_rate_shifted{model=%q,version=%q,view="label_time"}) == 1)))',
-    f"{_VALUES} {_VALUES}",
-    " {{ .Labels.segment }} {{ .Labels.class }} (by {{ .Value | humanizePercentage }})",
+def _shifts(by: str, value: str, chosen: str, reference: str, shown: str) -> str:
+    """Template: the largest differences from the reference, of segments whose labels shifted."""
+    return query_template(
+        f"sort_desc(topk(5, max by ({by}) (abs({value}{{model=%q,version=%q,{chosen}}} - {reference}))"
+        ' and on (segment) (max by (segment) (driftgauge_label_rate_shifted{model=%q,version=%q,view="label_time"}) == 1)))',
+        f"{_VALUES} {_VALUES}",
+        f" {{{{ .Labels.segment }}}} {shown}",
+    )
+
+
+_SHIFTS = _shifts(
+    "segment, class",
+    "driftgauge_label_rate_ratio",
+    'view="label_time"',
+    "driftgauge_label_rate_reference_ratio",
+    "{{ .Labels.class }} (by {{ .Value | humanizePercentage }})",
+) + _shifts(
+    "segment",
+    "driftgauge_performance",
+    'view="label_time",metric="label_mean"',
+    "driftgauge_performance_reference",
+    'mean (by {{ .Value | printf "%.3g" }})',
 )
+"""Of classes their shares, of a regression the mean: a model has series of one of them."""

@@ -98,6 +98,15 @@ def _rate(model: str, due: int) -> tuple[Case, ...]:
             labelled("driftgauge_label_rate_reference_ratio", TARGET, where, {"class": "yes"}): steady(reference, due),
         }
 
+    def mean(view: str, segment: str, now: float, reference: float, shifted: int) -> dict[str, str]:
+        where = _where(model, view, segment)
+        of_mean = where | {"metric": "label_mean", "class": ""}
+        return {
+            labelled("driftgauge_label_rate_shifted", TARGET, where): steady(shifted, due),
+            labelled("driftgauge_performance", TARGET, of_mean): steady(now, due),
+            labelled("driftgauge_performance_reference", TARGET, of_mean): steady(reference, due),
+        }
+
     told = f"{model} {_VERSION}: labels of 2 segments shifted. Largest shifts: carrier=EV yes (by 25%) ALL yes (by 12.5%)"
     return (
         Case(
@@ -107,6 +116,12 @@ def _rate(model: str, due: int) -> tuple[Case, ...]:
             | rate("label_time", "ALL", 0.375, 0.25, 1)
             | rate("label_time", "carrier=UA", 0.75, 0.25, 0),
             (Moment(due, (Firing(labels, told),)),),
+        ),
+        Case(
+            "DriftgaugeLabelRate",
+            "Of a regression: flights of one carrier arrive five minutes later in the mean. Another carrier's differ by chance only.",
+            mean("label_time", "carrier=EV", 12.5, 7.5, 1) | mean("label_time", "carrier=UA", 4, 4.5, 0),
+            (Moment(due, (Firing(labels, f"{model} {_VERSION}: labels of 1 segments shifted. Largest shifts: carrier=EV mean (by 5)"),)),),
         ),
         Case(
             "DriftgaugeLabelRate",

@@ -141,10 +141,22 @@ def test_the_rate_of_a_class_is_told_as_a_rate_and_that_it_shifted() -> None:
     assert only("performance_worse", calm, segment="ALL", view="label_time") == 0
 
 
+def test_the_mean_label_of_a_regression_is_told_beside_the_references_and_that_it_shifted() -> None:
+    evaluated = outcomes.evaluated(outcomes.REGRESSION)
+    [one], text = evaluated.verdicts, page(evaluated)
+    where = {"segment": "ALL", "view": "label_time", "metric": "label_mean"}
+    whole, column = one.by_label.segments.index("ALL"), one.by_label.column("label_mean")
+    assert only("performance", text, **where) == pytest.approx(one.by_label.value[whole, column], rel=1e-5)
+    assert only("performance_reference", text, **where) == pytest.approx(one.by_label.reference[whole, column], rel=1e-5)
+    assert of("performance_loss", text, metric="label_mean") == {}, "another mean label is no loss"
+    shifted = one.by_label.metric_status[whole, column] == Status.DRIFTED
+    assert only("label_rate_shifted", text, segment="ALL", view="label_time") == shifted
+
+
 def test_a_regression_has_its_own_metrics_and_no_classes_to_collect() -> None:
     text = page(outcomes.evaluated(outcomes.REGRESSION))
     metrics = {dict(labels)["metric"] for labels in of("performance", text)}
-    assert metrics == {"mae", "rmse", "bias", "r2", "error_quantile", "absolute_error_quantile"}
+    assert metrics == {"mae", "rmse", "bias", "r2", "error_quantile", "absolute_error_quantile", "label_mean"}
     assert not {"driftgauge_labels_wanted", "driftgauge_label_rate_ratio"} & set(parsed(text))
     assert only("label_coverage_ratio", text, segment="ALL") == pytest.approx(only("label_coverage_ratio", segment="ALL"), abs=0.01)
 
