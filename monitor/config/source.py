@@ -46,7 +46,8 @@ class SourceConfig(Section):
 
     client: Literal["kafka-python", "librdkafka", "ndjson"] = Field(
         "kafka-python",
-        description="kafka-python (built in), librdkafka (extra `driftgauge[librdkafka]`, five times cheaper a record) or ndjson (a file).",
+        description="kafka-python (built in), librdkafka (extra `driftgauge[librdkafka]`; from broker to counts it was measured to read 2.3"
+        " times as many events a CPU second) or ndjson (a file).",
     )
     brokers: tuple[Broker, ...] = Field((), description="Bootstrap addresses, host:port.")
     path: Path | None = Field(

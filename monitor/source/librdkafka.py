@@ -1,4 +1,7 @@
-"""A consumer-group member on librdkafka (confluent-kafka): the same behaviour, at a fifth of the cost a record.
+"""A consumer-group member on librdkafka (confluent-kafka): the same behaviour at less cost.
+
+From broker to counts `make bench` measured 2.3 times as many events a CPU second as with ``kafka_python``; with decoding alone, without
+counting, 2.7 times. The client's own share is not measured apart.
 
 Assignor ``range`` as in ``kafka_python``; members of both clients can share a group. librdkafka reports rebalances on
 the thread that calls ``consume`` and sends heartbeats on its own, so nothing need be handed over here; but for ``close``, which
