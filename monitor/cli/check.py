@@ -69,7 +69,11 @@ def run(arguments: argparse.Namespace) -> int:
             ", ".join(f"{r.model_version} ({r.rows:,} rows)" for r in references[model.name]) or "none: verdicts will be NO_REFERENCE"
         )
         print(f"model {model.name}: {len(model.features)} features, {len(model.segments.groupings)} groupings, references: {versions}")
-        for line in (*strange_groupings(model, references[model.name]), *detection_lines(model, references[model.name])):
+        for line in (
+            *strange_groupings(model, references[model.name]),
+            *detection_lines(model, references[model.name]),
+            *policy_lines(model, references[model.name]),
+        ):
             print(f"model {model.name}: {line}")
         if model.labels is not None:
             print(f"model {model.name}: {labels_line(model, model.labels, topics.partitions)}")
@@ -175,6 +179,25 @@ def detection_lines(model: ModelConfig, references: Sequence[Reference]) -> Iter
         if reference.start_ms is None:
             text += "; its reference has no times, so thresholds are known only after an hour of rows"
         yield text
+
+
+def policy_lines(model: ModelConfig, references: Sequence[Reference]) -> Iterator[str]:
+    """Conditions of the policy that these references leave unknown: no mistake, since another may come."""
+    if model.retraining is None:
+        return
+    wanted = [name for name in ("concept_drift", "data_drift", "estimated_loss") if getattr(model.retraining, name)]
+    if wanted and not references:
+        yield f"{_conditions(wanted)} not judged of any version until it has a reference"
+    wanted = [name for name in wanted if name != "data_drift"]
+    for reference in references:
+        if wanted and reference.labels is None:
+            version = f"version {reference.model_version}"
+            yield f"{_conditions(wanted)} not judged of {version}: its reference has no labels; reference build --label makes one with them"
+
+
+def _conditions(names: Sequence[str]) -> str:
+    *first, last = [f"retraining.{name}" for name in names]
+    return f"{', '.join(first)} and {last} are" if first else f"{last} is"
 
 
 def labels_line(model: ModelConfig, labels: Labels, partitions: Mapping[str, int]) -> str:

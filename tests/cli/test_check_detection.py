@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from monitor.cli.check import detection_lines
+from monitor.cli.check import detection_lines, policy_lines
 from monitor.config import ModelConfig, parse_config
 from monitor.reference.reference import Reference
 from tests.detect.make import PLAIN, THRESHOLD, reference
@@ -68,3 +68,18 @@ def test_nothing_is_said_without_a_reference_or_where_it_is_switched_off() -> No
     assert said(model()) == said(model(detection={"enabled": False}), reference(PLAIN)) == []
     budget = said(model(detection={"false_alarms": {"at_most": 0.5, "per": "7d"}}), reference(PLAIN))[0]
     assert budget == "detection, at most 0.5 false triggers in 7d over all streams of a version"
+
+
+def test_conditions_that_a_reference_without_labels_cannot_judge_are_said() -> None:
+    policy = {"estimated_loss": [{"loss": 0.05}], "concept_drift": {}, "data_drift": {"features": ["x0"]}}
+    config = model(labels={"topic": "l", "id": "id", "label": "y"}, retraining=policy)
+    assert list(policy_lines(config, [replace(reference(PLAIN), model_version="1")])) == [
+        "retraining.concept_drift and retraining.estimated_loss are not judged of version 1: its reference has no labels; reference build"
+        " --label makes one with them"
+    ]
+    assert list(policy_lines(config, [reference(PLAIN, sooner=1.0)])) == []
+    assert list(policy_lines(config, [])) == [
+        "retraining.concept_drift, retraining.data_drift and retraining.estimated_loss are not judged of any version until it has a"
+        " reference"
+    ]
+    assert list(policy_lines(model(), [])) == []
