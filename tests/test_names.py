@@ -82,8 +82,8 @@ def test_what_a_document_names_is_there(page):
 
 def test_a_name_that_nothing_has_is_found():
     text = (
-        "`duplicates.max_ids` driftgauge_lost DriftgaugeLost `--no-such` `LostAndFound` `docs/none.md` `/api/v1/nosuch` `labels.pane` `--why`"
-        " `CommitFailed` driftgauge_build_info DriftgaugeDown `docs/labels.md` `/api/v1/labels`"
+        "`duplicates.max_ids` driftgauge_lost DriftgaugeLost `--no-such` `LostAndFound` `docs/none.md` `/api/v1/nosuch` `labels.pane`"
+        " `--why` `CommitFailed` driftgauge_build_info DriftgaugeDown `docs/labels.md` `/api/v1/labels`"
     )
     lost = {"duplicates.max_ids", "driftgauge_lost", "DriftgaugeLost", "--no-such", "LostAndFound", "docs/none.md", "/api/v1/nosuch"}
     assert unknown(text) == lost
