@@ -1,4 +1,4 @@
-"""The main job on the real broker, as the process that users run."""
+"""The main job on the real broker, as a process of its own."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ import yaml
 from kafka import KafkaAdminClient, KafkaProducer
 from kafka.admin import NewTopic
 
+from monitor.__main__ import main
 from monitor.app import Monitor
 from monitor.checkpoint.checkpoint import Checkpoint
 from monitor.checkpoint.store import Store
@@ -28,6 +29,7 @@ from monitor.reference.format import with_fingerprint, write_reference
 from monitor.telemetry import Telemetry
 from tests.broker.topic import headers_of, records_of
 from tests.flow import world
+from tests.forked import Forked, driftgauge
 
 ROOT = Path(__file__).parents[1]
 PARTITIONS = 3
@@ -85,9 +87,11 @@ class Running:
 
     def __init__(self, config: Path) -> None:
         self.log = (config.parent / "log").open("w+")
-        environment = {**os.environ, "DRIFTGAUGE_LOG_FORMAT": "json"}
-        command = [sys.executable, "-m", "monitor", "run", "-c", str(config)]
-        self.process = subprocess.Popen(command, cwd=ROOT, stderr=self.log, env=environment)
+        self.process = self.started(config, {**os.environ, "DRIFTGAUGE_LOG_FORMAT": "json"})
+
+    def started(self, config: Path, env: dict[str, str]) -> Forked | subprocess.Popen:
+        log = Path(self.log.name)
+        return Forked(main, ["run", "-c", str(config)], out=log, error=log, env=env)
 
     def events(self) -> list[dict]:
         self.log.flush()
@@ -129,11 +133,19 @@ class Running:
         self.log.close()
 
 
+class RunningAsCommand(Running):
+    """The same as users start it, from a command line of its own. A reload needs that, as it runs it again."""
+
+    def started(self, config: Path, env: dict[str, str]) -> Forked | subprocess.Popen:
+        command = [sys.executable, "-m", "monitor", "run", "-c", str(config)]
+        return subprocess.Popen(command, cwd=ROOT, stderr=self.log, env=env)
+
+
 @pytest.mark.parametrize("client", ["kafka-python", "librdkafka"])
 def test_sigterm_stops_within_ten_seconds_with_the_state_saved(broker, filled, logs, tmp_path, client):
     config = configured(tmp_path, broker.bootstrap, filled, client)
     total = sum(map(len, logs))
-    with Running(config) as running:
+    with RunningAsCommand(config) as running:
         running.wait(lambda: running.counted() == total)
         code, seconds = running.stop()
     assert code == 0
@@ -163,16 +175,14 @@ def test_both_clients_and_a_replay_of_the_log_end_in_the_same_state(broker, fill
         folder = tmp_path / client
         folder.mkdir()
         config = configured(folder, broker.bootstrap, filled, client)
-        command = [sys.executable, "-m", "monitor", "run", "-c", str(config), "--until-end"]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=90, check=False)
+        done = driftgauge("run", "-c", str(config), "--until-end")
         assert done.returncode == 0, done.stderr[-3000:]
         assert saved_facts(folder)[0] == world.facts(expected), client
 
 
 def test_dead_letters_tell_why_and_where_from(broker, filled, logs, tmp_path):
     config = configured(tmp_path, broker.bootstrap, filled, "kafka-python")
-    command = [sys.executable, "-m", "monitor", "run", "-c", str(config), "--until-end"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=90, check=False)
+    done = driftgauge("run", "-c", str(config), "--until-end")
     assert done.returncode == 0, done.stderr[-3000:]
     letters = {}
     for record in records_of(broker.bootstrap, f"{filled}-rejected"):

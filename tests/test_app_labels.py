@@ -1,11 +1,9 @@
-"""The main job with labels, on the real broker, as the process that users run."""
+"""The main job with labels, on the real broker, as a process of its own."""
 
 from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import uuid
 
 import numpy as np
@@ -21,7 +19,7 @@ from monitor.expose.review_json import item_json
 from monitor.reference.format import with_fingerprint, write_reference
 from tests.broker.topic import headers_of, records_of
 from tests.flow import label_world, world
-from tests.test_app import ROOT
+from tests.forked import driftgauge
 
 pytestmark = pytest.mark.broker
 
@@ -63,10 +61,9 @@ def done(request, broker, topics, tmp_path_factory):
     source = {"client": request.param, "brokers": [broker.bootstrap], "group": f"g-{uuid.uuid4().hex[:8]}", "poll_timeout": "200ms"}
     tree = {"source": source, "models": [model], "http": {"port": 0}, "state": {"directory": "state"}}
     (folder / "config.yaml").write_text(yaml.safe_dump(tree))
-    command = [sys.executable, "-m", "monitor", "run", "-c", str(folder / "config.yaml"), "--until-end"]
     # With this process's settings of linear algebra, if there are any: other kernels round the last bits of evidence otherwise.
     environment = {**os.environ, "DRIFTGAUGE_LOG_FORMAT": "json"}
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=150, check=False, env=environment)
+    ended = driftgauge("run", "-c", str(folder / "config.yaml"), "--until-end", timeout=150, env=environment)
     assert ended.returncode == 0, ended.stderr[-3000:]
     return folder, [json.loads(line) for line in ended.stderr.splitlines() if line.startswith("{")]
 

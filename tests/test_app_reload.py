@@ -17,7 +17,7 @@ from monitor.reference.fit import MAX_REFERENCES, load_references
 from monitor.reference.format import with_fingerprint, write_reference
 from tests.flow import label_world, world
 from tests.flow.test_late_reference import reference_of
-from tests.test_app import Running, configured, filled, logs, saved_facts
+from tests.test_app import Running, RunningAsCommand, configured, filled, logs, saved_facts
 
 __all__ = ["filled", "logs"]
 
@@ -42,7 +42,7 @@ def said(running: Running, event: str) -> list[dict]:
 def test_references_that_come_while_it_runs_are_taken_and_nothing_counts_twice(broker, filled, logs, tmp_path, client):
     config = configured(tmp_path, broker.bootstrap, filled, client, references=["versions/*/reference.json.gz"])
     total = sum(map(len, logs))
-    with Running(config) as running:
+    with RunningAsCommand(config) as running:
         running.wait(lambda: running.counted() == total)
         assert not any(versions(running).values())
         for version in ("1", "2"):
@@ -69,7 +69,7 @@ def again(running: Running) -> bool:
 @pytest.mark.broker
 def test_a_signal_takes_a_new_configuration_and_refuses_one_with_mistakes(broker, filled, logs, tmp_path):
     config = configured(tmp_path, broker.bootstrap, filled, "kafka-python")
-    with Running(config) as running:
+    with RunningAsCommand(config) as running:
         running.wait(lambda: running.counted() == sum(map(len, logs)))
         changed(config, windows={"pane": "soon"})
         running.process.send_signal(signal.SIGHUP)
@@ -111,7 +111,7 @@ def test_a_reference_that_comes_after_labels_of_its_version_is_taken_and_nothing
     tree = {"source": {"client": "ndjson", "path": "logs"}, "models": [model], "http": {"port": 0}, "state": {"directory": "state"}}
     config = tmp_path / "config.yaml"
     config.write_text(yaml.safe_dump(tree))
-    with Running(config) as running:
+    with RunningAsCommand(config) as running:
         running.wait(lambda: said(running, "SourceFinished"))
         assert versions(running) == {"1": True, "2": False}
         counted = labels_counted(running)

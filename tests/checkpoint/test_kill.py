@@ -7,8 +7,6 @@ they have drifted.
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import uuid
 from pathlib import Path
 
@@ -20,10 +18,11 @@ from kafka.admin import NewTopic
 from monitor.checkpoint.checkpoint import Checkpoint
 from monitor.checkpoint.store import Store
 from monitor.config import load_config
+from tests import forked
+from tests.checkpoint import killed
 from tests.checkpoint.test_store import STEPS
 from tests.flow import label_world, world
 
-ROOT = Path(__file__).parents[2]
 KILLED = -9
 
 
@@ -71,8 +70,7 @@ def write_config(folder: Path, broker: str, topic: str) -> Path:
 
 
 def run(config: Path, step: str = "never", at_commit: int = 0) -> int:
-    command = [sys.executable, "-m", "tests.checkpoint.killed", str(config), step, str(at_commit)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    done = forked.run(killed.main, str(config), step, at_commit)
     assert done.returncode in (0, KILLED), done.stderr[-2000:]
     return done.returncode
 

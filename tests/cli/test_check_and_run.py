@@ -6,8 +6,6 @@ import http.server
 import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -23,9 +21,10 @@ from monitor.expose.self_metrics import SelfMetrics
 from monitor.expose.server import HttpServer
 from monitor.reference.format import with_fingerprint, write_reference
 from monitor.telemetry import Telemetry
-from tests.cli.test_commands import driftgauge
+from tests.cli.test_commands import from_a_shell
 from tests.expose.trials import snapshot
 from tests.flow import world
+from tests.forked import Forked, driftgauge
 
 
 def write(folder: Path, tree: dict[str, Any], logs: dict[str, bytes] | None = None) -> Path:
@@ -109,7 +108,7 @@ def test_a_client_that_is_not_installed_is_said_before_anything_is_asked(tmp_pat
     (tmp_path / "confluent_kafka.py").write_text("raise ImportError('No module named confluent_kafka')")
     config = write(tmp_path, {"source": {"client": "librdkafka", "brokers": ["127.0.0.1:1"], "group": "g"}})
     paths = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
-    done = driftgauge("check", "-c", str(config), env=os.environ | {"PYTHONPATH": paths})
+    done = from_a_shell("check", "-c", str(config), env=os.environ | {"PYTHONPATH": paths})
     assert done.returncode == 2, done.stderr
     assert "source.client: expected confluent-kafka to be installed for librdkafka, and it is not" in done.stderr
     assert "pip install 'driftgauge[librdkafka]' or choose kafka-python" in done.stderr
@@ -132,20 +131,20 @@ def test_a_mistake_in_a_model_hides_no_mistake_of_the_machine(tmp_path, capsys):
 def test_a_stop_does_not_wait_for_brokers_that_do_not_answer(tmp_path, client):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         source = {"client": client, "brokers": [f"127.0.0.1:{silent.getsockname()[1]}"], "group": "g", "connect_timeout": "60s"}
-        command = [sys.executable, "-m", "monitor", "run", "-c", str(write(tmp_path, {"source": source}))]
-        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-            try:
-                silent.settimeout(30)
-                silent.accept()[0].close()
-                time.sleep(0.5)
-                began = time.monotonic()
-                process.send_signal(signal.SIGTERM)
-                _, log = process.communicate(timeout=30)
-            finally:
-                process.kill()
+        log = tmp_path / "stderr"
+        process = Forked(main, ["run", "-c", str(write(tmp_path, {"source": source}))], out=log, error=log)
+        try:
+            silent.settimeout(30)
+            silent.accept()[0].close()
+            time.sleep(0.5)
+            began = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            code = process.wait(30)
+        finally:
+            process.kill()
     assert time.monotonic() - began < 10
-    assert process.returncode == 0, log
-    assert "ProcessStopped" in log and "Traceback" not in log
+    assert code == 0, log.read_text()
+    assert "ProcessStopped" in log.read_text() and "Traceback" not in log.read_text()
 
 
 def test_a_grouping_that_the_reference_does_not_have_is_said(tmp_path, capsys):

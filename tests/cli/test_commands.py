@@ -15,14 +15,14 @@ import yaml
 import monitor
 from monitor.__main__ import COMMANDS, main
 from tests.flow import world
+from tests.forked import driftgauge
 
 ROOT = Path(__file__).parents[2]
 
 
-def driftgauge(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "monitor", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False, **options
-    )
+def from_a_shell(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "monitor", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False, **options)
 
 
 def write(folder: Path, **changes) -> Path:
@@ -38,7 +38,7 @@ def write(folder: Path, **changes) -> Path:
 
 
 def test_version_is_said():
-    done = driftgauge("--version")
+    done = from_a_shell("--version")
     assert (done.returncode, done.stdout) == (0, f"driftgauge {monitor.__version__}\n")
 
 
@@ -61,7 +61,7 @@ def test_each_part_of_reference_explains_itself_with_examples(part, capsys):
 
 
 def test_no_command_is_a_usage_error():
-    done = driftgauge()
+    done = from_a_shell()
     assert done.returncode == 2
     assert "COMMAND" in done.stderr
 
@@ -160,7 +160,7 @@ def test_rules_that_cannot_be_written_are_said(tmp_path, capsys, place):
 
 
 def test_a_missing_file_is_said(tmp_path):
-    done = driftgauge("run", "-c", str(tmp_path / "none.yaml"))
+    done = from_a_shell("run", "-c", str(tmp_path / "none.yaml"))
     assert done.returncode == 2
     assert "none.yaml" in done.stderr
     assert "there is no such file" in done.stderr
@@ -184,7 +184,7 @@ def test_run_until_the_end_of_a_file_judges_saves_and_goes_on_where_it_stopped(t
     lines = [message.value for message in world.log(1, partitions=1, minutes=30)[0] if message.value and b"\n" not in message.value]
     events = tmp_path / "events.ndjson"
     events.write_bytes(b"\n".join(lines[:150]) + b"\n")
-    first = driftgauge("run", "-c", str(path), "--until-end", env={"PATH": "/usr/bin:/bin", "DRIFTGAUGE_LOG_FORMAT": "json"})
+    first = from_a_shell("run", "-c", str(path), "--until-end", env={"PATH": "/usr/bin:/bin", "DRIFTGAUGE_LOG_FORMAT": "json"})
     assert first.returncode == 0, first.stderr
     said = [json.loads(line) for line in first.stderr.splitlines() if line.startswith("{")]
     assert {"ProcessStarted", "PartitionsAssigned", "SourceFinished", "ProcessStopped"} <= {line["event"] for line in said}

@@ -1,4 +1,4 @@
-"""The hook as a process that kills itself (SIGKILL) at the step whose name stands in a file: ``killed.py CONFIG``.
+"""The hook as a process that kills itself (SIGKILL) at the step whose name stands in a file.
 
 The file is ``armed`` beside the configuration; ``port`` is written there.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 from pathlib import Path
 
@@ -32,7 +31,3 @@ def main(config_path: str) -> None:
     (folder / "port.new").rename(folder / "port")
     stop.wait()
     hook.stop()
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])

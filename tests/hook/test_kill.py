@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
-import os
 import signal
 import sys
 from collections.abc import Callable
@@ -17,8 +16,9 @@ from pathlib import Path
 import pytest
 from kafka import KafkaConsumer
 
-from tests.broker.process import ROOT, ServerProcess
 from tests.expose.client import fetch
+from tests.forked import Forked
+from tests.hook import killed
 from tests.hook.world import Asked, alert, http_start, notification, serving, write_config
 from tests.prometheus import wait_for
 
@@ -43,9 +43,10 @@ class Life:
         self.folder = config.parent
         for name in ("port", "armed"):
             (self.folder / name).unlink(missing_ok=True)
-        self.server = ServerProcess("hook", [sys.executable, "-m", "tests.hook.killed", str(config)], self.folder / "hook.log", ROOT)
+        self.log = self.folder / "hook.log"
+        self.process = Forked(killed.main, str(config), out=self.log, error=self.log)
         port = self.folder / "port"
-        self.port = int(wait_for("the hook", lambda: port.exists() and port.read_text(), 60, self.server.log))
+        self.port = int(wait_for("the hook", lambda: port.exists() and port.read_text(), 60, self.log))
 
     def arm(self, step: str) -> None:
         """From now on the process kills itself at this step."""
@@ -59,17 +60,21 @@ class Life:
         return False
 
     def until_dead(self) -> None:
-        wait_for("the end of the process", lambda: not self.server.alive, 60, self.server.log)
-        assert self.server._process.returncode == -signal.SIGKILL, self.server.tail()
+        wait_for("the end of the process", lambda: self.process.poll() is not None, 60, self.log)
+        assert self.process.poll() == -signal.SIGKILL, self.log.read_text()[-3000:]
 
     def until_done(self, trigger_id: str) -> dict:
         def done():
-            assert self.server.alive, self.server.tail()
+            assert self.process.poll() is None, self.log.read_text()[-3000:]
             triggers = {each["trigger_id"]: each for each in json.loads(fetch(self.port, "/").body)["triggers"]}
             shown = triggers.get(trigger_id, {})
             return shown if shown.get("state") in ("started", "failed") else None
 
-        return dict(wait_for(f"{trigger_id} to be done", done, 60, self.server.log))
+        return dict(wait_for(f"{trigger_id} to be done", done, 60, self.log))
+
+    def terminate(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(10)
 
 
 def live_through(config: Path, settled: Callable[[str], None]) -> None:
@@ -89,7 +94,7 @@ def live_through(config: Path, settled: Callable[[str], None]) -> None:
             assert life.post(trigger_id), step
             settled(trigger_id)
     finally:
-        life.server.terminate()
+        life.terminate()
 
 
 def test_a_target_that_knows_the_run_starts_once_whatever_step_the_hook_is_killed_at(tmp_path):
@@ -136,12 +141,13 @@ print("job 7")
     first = Life(config)
     assert first.post("t-1")
     wait_for("the command", (tmp_path / "runs.txt").exists, 60)
-    first.server.kill()
+    first.process.kill()
+    first.process.wait(10)
     second = Life(config)
     assert second.post("t-1")
     (tmp_path / "go").touch()
     shown = second.until_done("t-1")
-    second.server.terminate()
+    second.terminate()
     assert (shown["state"], shown["answer"]) == ("started", "exit status 0; stdout: job 7")
     assert (tmp_path / "runs.txt").read_text() == "run "
 
@@ -157,7 +163,7 @@ class TestKilledWhileTheTargetHasTheRequest:
                 return 200, {"runs": runs if there else []}
             runs.append(asked.json["run"])
             if len(runs) == 1:
-                os.killpg(lives[0].server._process.pid, signal.SIGKILL)
+                lives[0].process.kill()
                 lives[0].until_dead()
             return 200, {}
 
@@ -173,7 +179,7 @@ class TestKilledWhileTheTargetHasTheRequest:
                 assert lives[1].post("t-1")
                 return lives[1].until_done("t-1")
             finally:
-                lives[1].server.terminate()
+                lives[1].terminate()
 
     def test_stop_fails_and_says_that_it_may_have_started(self, tmp_path):
         runs: list[str] = []
@@ -206,7 +212,7 @@ def test_a_kafka_event_may_come_twice_and_says_so_by_its_id(broker, topic, tmp_p
     try:
         assert second.until_done("t-1")["state"] == "started"
     finally:
-        second.server.terminate()
+        second.terminate()
     consumer = KafkaConsumer(name, bootstrap_servers=broker.bootstrap, auto_offset_reset="earliest", consumer_timeout_ms=3_000)
     events = [(dict(event.headers)["ce_id"], event.value) for event in consumer]
     consumer.close()

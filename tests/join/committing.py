@@ -1,10 +1,9 @@
-"""A process that puts batches of rows and commits each, and may kill itself: ``committing.py FOLDER BATCHES STEP COMMIT``."""
+"""Puts batches of rows and commits each, and may kill its process."""
 
 from __future__ import annotations
 
 import os
 import signal
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -54,7 +53,3 @@ def commit_batches(directory: Path, until: int, step: str = "never", at_commit: 
         store.commit({"runs": flushed.values, "batches": batches}, {}, flushed.blobs, flushed.named, flushed.files)
         runs.committed()
     store.close()
-
-
-if __name__ == "__main__":
-    commit_batches(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], int(sys.argv[4]))

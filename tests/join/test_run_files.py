@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +12,9 @@ from monitor.checkpoint.store import Store
 from monitor.errors import StateError
 from monitor.join.runs import Runs
 from monitor.join.sizes import Sizes
+from tests import forked
 from tests.checkpoint.test_store import COMMITTED_FROM, STEPS
 from tests.join import committing
-
-ROOT = Path(__file__).parents[2]
 
 
 def reopened(directory: Path) -> tuple[Runs, int, tuple[str, ...]]:
@@ -49,8 +46,7 @@ def assert_holds(runs: Runs, batches: int) -> None:
 @pytest.mark.parametrize("step", (*STEPS, "after flush"))
 @pytest.mark.parametrize("at_commit", [1, 6, 7])
 def test_a_kill_at_any_step_leaves_the_rows_of_a_whole_commit(tmp_path, step, at_commit):
-    command = [sys.executable, "-m", "tests.join.committing", str(tmp_path), "9", step, str(at_commit)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    done = forked.run(committing.commit_batches, tmp_path, 9, step, at_commit)
     assert done.returncode == -signal.SIGKILL, done.stderr[-2000:]
     runs, batches, passed_over = reopened(tmp_path)
     committed = step in STEPS and STEPS.index(step) >= STEPS.index(COMMITTED_FROM)
