@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
+import io
 import json
 import re
 import shutil
@@ -53,12 +55,22 @@ def models(folder: Path, *more: str, capsys=None) -> list[dict]:
     return json.loads(out)["models"]
 
 
+@pytest.fixture(scope="module")
+def whole(recorded) -> dict:
+    """What a replay of all that is recorded says of the model."""
+    with contextlib.redirect_stdout(io.TextIOWrapper(io.BytesIO())) as said:
+        assert main(["replay", "-c", str(recorded / "config.yaml"), "--json"]) == 0
+        said.seek(0)
+        [found] = json.load(said)["models"]
+    return found
+
+
 def times(each: dict) -> list[str]:
     return [trigger["decided"] for trigger in each["triggers"]]
 
 
-def test_what_would_have_fired_is_said_and_the_warm_up_does_not_count(recorded, capsys):
-    [found] = models(recorded, capsys=capsys)
+def test_what_would_have_fired_is_said_and_the_warm_up_does_not_count(recorded, whole, capsys):
+    found = whole
     began, ended = (datetime.fromisoformat(found[end]) for end in ("from", "warm_up_until"))
     assert (ended - began).total_seconds() == 3600, "both windows are an hour long"
     assert all(at >= found["warm_up_until"] for at in times(found))
@@ -73,10 +85,8 @@ def test_what_would_have_fired_is_said_and_the_warm_up_does_not_count(recorded, 
     assert "replaying" in err
 
 
-def test_a_shorter_warm_up_lets_more_count_and_since_lets_less(recorded, capsys):
-    [whole], [short], [late] = (
-        models(recorded, *more, capsys=capsys) for more in ((), ("--warm-up", "0s"), ("--since", iso(MINUTES - 20)))
-    )
+def test_a_shorter_warm_up_lets_more_count_and_since_lets_less(recorded, whole, capsys):
+    [short], [late] = (models(recorded, *more, capsys=capsys) for more in (("--warm-up", "0s"), ("--since", iso(MINUTES - 20))))
     assert short["warm_up_triggers"] == []
     assert [t["id"] for t in short["triggers"]] == [*whole["warm_up_triggers"], *(t["id"] for t in whole["triggers"])]
     assert late["warm_up_until"] == iso(MINUTES - 20).replace("Z", ".000Z")
@@ -134,8 +144,8 @@ def test_nothing_is_read_long_after_until(tmp_path, capsys, which):
         assert int(re.findall(r"([\d,]+) rows", err)[-1].replace(",", "")) < read[1] + 2_000
 
 
-def test_until_ends_what_counts(recorded, capsys):
-    [whole], [early] = models(recorded, capsys=capsys), models(recorded, "--until", iso(100), capsys=capsys)
+def test_until_ends_what_counts(recorded, whole, capsys):
+    [early] = models(recorded, "--until", iso(100), capsys=capsys)
     end = iso(100).replace("Z", ".000Z")
     assert times(early) == [at for at in times(whole) if at <= end]
     assert early["until"] <= end < whole["until"]
