@@ -23,6 +23,9 @@ demo-loop-serve: $(VENV)/.demo ## the same, and keep the status page and /metric
 	@$(ALERTING) || bash tests/install-prometheus.sh
 	@$(PYTHON) -m monitor.demo loop-serve
 
+# Many tests start the program: where nothing may be kept compiled, each start would compile all of it anew.
+test soak: export PYTHONDONTWRITEBYTECODE :=
+
 test: $(VENV)/.test ## every check and test, on Apache Kafka, Prometheus and Alertmanager where they can be had
 	@bash tests/install-prometheus.sh
 	@$(MAKE) --no-print-directory lint
