@@ -31,6 +31,8 @@ def test_reading_waits_where_dead_letters_have_no_topic_and_goes_on_when_it_is_m
         producer.send(name, value, partition=1)
     producer.flush()
     config = configured(tmp_path, kafka.bootstrap, name, client)
+    # The group waits that long for the killed one.
+    config.write_text(config.read_text().replace("poll_timeout: 200ms", "poll_timeout: 200ms\n  session_timeout: 6s"))
     with Running(config) as killed:
         paused(killed)
         killed.process.kill()
