@@ -25,7 +25,7 @@ _FORKS.set_forkserver_preload(["tests.forked_from"])
 
 
 class Forked:
-    """``main(*arguments)`` in a process of its own, in the folder of the project; its methods are those of ``Popen``."""
+    """``main(*arguments)`` in a process of its own, in the folder of the project; its methods are like those of ``Popen``."""
 
     def __init__(self, main: Callable[..., Any], *arguments: Any, out: Path, error: Path, env: Mapping[str, str] | None = None) -> None:
         environment = dict(os.environ if env is None else env)
@@ -33,10 +33,6 @@ class Forked:
         self._process.start()
         assert self._process.pid is not None
         self.pid = self._process.pid
-
-    @property
-    def returncode(self) -> int | None:
-        return self.poll()
 
     def poll(self) -> int | None:
         """The exit code, negative of a signal; None while it runs."""
