@@ -78,7 +78,9 @@ def decide(model: ModelState, evaluated: Sequence[WindowsEvaluated | LabelsEvalu
     """Decide about what was evaluated, and about what waited for the labels to come as far; with ``until_ms`` of nothing later."""
     policy = model.config.retraining
     if policy is None:  # what operators decide about counts is done all the same
-        model.docket, said = dockets.pass_times(model.docket, sorted({each.event_ms for each in evaluated}))
+        labels_tell = _labels_ms(model) is not None  # windows may be ahead of them by as much as their topic was read faster
+        times = {each.event_ms for each in evaluated if isinstance(each, LabelsEvaluated) or not labels_tell}
+        model.docket, said = dockets.pass_times(model.docket, sorted(times))
         return _done(model, said)
     if not (evaluated or model.docket.queue):
         return []

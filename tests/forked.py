@@ -7,11 +7,13 @@ How the program starts from a shell is for tests that start it from one.
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import subprocess
 import sys
 import tempfile
+import threading
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -31,23 +33,28 @@ class Forked:
         environment = dict(os.environ if env is None else env)
         self._process = _FORKS.Process(target=_run, args=(main, arguments, out, error, environment), daemon=True)
         self._process.start()
+        self._exit = threading.Lock()  # of two threads that ask for it at a time, one would be told another code
         assert self._process.pid is not None
         self.pid = self._process.pid
 
     def poll(self) -> int | None:
         """The exit code, negative of a signal; None while it runs."""
-        return self._process.exitcode
+        with self._exit:
+            return self._process.exitcode
 
     def wait(self, timeout: float | None = None) -> int:
         """Until it ends; returns the exit code. Raises ``TimeoutExpired`` as ``Popen`` does."""
-        self._process.join(timeout)
-        if self._process.exitcode is None:
+        with self._exit:
+            self._process.join(timeout)
+        code = self.poll()
+        if code is None:
             raise subprocess.TimeoutExpired(str(self._process), timeout or 0)
-        return self._process.exitcode
+        return code
 
     def send_signal(self, number: int) -> None:
         if self.poll() is None:
-            os.kill(self.pid, number)
+            with contextlib.suppress(ProcessLookupError):  # it has just ended
+                os.kill(self.pid, number)
 
     def kill(self) -> None:
         self._process.kill()

@@ -1,4 +1,4 @@
-"""What the process has imported from which ``tests.forked`` forks. Nothing here may start a thread or open a file."""
+"""What the process has imported from which ``tests.forked`` forks. Nothing here may hold a lock in a thread of its own, or open a file."""
 
 from __future__ import annotations
 

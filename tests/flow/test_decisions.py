@@ -377,22 +377,32 @@ def test_a_new_baseline_starts_the_detectors_it_is_about_anew(logs):
     assert state.versions["1"].river.watched == {}
 
 
-def test_without_a_policy_decisions_about_counts_are_done_when_their_time_comes(logs, tmp_path):
-    """An assignment read before everything else, as where history is read again, and one that holds at once."""
+def test_without_a_policy_decisions_are_done_when_their_time_comes_whichever_topic_is_read_first(logs, tmp_path):
+    """They are read before everything else, as where history is read again."""
     policy_free = world.model_config(predictions=label_world.PREDICTIONS, labels=label_world.SECTION)
     first = label_world.fresh(tmp_path / "first", policy_free)
-    play(first, label_world.polls(*logs, np.random.default_rng(0), 5_000))
-    mode = next(iter(first.backlog.values()))
+    play(first, label_world.polls(*logs, np.random.default_rng(0), 50))
+    mode = min(first.backlog.values(), key=lambda mode: mode.first_seen_ms)
     [decided] = advance(first, Controls((control("assign", 9, failure_mode=mode.id, owner="eve"),)))
-    [applied] = decided.transitions
-    assert applied.event_ms == first.docket.decided_ms > START + 30 * MINUTE
+    assert decided.transitions[0].event_ms == first.docket.decided_ms > START + 30 * MINUTE
 
-    state = label_world.fresh(tmp_path / "again", policy_free)
-    baseline = control("rebaseline", 1, time_ms=START + 40 * MINUTE)
-    assert advance(state, Controls((baseline,), ((0, 1),), at_once=False)) == []
-    said, _ = play(state, label_world.polls(*logs, np.random.default_rng(0), 50))
-    assert [each.control for each in said] == [baseline]
-    assert START + 40 * MINUTE <= said[0].event_ms < START + 45 * MINUTE
-    assert state.docket.controls == ()
+    baseline = control("rebaseline", 1, time_ms=mode.first_seen_ms - 5 * MINUTE)
+    assign = control("assign", 2, time_ms=mode.first_seen_ms + MINUTE, failure_mode=mode.id, owner="bob")
+    predictions, labels = logs
+    both = label_world.polls(predictions, labels, np.random.default_rng(1), 50)
+    one_by_one = [
+        *label_world.polls(predictions, [], np.random.default_rng(0), 50),
+        *label_world.polls([], labels, np.random.default_rng(0), 50),
+    ]
+    found = {}
+    for name, polls in {"both": both, "predictions first": iter(one_by_one)}.items():
+        state = label_world.fresh(tmp_path / name, policy_free)
+        assert advance(state, Controls((baseline, assign), ((0, 2),), at_once=False)) == []
+        found[name], _ = play(state, polls)
+        assert state.backlog[mode.id].owner == "bob"
+        assert state.docket.controls == ()
+    assert found["both"] == found["predictions first"]
+    assert [(each.change, each.control) for each in found["both"]] == [(Change.CONTROL_APPLIED, each) for each in (baseline, assign)]
+    assert all(0 <= each.event_ms - each.control.time_ms < 15 * MINUTE for each in found["both"])
     shown = model_view(state, lag={}, paused=(), partitions_in_topic=3, evaluated_ms=None, labels=None)
-    assert shown.controls == 1
+    assert shown.controls == 2

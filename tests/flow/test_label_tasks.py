@@ -86,6 +86,24 @@ def test_labels_that_carry_their_prediction_need_no_predictions_kept(tmp_path):
     assert one.by_prediction.predictions[0] == n
 
 
+def test_predictions_that_labels_carry_are_judged_without_the_probabilities_that_predictions_have(tmp_path):
+    random = np.random.default_rng(2)
+    n, classes = 300, ("red", "green", "blue")
+    predicted, truth, scores = random.integers(0, 3, n), random.integers(0, 3, n), random.random(n).round(4)
+    carried = {"score": "s", "predicted_class": "class", "model_version": "v", "time": {"path": "at"}}
+    mapped = {"predicted_class": "class", "probabilities": {name: f"p.{name}" for name in classes}}
+    state = model(tmp_path, mapped, {"task": "multiclass", "classes": list(classes), "prediction": carried})
+    even = dict.fromkeys(classes, 1 / 3)
+    predictions = [{"id": f"p{i}", "ts": ts, "v": "1", "class": "red", "p": even} for i, ts in enumerate(times(n))]
+    labels = [
+        {"id": f"p{i}", "ts": ts, "at": ts, "y": classes[truth[i]], "s": scores[i], "class": classes[predicted[i]], "v": "1"}
+        for i, ts in enumerate(times(n))
+    ]
+    one = play(state, predictions, labels)
+    assert value(one, "accuracy") == pytest.approx((predicted == truth).mean())
+    assert 0.3 < value(one, "roc_auc", "red") < 0.7, "guessed, but known"
+
+
 def test_multiclass_is_judged_by_class_and_by_the_probabilities_kept(tmp_path):
     random = np.random.default_rng(2)
     n, classes = 400, ("red", "green", "blue")

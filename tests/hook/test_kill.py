@@ -46,7 +46,11 @@ class Life:
         self.log = self.folder / "hook.log"
         self.process = Forked(killed.main, str(config), out=self.log, error=self.log)
         port = self.folder / "port"
-        self.port = int(wait_for("the hook", lambda: port.exists() and port.read_text(), 60, self.log))
+        try:
+            self.port = int(wait_for("the hook", lambda: port.exists() and port.read_text(), 60, self.log))
+        except BaseException:
+            self.process.kill()
+            raise
 
     def arm(self, step: str) -> None:
         """From now on the process kills itself at this step."""
@@ -74,7 +78,10 @@ class Life:
 
     def terminate(self) -> None:
         self.process.send_signal(signal.SIGTERM)
-        self.process.wait(10)
+        try:
+            self.process.wait(10)
+        finally:
+            self.process.kill()
 
 
 def live_through(config: Path, settled: Callable[[str], None]) -> None:
