@@ -67,7 +67,8 @@ def test_alertmanager_repeats_and_the_pipeline_starts_once(alertmanager, tmp_pat
             wait_for("repeats", lambda: metric(port, "triggers_deduplicated_total") >= 2)
             assert metric(port, 'alerts_ignored_total{reason="no_trigger_id"}') >= 1
             assert metric(port, 'alerts_ignored_total{reason="other_alert"}') == 0, "the route brings only triggers"
-            life.server.kill()
+            life.process.kill()
+            life.process.wait(30)
             post(address, alert("t-2", model="fraud"))  # while the hook is dead
             life = Life(config)
             wait_for("the second start", lambda: len(target.posts()) == 2)
@@ -76,10 +77,10 @@ def test_alertmanager_repeats_and_the_pipeline_starts_once(alertmanager, tmp_pat
             wait_for("the end of both", lambda: metric(port, 'alerts_ignored_total{reason="resolved"}') >= 2)
             assert metric(port, 'notifications_refused_total{reason="credentials"}') == 0
             assert [sent.json["id"] for sent in target.posts()] == ["t-1", "t-2"]
-            life.server.signal(signal.SIGTERM)
-            assert life.server._process.wait(30) == 0
+            life.process.send_signal(signal.SIGTERM)
+            assert life.process.wait(30) == 0
         finally:
-            life.server.terminate()
+            life.terminate()
 
 
 def test_the_documented_rules_are_rules_about_metrics_that_exist(promtool, tmp_path):
