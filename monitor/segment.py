@@ -7,6 +7,7 @@ order in which values first appeared means nothing. Values are untrusted: cleane
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 ALL = "ALL"
@@ -102,3 +103,16 @@ def parse_key(key: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
 def other_key(grouping: tuple[str, ...]) -> str:
     """Key of the segment that takes what does not fit under the cap."""
     return segment_key(grouping, (OTHER,) * len(grouping))
+
+
+def wrong_segment(segment: str, groupings: Sequence[tuple[str, ...]]) -> str | None:
+    """What is wrong with the key of a segment of these groupings; None: nothing. Whether traffic has its values is not known here."""
+    columns, values = parse_key(segment)
+    if segment == ALL or (columns in groupings and segment_key(columns, values) == segment):
+        return None
+    for grouping in groupings:
+        if columns and sorted(grouping) == sorted(columns):
+            of = dict(zip(columns, values, strict=True))
+            return f"expected {segment_key(grouping, tuple(of[column] for column in grouping))!r}, as the grouping has it, got {segment!r}"
+    shapes = [",".join(f"{column}=..." for column in grouping) for grouping in groupings]
+    return f"expected {' or '.join([ALL, *shapes])}, by the groupings of the model, got {segment!r}"

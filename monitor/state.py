@@ -234,7 +234,7 @@ def _new_labels(config: ModelConfig, labels: Labels, references: Mapping[str, Re
         names = reference.layout.names
         return float(reference.stds[names.index(SCORE)]) if SCORE in names else 0.0
 
-    keeps = config.predictions.probabilities is not None and labels.prediction is None  # what labels carry has none
+    keeps = config.keeps_probabilities
     layouts = {version: reference_layout(labels, reference.layout, std_of(reference), keeps) for version, reference in references.items()}
     bucket_ms = bucket_width(labels.horizon_ms)
     plain = reference_layout(labels, fallback, std_of([*references.values()][-1]) if references else 0.0, keeps)

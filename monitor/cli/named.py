@@ -10,12 +10,11 @@ import difflib
 from collections.abc import Collection, Sequence
 
 from monitor.config import ModelConfig
-from monitor.config.judged import wrong_segment
 from monitor.decide.control import Accept, Control, Rebaseline, SwitchReference
 from monitor.errors import Mistake
 from monitor.profile.bare import signal_names
 from monitor.reference.reference import Reference
-from monitor.segment import parse_key
+from monitor.segment import parse_key, wrong_segment
 
 NAMING = (Accept, Rebaseline, SwitchReference)
 """Decisions that name what references have."""

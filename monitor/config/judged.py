@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from monitor.segment import ALL, parse_key, segment_key
+from monitor.segment import wrong_segment
 
 if TYPE_CHECKING:
     from monitor.config.labels import Labels
@@ -25,19 +25,6 @@ def names_a_class(model: ModelConfig) -> bool:
     if carried is None:
         return model.predictions.has_class
     return carried.predicted_class is not None or (carried.score is not None and model.predictions.threshold is not None)
-
-
-def wrong_segment(segment: str, groupings: Sequence[tuple[str, ...]]) -> str | None:
-    """What is wrong with the key of a segment of these groupings; None: nothing. Whether traffic has its values is not known here."""
-    columns, values = parse_key(segment)
-    if segment == ALL or (columns in groupings and segment_key(columns, values) == segment):
-        return None
-    for grouping in groupings:
-        if columns and sorted(grouping) == sorted(columns):
-            of = dict(zip(columns, values, strict=True))
-            return f"expected {segment_key(grouping, tuple(of[column] for column in grouping))!r}, as the grouping has it, got {segment!r}"
-    shapes = [",".join(f"{column}=..." for column in grouping) for grouping in groupings]
-    return f"expected {' or '.join([ALL, *shapes])}, by the groupings of the model, got {segment!r}"
 
 
 def _known_features(model: ModelConfig) -> Iterator[str]:
@@ -117,8 +104,7 @@ def _told_metrics(model: ModelConfig) -> Iterator[str]:
     from monitor.performance.told import told_metrics
 
     given = model.predictions if labels.prediction is None else labels.prediction
-    probabilities = labels.prediction is None and model.predictions.probabilities is not None
-    layout = OutcomeLayout(labels.task, labels.class_names, probabilities=probabilities)
+    layout = OutcomeLayout(labels.task, labels.class_names, probabilities=model.keeps_probabilities)
     told = told_metrics(layout, scored=given.score is not None, classed=names_a_class(model), with_kpi=labels.kpi is not None)
     for index, limit in enumerate(policy.performance):
         path, base = f"retraining.performance[{index}].metric", limit.metric.partition("[")[0]

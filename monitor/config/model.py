@@ -243,6 +243,11 @@ class ModelConfig(Section):
     retraining: Retraining | None = Field(None, description="When retraining is required; absent: never.")
     canary: Canary | None = Field(None, description="Two versions served side by side, compared by labels; absent: none are.")
 
+    @property
+    def keeps_probabilities(self) -> bool:
+        """Whether rows that wait for labels keep the probability of each class; what labels carry has none."""
+        return self.predictions.probabilities is not None and (self.labels is None or self.labels.prediction is None)
+
     def _distinct_names(self) -> Iterator[str]:
         names = [feature.name for feature in self.features]
         twice = sorted({name for name in names if names.count(name) > 1})

@@ -88,13 +88,13 @@ class Tally:
 
     def _outcome_tables(self) -> OutcomeTables | None:
         """None where the configuration does not say what labels are."""
-        given, predictions = self.survey.model.labels, self.survey.model.predictions
-        if given is None:
+        model = self.survey.model
+        if model.labels is None:
             return None
         scores = self.survey.reservoir.values[:, self.layout.names.index(SCORE)] if SCORE in self.layout.names else np.zeros(0)
         scores = scores[np.isfinite(scores)]
         return OutcomeTables(
-            reference_layout(given, self.layout, float(scores.std()) if len(scores) else 0.0, predictions.probabilities is not None)
+            reference_layout(model.labels, self.layout, float(scores.std()) if len(scores) else 0.0, model.keeps_probabilities)
         )
 
     def add(self, batch: Batch, lag_ms: NDArray[np.float64] | None = None) -> None:

@@ -20,6 +20,7 @@ from monitor.pipeline import Owned, advance
 from monitor.reference.build import Options, build_reference
 from monitor.reference.format import decode, encode
 from monitor.reference.mapping import data_model
+from monitor.reference.outcomes import stored_tables
 from monitor.reference.read import open_files
 from monitor.reference.reference import Reference
 from monitor.state import new_model_state
@@ -189,3 +190,13 @@ def test_a_reference_without_such_counts_is_compared_as_far_as_it_goes(tmp_path:
     assert before is not None
     assert before.counts.confusion[:, :2].sum(axis=1).tolist() == now.counts.confusion[:, :2].sum(axis=1).tolist()
     assert before.counts.sums[1:].sum() == 0 < now.counts.sums[1:].sum()
+
+
+def test_a_reference_of_predictions_that_labels_carry_has_the_cells_that_production_counts_them_in(tmp_path: Path) -> None:
+    carried = {"score": "conf", "predicted_class": "said", "model_version": "v", "time": {"path": "at"}}
+    model, data = config("multiclass", prediction=carried), rows("multiclass")
+    reference = build(tmp_path, model, data)
+    labels = new_model_state(model, [reference], tmp_path).labels
+    assert labels is not None
+    assert reference.labels is not None
+    assert stored_tables(reference.labels, labels.layouts["1"]) is not None
