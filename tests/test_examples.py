@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import io
 import re
@@ -16,6 +15,7 @@ import yaml
 from monitor.__main__ import build_parser
 from monitor.config import parse_config
 from monitor.rules import alerts
+from tests.cli.parsers import parsers
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
@@ -69,15 +69,9 @@ def spans(text: str) -> list[tuple[str, bool]]:
 
 def helped() -> list[str]:
     """The examples that the commands themselves show."""
-    found = []
-    parsers = [build_parser()]
-    while parsers:
-        parser = parsers.pop()
-        found += re.findall(r"^  (driftgauge .*?)(?:\s{2,}.*)?$", parser.epilog or "", re.MULTILINE)
-        parsers += [
-            part for action in parser._actions if isinstance(action, argparse._SubParsersAction) for part in action.choices.values()
-        ]
-    return found
+    return [
+        command for parser in parsers() for command in re.findall(r"^  (driftgauge .*?)(?:\s{2,}.*)?$", parser.epilog or "", re.MULTILINE)
+    ]
 
 
 def annotated() -> list[str]:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from monitor.__main__ import build_parser
 from monitor.config import Config
 from monitor.config.model import ModelConfig
 from monitor.config.types import Section, sections_in
 from monitor.expose.catalogue import METRICS
 from monitor.hook.config import HookConfig
 from monitor.hook.metrics import FAMILIES
+from tests.cli.parsers import parsers
 
 ROOT = Path(__file__).resolve().parents[1]
 WRITTEN = ("architecture", "canary", "detection", "labels", "retraining", "runbook")
@@ -40,17 +39,8 @@ def keys(section: type[Section], path: str = "") -> Iterator[str]:
             yield from keys(inner, f"{key}.")
 
 
-def options() -> Iterator[str]:
-    parsers = [build_parser()]
-    while parsers:
-        for action in parsers.pop()._actions:
-            yield from action.option_strings
-            if isinstance(action, argparse._SubParsersAction):
-                parsers += action.choices.values()
-
-
 KEYS = {*keys(Config), *keys(ModelConfig), *keys(HookConfig)} | {key.removeprefix("start.http.") for key in keys(HookConfig)}
-OPTIONS = {*options()}
+OPTIONS = {option for parser in parsers() for action in parser._actions for option in action.option_strings}
 SERIES = {*METRICS, *(f"driftgauge_hook_{name}" for name in FAMILIES)}
 NAMES = {*re.findall(r"^class (\w+)", CODE, re.MULTILINE)}
 ALERTS = {*re.findall(r'"(Driftgauge[A-Z]\w+)"', CODE)}

@@ -49,11 +49,12 @@ class IdRuns:
                 self.merged[name] = int(rows["tick"].max())
                 self.unwritten[name] = rows.tobytes()
         # What is forgotten for want of room is as good as too old.
-        gone = {name for name, tick in self.merged.items() if tick < max(alive_from, self.forgotten_below.get(name, (alive_from, 0))[0])}
-        self.merged = {name: tick for name, tick in self.merged.items() if name not in gone}
+        remembered_from = {name: max(alive_from, tick) for name, (tick, _) in self.forgotten_below.items()}
+        self.merged = {name: tick for name, tick in self.merged.items() if tick >= remembered_from.get(name, alive_from)}
         # While commits fail, memory holds no more than the horizon.
         self.unwritten = {name: run for name, run in self.unwritten.items() if name in self.merged}
-        self.forgotten_below = {name: below for name, below in self.forgotten_below.items() if name in self.names()}
+        names = self.names()
+        self.forgotten_below = {name: below for name, below in self.forgotten_below.items() if name in names}
 
     def new_blobs(self, written: Container[str]) -> dict[str, bytes]:
         """Runs that the store does not have yet."""
@@ -68,7 +69,7 @@ class IdRuns:
         return {*self.merged, *self.recent}
 
     def saved(self) -> SavedRuns:
-        """All runs."""
+        """All runs, for a commit."""
         return SavedRuns(sorted(self.names()), self.forgotten_below)
 
     def restore(self, saved: SavedRuns, blobs: Mapping[str, bytes], seen: SeenIds, alive_from: int) -> None:

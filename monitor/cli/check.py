@@ -69,12 +69,9 @@ def run(arguments: argparse.Namespace) -> int:
             ", ".join(f"{r.model_version} ({r.rows:,} rows)" for r in references[model.name]) or "none: verdicts will be NO_REFERENCE"
         )
         print(f"model {model.name}: {len(model.features)} features, {len(model.segments.groupings)} groupings, references: {versions}")
-        for line in (
-            *strange_groupings(model, references[model.name]),
-            *detection_lines(model, references[model.name]),
-            *policy_lines(model, references[model.name]),
-        ):
-            print(f"model {model.name}: {line}")
+        for lines in (strange_groupings, detection_lines, policy_lines):
+            for line in lines(model, references[model.name]):
+                print(f"model {model.name}: {line}")
         if model.labels is not None:
             print(f"model {model.name}: {labels_line(model, model.labels, topics.partitions)}")
     for path, topic in config.written:
