@@ -15,6 +15,8 @@ MAX_COLUMNS = 1_000
 MAX_DEPTH = 8
 MAX_ELEMENTS = 64
 MAIN_SHARE = 0.9
+MAX_CATEGORIES = 1_000
+FEW_VALUES = 50
 _PLAIN_KEY = re.compile(r'[^.\[\]"\s$][^.\[\]"]*')
 
 
@@ -66,6 +68,22 @@ class Column:
     def words(self) -> set[str]:
         """The lower-case words of the last key: ``modelVersion`` and ``model_version`` are model and version."""
         return set(words_of(self.name))
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A column in a role, and why."""
+
+    column: Column
+    why: str
+    detail: str = ""  # unit of a time, type of a feature, how categories are written
+
+
+def shown(column: Column) -> str:
+    """The first value, cleaned and cut; empty without one."""
+    text = str(column.values[0]) if column.values else ""
+    clean = "".join(letter if letter.isprintable() else "?" for letter in text)
+    return clean if len(clean) <= 40 else clean[:37] + "..."
 
 
 def words_of(name: str) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from monitor.config.labels import MAX_CLASSES, MIN_CLASSES
 from monitor.config.types import EventTime
-from monitor.init.column import Column
+from monitor.init.column import Chosen, Column, shown
 from monitor.init.names import (
     CONFIDENCE_WORDS,
     FEW_CLASSES,
@@ -18,7 +18,7 @@ from monitor.init.names import (
     is_truth,
     way_words,
 )
-from monitor.init.roles import Chosen, Roles, shown, time_of
+from monitor.init.roles import Roles, time_of
 from monitor.init.sides import high_class, high_label, spelling
 from monitor.init.yaml_text import comment, quoted
 

@@ -7,12 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
-from monitor.init.column import Column, words_of
+from monitor.init.column import FEW_VALUES, MAX_CATEGORIES, Chosen, Column, shown, words_of
 from monitor.init.names import (
-    CALENDAR_WORDS,
     CLASS_WORDS,
     CODE_WORDS,
-    SEGMENT_WORDS,
     TIME_WORDS,
     is_confidence,
     is_constant,
@@ -23,26 +21,16 @@ from monitor.init.names import (
     is_time_of_truth,
     is_truth,
 )
+from monitor.init.segments import segments
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:/-]{0,99}")
 """What a model may be called."""
 
-MAX_CATEGORIES = 1_000
-MAX_SEGMENT_VALUES = 50
 _PROBABILITY = re.compile(r"^(?:p|prob|proba|probability)_")
 _CONTAINERS = {"features", "feature", "inputs", "input", "instance", "instances", "x"}
 # Seconds from 2001 to 2100: numbers of that size are times and little else.
 _FIRST_S, _LAST_S = 978_307_200, 4_102_444_800
 _UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
-
-
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """A column in a role, and why."""
-
-    column: Column
-    why: str
-    detail: str = ""  # unit of a time, type of a feature, how categories are written
 
 
 @dataclass(eq=False)
@@ -59,6 +47,7 @@ class Roles:
     probabilities: dict[str, Column] = field(default_factory=dict)  # of each predicted class, where all of them have one
     truth: Chosen | None = None  # the true outcome, which training rows hold; left out too
     segments: list[Chosen] = field(default_factory=list)
+    other_segments: list[Chosen] = field(default_factory=list)  # columns that could be segments too
     features: list[Chosen] = field(default_factory=list)
     left_out: list[Chosen] = field(default_factory=list)
 
@@ -112,7 +101,7 @@ def assign(columns: Sequence[Column], rows: int, label: str | None = None, class
         roles.left_out = [chosen for chosen in roles.left_out if chosen not in usable]
     if not roles.features:
         roles.features = [Chosen(columns[0], "no other column: an input is needed", _type(columns[0]) or "categorical string")]
-    roles.segments = _segments([column for column in free() if column.path not in truths], rows)
+    roles.segments, roles.other_segments = segments([column for column in free() if column.path not in truths], rows)
     return roles
 
 
@@ -213,7 +202,7 @@ def _says_the_same(column: Column, said: Column) -> bool:
 
 def _probabilities(columns: Sequence[Column], said: Column) -> dict[str, Column]:
     """The column of each class's probability: one named like it, as ``barolo`` under ``probabilities``, or ``p_barolo``."""
-    classes = sorted(set(said.values)) if said.kind == "text" and 3 <= said.distinct <= MAX_SEGMENT_VALUES else []
+    classes = sorted(set(said.values)) if said.kind == "text" and 3 <= said.distinct <= FEW_VALUES else []
     inside = [column for column in columns if column.kind in ("number", "integer") and _within_unit(column)]
     found: dict[str, Column] = {}
     for name in classes:
@@ -248,7 +237,7 @@ def _feature(column: Column, rows: int, expected: bool, label: str | None) -> tu
     distinct = column.distinct
     if column.kind in ("integer", "number"):
         why += f", from {min(column.values):.10g} to {max(column.values):.10g}"
-        if column.kind == "integer" and distinct <= MAX_SEGMENT_VALUES:
+        if column.kind == "integer" and distinct <= FEW_VALUES:
             why += f"; {distinct} different: a number or a code?"
     elif column.kind == "text":
         why += f", {distinct} different"
@@ -275,26 +264,6 @@ def _doubt(column: Column, rows: int, expected: bool, label: str | None) -> str 
 
 def _type(column: Column) -> str:
     if column.kind == "integer":
-        codes = column.distinct <= 2 or (column.distinct <= MAX_SEGMENT_VALUES and bool(column.words & CODE_WORDS))
+        codes = column.distinct <= 2 or (column.distinct <= FEW_VALUES and bool(column.words & CODE_WORDS))
         return "categorical integer" if codes else "numeric"
     return {"boolean": "categorical boolean", "number": "numeric", "text": "categorical string"}.get(column.kind, "")
-
-
-def _segments(columns: Sequence[Column], rows: int) -> list[Chosen]:
-    few = [
-        column
-        for column in columns
-        if column.kind == "text"
-        and 2 <= column.distinct <= min(MAX_SEGMENT_VALUES, rows // 20)
-        and len(column.values) >= 0.9 * rows
-        and not column.words & CALENDAR_WORDS
-    ]
-    few.sort(key=lambda column: (not column.words & SEGMENT_WORDS, column.distinct))
-    return [Chosen(column, f"{column.distinct} different values, such as {shown(column)}") for column in few[:3]]
-
-
-def shown(column: Column) -> str:
-    """The first value, cleaned and cut; empty without one."""
-    text = str(column.values[0]) if column.values else ""
-    clean = "".join(letter if letter.isprintable() else "?" for letter in text)
-    return clean if len(clean) <= 40 else clean[:37] + "..."

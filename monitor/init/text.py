@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from monitor.config.model import PREDICTED_CLASS, RESERVED, SCORE
+from monitor.init.column import Chosen
 from monitor.init.labels import LabelRoles, has_probabilities, labels_lines
-from monitor.init.roles import Chosen, Roles
+from monitor.init.roles import Roles
 from monitor.init.yaml_text import comment, quoted, scalar
 
 _MAX_NAME = 100
@@ -161,6 +162,7 @@ def _feature(chosen: Chosen, used: set[str]) -> str:
 def _segments(roles: Roles) -> Iterator[str]:
     if not roles.segments:
         yield "    # segments: no column with a few different values was found; drift is judged on the whole traffic."
+        yield from _other_segments(roles)
         return
     used: set[str] = set()
     names = [(scalar(name_of(segment.column.path, used)), segment) for segment in roles.segments]
@@ -171,3 +173,9 @@ def _segments(roles: Roles) -> Iterator[str]:
     yield f"      groupings: [{', '.join(f'[{name}]' for name, _ in names)}]"
     if len(names) > 1:
         yield f"      # Crossed, for drift that only a combination shows: [{names[0][0]}, {names[1][0]}]"
+    yield from _other_segments(roles)
+
+
+def _other_segments(roles: Roles) -> Iterator[str]:
+    for segment in roles.other_segments:
+        yield f"    # could be a segment too: {quoted(segment.column.path)}  # {comment(segment.why)}"

@@ -6,6 +6,7 @@ import argparse
 import csv
 import json
 import random
+import re
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -126,6 +127,23 @@ def test_parts_of_the_time_are_features_but_no_segments(tmp_path: Path) -> None:
     model = written(tmp_path, rows).models[0]
     assert "weekday" in [feature.name for feature in model.features]
     assert model.segments.columns == {"country": "country"}
+
+
+def test_columns_that_could_be_segments_too_are_named(tmp_path: Path) -> None:
+    rows = [
+        row | {"device": f"d{i % 3}", "plan": f"p{i % 4}", "shop": f"s{i % 5}", "city": f"c{i % 60:02}"}
+        for i, row in enumerate(flat(2_400))
+    ]
+    model = written(tmp_path, rows).models[0]
+    assert len(model.segments.columns) == 3
+    text = (tmp_path / "config.yaml").read_text(encoding="utf-8")
+    others = dict(re.findall(r'# could be a segment too: "(\w+)"  # ([\d,]+) different values', text))
+    assert {"country", "device", "plan", "shop", "city"} == {*model.segments.columns, *others} and others["city"] == "60"
+    # Few values keep segments large: one with more is never chosen by itself.
+    (tmp_path / "config.yaml").unlink()
+    many = [row | {"country": f"c{i % 60:02}"} for i, row in enumerate(flat(2_400))]
+    assert written(tmp_path, many).models[0].segments.groupings == ()
+    assert 'could be a segment too: "country"  # 60 different values' in (tmp_path / "config.yaml").read_text(encoding="utf-8")
 
 
 def test_elements_of_arrays_are_features_and_a_missing_time_is_that_of_the_record(tmp_path: Path) -> None:
