@@ -2,6 +2,7 @@
 
 VENV   := .venv
 PYTHON := $(VENV)/bin/python
+WORKERS = $(shell $(PYTHON) -c 'import os; print(min(os.cpu_count() + 1, 4))')# one more than cores: a third of their time tests wait
 ALERTING = command -v prometheus >/dev/null && { command -v prometheus-alertmanager || command -v alertmanager; } >/dev/null
 
 .PHONY: help demo demo-serve demo-loop demo-loop-serve test soak lint bench bench-large docs pictures image-test clean
@@ -29,7 +30,7 @@ test soak: export PYTHONDONTWRITEBYTECODE :=
 test: $(VENV)/.test ## every check and test, on Apache Kafka, Prometheus and Alertmanager where they can be had
 	@bash tests/install-prometheus.sh
 	@$(MAKE) --no-print-directory lint
-	$(PYTHON) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	$(PYTHON) -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 soak: $(VENV)/.test ## twenty minutes of traffic while monitor and broker are killed at random (DRIFTGAUGE_SOAK_MINUTES, DRIFTGAUGE_SOAK_SEED)
 	$(PYTHON) -m pytest -m soak -s tests/soak

@@ -70,7 +70,7 @@ def test_no_partition_is_said_after_some_seconds_and_then_each_half_minute(strea
 @pytest.mark.parametrize("client", ["kafka-python", "librdkafka"])
 def test_a_restart_after_a_kill_says_what_it_waits_for(broker, filled, tmp_path, client):
     path = configured(tmp_path, broker.bootstrap, filled, client)
-    path.write_text(path.read_text().replace("poll_timeout: 200ms", "poll_timeout: 200ms\n  session_timeout: 12s"))
+    path.write_text(path.read_text().replace("poll_timeout: 200ms", "poll_timeout: 200ms\n  session_timeout: 20s"))
     with Running(path) as running:
         running.wait(lambda: running.counted() > 0)
         running.process.kill()
