@@ -1,8 +1,9 @@
 """Detectors of river on the means of panes, for those who want them.
 
 A detector sees one number per closed pane and segment: the mean of a signal, computed from the counts with the mean
-that the reference's values have in each cell. Panes without a value are left out, so NaN never reaches a
-detector (after a single NaN, ADWIN stays blind for good). What a detector says is reported, never turned into a trigger.
+that the reference's values have in each cell, and the size of what lies beyond all of them. Panes without a value are
+left out, so NaN never reaches a detector (after a single NaN, ADWIN stays blind for good). What a detector says is
+reported, never turned into a trigger.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.config import RiverDetector
-from monitor.profile.layout import Role
-from monitor.profile.table import CountTable
+from monitor.evaluate.cells import beyond, cell_bounds, cell_positions
+from monitor.profile.layout import FAULT_CELLS, Role
+from monitor.profile.table import TAIL_SCALE, CountTable
 from monitor.reference.reference import Reference
 from monitor.segment import ALL
 
@@ -77,17 +79,24 @@ _LARGEST = 2.0**500
 def pane_means(table: CountTable, reference: Reference, signal: str) -> tuple[list[str], NDArray[np.float64]]:
     """Mean of a numeric signal for each segment that has a value in it. Values outside the declared range take no part.
 
-    Means of cells beyond 2**500 count as that: sums of them, and what detectors make of their squares, stay finite.
+    Values are where the reference's are in their cell; those beyond all of the reference's count with their size. Sizes beyond 2**500
+    count as that: sums of them, and what detectors make of their squares, stay finite.
     """
     index = table.layout.names.index(signal)
-    span = table.layout.span(index)
-    means = reference.bin_means[span]
-    usable = np.isfinite(means) & (table.layout.roles[span] == Role.VALUE)
-    means = np.clip(means[usable], -_LARGEST, _LARGEST)
-    counts = table.counts[:, span][:, usable]
+    bins, span = table.layout.signals[index], table.layout.span(index)
+    if not bins.edges:
+        return [], np.zeros(0)
+    cells = slice(span.start + FAULT_CELLS, span.stop)
+    counts = table.counts[:, cells] * (table.layout.roles[cells] == Role.VALUE).astype(np.float64)
     totals = counts.sum(axis=1)
     some = np.flatnonzero(totals > 0)
-    return [table.segments[row] for row in some], (counts[some] @ means) / totals[some]
+    counts, logs = counts[some], table.tails[some, index] / TAIL_SCALE
+    position = np.clip(cell_positions(*cell_bounds(bins), reference.bin_means[cells]), -_LARGEST, _LARGEST)
+    low, high = float(position[0]), float(position[-1])
+    under = np.maximum(-beyond(counts[:, 0], logs[:, 0], -low), -_LARGEST) - low
+    over = np.minimum(beyond(counts[:, -1], logs[:, 1], high), _LARGEST) - high
+    sums = counts @ position + counts[:, 0] * under + counts[:, -1] * over
+    return [table.segments[row] for row in some], sums / totals[some]
 
 
 _SAFE = {

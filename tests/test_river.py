@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from monitor.config import RiverDetector
 from monitor.errors import ConfigError
-from monitor.profile.table import CountTable
+from monitor.profile.layout import Layout
+from monitor.profile.table import TAIL_SCALE, CountTable
 from monitor.river import RiverWatch, build, pack_river, pane_means, unpack_river
 from tests.flow import world
 
@@ -46,6 +47,56 @@ def test_the_mean_of_a_pane_is_that_of_the_reference_means_weighted_by_counts():
     names, means = pane_means(table(ALL={middle: 3, last: 1}, B={0: 5}), REFERENCE, "x")
     assert names == ["ALL"], "a segment without a value has no mean"
     assert means.tolist() == [(3 * -0.25 + 2.5) / 4]
+
+
+def built_reference():
+    """One whose end cells are beyond its smallest and largest value, as in every reference that is built from rows."""
+    bin_means = REFERENCE.bin_means.copy()
+    cells = LAYOUT.span(X)
+    bin_means[[cells.start + 3, cells.start + 3 + 4, cells.stop - 1]] = np.nan
+    return replace(REFERENCE, bin_means=bin_means)
+
+
+def with_tails(panes: CountTable, **tails: tuple[float, float]) -> CountTable:
+    """The same with the sums of log2|x| of the values of x below and above all edges."""
+    for segment, sums in tails.items():
+        panes.tails[panes.index[segment], X] = np.rint(np.array(sums) * TAIL_SCALE)
+    return panes
+
+
+def test_values_beyond_all_that_the_reference_holds_count_with_their_size():
+    first, middle, last = 3, 3 + 4, 3 + len(world.EDGES)
+    panes = table(HIGH={5: 1, last: 3}, LOW={first: 2}, ONLY={last: 4}, NEAR={last: 5}, GAP={middle: 3})
+    panes = with_tails(panes, HIGH=(0, 3 * math.log2(64)), LOW=(2 * math.log2(100), 0), ONLY=(0, 4 * math.log2(1e6)), NEAR=(0, -50))
+    names, means = pane_means(panes, built_reference(), "x")
+    found = dict(zip(names, means.tolist(), strict=True))
+    inside = REFERENCE.bin_means[LAYOUT.span(X)][5]
+    assert found["HIGH"] == pytest.approx((inside + 3 * 64) / 4, rel=1e-4)
+    assert found["LOW"] == pytest.approx(-100, rel=1e-4)
+    assert found["ONLY"] == pytest.approx(1e6, rel=1e-4)
+    assert found["NEAR"] == world.EDGES[-1], "what lies above an edge is never taken to be below it"
+    assert found["GAP"] == (world.EDGES[3] + world.EDGES[4]) / 2, "a cell that is empty in the reference"
+
+
+def test_values_outside_the_declared_range_take_no_part():
+    signal = replace(
+        LAYOUT.signals[X], range=(world.EDGES[0], world.EDGES[-2]), edges=(*world.EDGES[:-1], math.nextafter(world.EDGES[-2], 9))
+    )
+    layout = Layout((*LAYOUT.signals[:X], signal, *LAYOUT.signals[X + 1 :]))
+    panes = table(ALL={3: 5, 5: 2, 3 + len(world.EDGES): 7})
+    panes = with_tails(CountTable(layout, panes.segments, panes.counts, panes.tails), ALL=(5, 7 * 20.0))
+    assert pane_means(panes, REFERENCE, "x")[1].tolist() == [REFERENCE.bin_means[LAYOUT.span(X)][5]]
+
+
+def test_a_signal_that_the_reference_never_saw_has_no_mean():
+    layout = Layout((*LAYOUT.signals[:X], replace(LAYOUT.signals[X], edges=()), *LAYOUT.signals[X + 1 :]))
+    cells = LAYOUT.span(X)
+    keep = [i for i in range(LAYOUT.cells) if not cells.start + 4 <= i < cells.stop]
+    panes = table(ALL={3: 5})
+    panes = CountTable(layout, panes.segments, panes.counts[:, keep], panes.tails)
+    bin_means = REFERENCE.bin_means[keep].copy()
+    bin_means[cells.start + 3] = np.nan
+    assert pane_means(panes, replace(REFERENCE, bin_means=bin_means), "x")[0] == []
 
 
 def test_missing_invalid_and_non_finite_values_never_reach_a_detector():

@@ -71,3 +71,14 @@ def cell_positions(low: Float64, high: Float64, means: Float64) -> Float64:
     middle = np.where(np.isinf(low), high, np.where(np.isinf(high), low, middle))
     middle = np.where(np.isfinite(middle), middle, 0.0)  # a signal without edges is one cell, wherever
     return np.asarray(np.clip(np.where(np.isfinite(means), means, middle), low, high))
+
+
+def beyond(rows: Float64, logs: Float64, edge: float) -> Float64:
+    """[S] where the values of an open cell are taken to be that lie beyond ``edge``: at the geometric mean of their size, never before it.
+
+    ``rows`` [S] are the values, ``logs`` [S] the sums of their log2|x|. Seen with the open end on the right; the left one is its
+    mirror image.
+    """
+    size = np.exp2(np.clip(logs / np.maximum(rows, 1.0), -1022.0, 1023.0))
+    # Beyond a negative edge a value nearer to 0 than the edge may have either sign: the smaller move is assumed.
+    return np.asarray(np.maximum(np.where((edge < 0) & (size < -edge), -size, size), edge))

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from monitor.config.evaluation import STATISTICS
 from monitor.evaluate.baseline import Axis, Baseline, SignalBaseline, one_rest
-from monitor.evaluate.cells import DISTANCES
+from monitor.evaluate.cells import DISTANCES, beyond
 from monitor.evaluate.noise import (
     cell_cumulants,
     cell_psi_means,
@@ -171,12 +171,5 @@ def _along_axis(d: Float64, q: Float64, n: Float64, tails: Float64, axis: Axis) 
 
 
 def _tail(q: Float64, n: Float64, logs: Float64, edge: float) -> Float64:
-    """What an open cell adds when its values now lie beyond ``edge``, the place of the reference's.
-
-    They are placed at the geometric mean of their size, never before the edge. Seen with the open end on the right; the left
-    one is its mirror image.
-    """
-    size = np.exp2(np.clip(logs / np.maximum(q * n, 1.0), -1022.0, 1023.0))
-    # Beyond a negative edge a value nearer to 0 than the edge may have either sign: the smaller move is assumed.
-    place = np.where((edge < 0) & (size < -edge), -size, size)
-    return np.asarray((np.maximum(place, edge) - edge) * q)
+    """What an open cell adds when its values now lie beyond ``edge``, the place of the reference's."""
+    return np.asarray((beyond(q * n, logs, edge) - edge) * q)
