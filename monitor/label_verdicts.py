@@ -161,7 +161,7 @@ def _estimate(
     places: Places,
     end_ms: int,
 ) -> None:
-    """Estimate the accuracy of the newest predictions, four times within their window, and judge estimates whose labels have come."""
+    """Estimate the accuracy of the newest predictions, and judge estimates whose labels have come."""
     assert model.labels is not None
     config, groupings = model.labels.config, ((), *model.config.segments.groupings)
     if version not in model.error_tables:
@@ -181,11 +181,16 @@ def _estimate(
     for waited in [each[:2] for each in history.waiting if _is_over(counted, config, each[0], each[1], end_ms)]:
         settle(history, waited, of(window=waited))
     panes = max(config.estimate_window_ms // config.pane_ms, 1)
-    if end_ms // config.pane_ms % max(panes // 4, 1) == 0:
+    if is_estimated(end_ms // config.pane_ms, panes):
         newest = (end_ms - panes * config.pane_ms, end_ms)
         found = of(window=newest)
         if found is not None:
             remember(history, newest, found)
+
+
+def is_estimated(end_pane: int, panes: int) -> bool:
+    """Whether the window of ``panes`` panes is estimated that ends there: some four times in the time that it covers."""
+    return end_pane % max((panes + 2) // 4, 1) == 0
 
 
 def _is_over(counted: VersionOutcomes, config: LabelsConfig, start_ms: int, window_end_ms: int, end_ms: int) -> bool:

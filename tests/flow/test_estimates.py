@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from monitor.batch import Labels, RejectReason, Span
 from monitor.checkpoint.checkpoint import Checkpoint
 from monitor.checkpoint.store import Store
 from monitor.decode import Decoder
+from monitor.label_verdicts import is_estimated
 from monitor.labels import LabelsEvaluated, LabelsOwned
 from monitor.pipeline import Owned, advance
 from monitor.reference.labels import LabelCounts
@@ -115,3 +117,9 @@ def test_estimates_survive_a_restart(tmp_path):
     assert [each[:2] for each in after.waiting] == [each[:2] for each in before.waiting] != []
     assert after.latest[2].value.tobytes() == before.latest[2].value.tobytes()
     assert after.errors.absolute.tobytes() == before.errors.absolute.tobytes()
+
+
+@pytest.mark.parametrize("panes", range(1, 40))
+def test_a_window_is_estimated_some_four_times_in_the_time_that_it_covers(panes):
+    times = sum(is_estimated(end, panes) for end in range(60 * panes)) / 60
+    assert min(panes, 3) <= times <= min(panes, 5)
