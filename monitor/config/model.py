@@ -113,7 +113,10 @@ class Feature(Section):
 class Segments(Section):
     """Which slices of traffic are watched apart. Every row is in ALL and in one segment of each grouping."""
 
-    columns: dict[str, JsonPath] = Field(default_factory=dict, description="Segment columns: name to path.")
+    columns: dict[str, JsonPath] = Field(
+        default_factory=dict,
+        description="Segment columns: name to path. The version of the feature pipeline, where events carry it, is such a column.",
+    )
     groupings: tuple[tuple[str, ...], ...] = Field(
         (), description="Groupings, each a list of columns, such as [[country], [device], [country, device]]."
     )
