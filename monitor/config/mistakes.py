@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from monitor.config.types import Secret, SeveralMistakesError, sections_in
+from monitor.config.types import Secret, messages_of, sections_in
 from monitor.errors import Mistake
 
 
@@ -41,8 +41,8 @@ def _path(loc: tuple[int | str, ...]) -> str:
 
 def _messages(details: Any, root: type[BaseModel]) -> Sequence[str]:
     error = details.get("ctx", {}).get("error")
-    if isinstance(error, SeveralMistakesError):
-        return error.messages
+    if isinstance(error, ValueError):
+        return messages_of(error)
     secret = _about_secrets(details["loc"], root) if details["type"] in _NO_SECTION else ""
     return [secret or _message(details, root)]
 
@@ -60,8 +60,6 @@ def _message(details: Any, root: type[BaseModel]) -> str:
         case "too_short":
             least = context["min_length"]
             return f"expected at least {least} item{'s' if least != 1 else ''}, got {context['actual_length']}"
-        case "value_error":
-            return str(context["error"])
     hint = "; put it in quotes" if kind == "string_type" and isinstance(got, int | float | date) else ""
     said = str(details["msg"]).removeprefix("Input should be ").removeprefix("a valid ")
     expected = _TYPES[kind].format_map(context) if kind in _TYPES else said[0].lower() + said[1:]

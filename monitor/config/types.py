@@ -72,6 +72,11 @@ class SeveralMistakesError(ValueError):
         super().__init__("; ".join(messages))
 
 
+def messages_of(error: ValueError) -> tuple[str, ...]:
+    """The mistakes that a validator raised, one by one."""
+    return error.messages if isinstance(error, SeveralMistakesError) else (str(error),)
+
+
 def parse_duration(value: Any) -> int:
     """Milliseconds of a duration such as ``250ms``, ``30s``, ``5m``, ``1.5h`` or ``30d``.
 

@@ -115,10 +115,74 @@ def test_mistakes_between_parts_are_said_beside_those_of_a_part_and_what_follows
         "models[0]: retraining.min_fresh_labels: expected labels to be configured, or 0 here",
         "models[0].segments: groupings[0]: expected distinct columns out of ['a'], got ['b']",
     ]
-    model["features"] = [{"name": "x"}]
+    model["features"] = [{"type": "numeric"}]
     said = mistakes(tmp_path, changed(**model))
-    assert "models[0].features[0].type: expected a value, got none" in said
+    assert "models[0].features[0].name: expected a value, got none" in said
     assert not [text for text in said if "expected a feature" in text or "configured features" in text or "numeric feature" in text]
+
+
+def test_one_wrong_feature_hides_nothing_that_is_known_without_what_is_wrong_in_it(tmp_path):
+    model = {
+        "features": [
+            {"name": "x", "type": "numeric"},
+            {"name": "x", "type": "number"},
+            {"name": "y", "type": "number"},
+            {"name": "c", "type": "categorical", "range": [1, 2]},
+        ],
+        "windows": {"pane": "7m", "short": "1h", "long": "30m"},
+        "evaluation": {"min_rows": -1, "feature_thresholds": {"b": {"psi": 0.2}, "c": {"ks": 0.2}, "y": {"ks": 0.2}}},
+        "detectors": [{"river": "river.drift.ADWIN", "signal": name} for name in ("z", "x", "c", "y")],
+    }
+    number = "expected numeric or categorical, got 'number'"
+    assert mistakes(tmp_path, changed(**model)) == [
+        f"models[0].features[1].type: {number}",
+        f"models[0].features[2].type: {number}",
+        "models[0].features[3]: expected range only for a numeric feature and low < high, got [1.0, 2.0] for categorical",
+        "models[0].windows: expected a pane of at least 1s that divides one hour or is a multiple of it",
+        "models[0].evaluation.min_rows: expected greater than or equal to 1, got -1",
+        "models[0]: features: expected distinct names, got x more than once",
+        "models[0]: detectors[0].signal: expected a numeric feature or score, got 'z'",
+        "models[0]: detectors[2].signal: expected a numeric feature or score, got 'c'",
+        "models[0]: evaluation.feature_thresholds: expected a feature, got 'b'",
+        "models[0]: evaluation.feature_thresholds.c: expected statistics of a categorical signal, got 'ks', which only a numeric one has",
+        "models[0].windows: expected short to be a multiple of pane, and long a multiple of short",
+    ]
+
+
+def test_a_section_with_a_wrong_field_is_checked_for_what_the_others_need_of_each_other(tmp_path):
+    tree = yaml.safe_load(changed(windows={"idle_after": "soon", "short": "1h", "long": "30m"}))
+    tree["source"] = {"client": "kafka-python", "brokers": [], "surplus": 1}
+    tree["models"][0]["retraining"] = {"topic": "t", "cooldown": "soon", "quiet_hours": {"zone": "Nowhere", "windows": []}}
+    assert mistakes(tmp_path, yaml.safe_dump(tree)) == [
+        "source.surplus: unknown key",
+        "models[0].windows.idle_after: expected a duration with a unit such as 30s, 5m, 1h or 30d, got 'soon'",
+        "models[0].retraining.cooldown: expected a duration with a unit such as 30s, 5m, 1h or 30d, got 'soon'",
+        "models[0].retraining.quiet_hours.windows: expected at least 1 item, got 0",
+        "source: expected brokers (host:port) with the client kafka-python",
+        "models[0].windows: expected short to be a multiple of pane, and long a multiple of short",
+        "models[0].retraining: expected one of performance, cost, concept_drift, data_drift, estimated_loss, or nothing could ever trigger",
+        "models[0].retraining.quiet_hours: zone: expected an IANA time zone such as UTC or Europe/Paris, got 'Nowhere'",
+    ]
+
+
+def test_what_an_unknown_key_was_meant_to_be_is_not_said_to_lack(tmp_path):
+    tree = yaml.safe_load(changed(predictions={"topic": "m", "id": "id", "scoree": "p"}))
+    tree["source"] = {"client": "kafka-python", "borkers": ["kafka:9092"]}
+    tree["models"][0]["detectors"] = [{"river": "river.drift.ADWIN", "signal": "score"}]
+    assert mistakes(tmp_path, yaml.safe_dump(tree)) == [
+        "source.borkers: unknown key; did you mean 'brokers'?",
+        "models[0].predictions.scoree: unknown key; did you mean 'score'?",
+    ]
+
+
+def test_models_are_compared_though_one_has_a_mistake(tmp_path):
+    tree = yaml.safe_load(MODEL)
+    wrong = {"features": [{"name": "x", "type": "numeric"}] * 2, "version": ""}
+    tree["models"] += [tree["models"][0] | wrong, tree["models"][0] | {"features": wrong["features"]}]
+    said = mistakes(tmp_path, yaml.safe_dump(tree))
+    again = [text for text in said if "again" in text]
+    assert [text.partition(":")[0] for text in again] == [f"models[{i}].{key}" for key in ("name", "predictions.topic") for i in (1, 2)]
+    assert len(said) == len(set(said)) == 7  # the version, twice the features, and these
 
 
 def test_a_topic_given_twice_is_said_beside_what_is_wrong_with_the_source(tmp_path):
@@ -209,8 +273,8 @@ def test_an_unknown_key_is_compared_with_those_of_its_own_section(tmp_path, mode
     ("section", "where"),
     [
         (
-            {"source": {"brokers": ["b:9092"], "security": {"protocol": "SASL_SSL", "mechanism": "PLAIN", "password": "hunter2"}}},
-            "password",
+            {"source": {"brokers": ["b:9092"], "security": {"protocol": "SASL_SSL", "mechanism": "OAUTHBEARER", "token": "hunter2"}}},
+            "token",
         ),
         ({"source": {"brokers": ["b:9092"], "security": "alice:hunter2"}}, "source.security"),
         ({"http": {"bearer_token": "hunter2"}}, "http.bearer_token"),
