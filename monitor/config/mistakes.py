@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import reprlib
 from collections.abc import Sequence
 from datetime import date
@@ -118,10 +119,11 @@ _REPR = reprlib.Repr()  # never writes all of a value out: a few aliases of YAML
 _REPR.maxlevel = 4
 _REPR.maxdict = _REPR.maxlist = _REPR.maxtuple = 20
 _REPR.maxstring = _REPR.maxlong = _REPR.maxother = 200
+_CREDENTIALS = re.compile(r"(['\"]?)\S+(?=@)")  # of an address, which may hold a password
 
 
 def _shown(value: Any) -> str:
-    text = _REPR.repr(value)
+    text = _CREDENTIALS.sub(r"\1...", _REPR.repr(value))
     return text if len(text) <= 80 else text[:77] + "..."
 
 
