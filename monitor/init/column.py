@@ -98,7 +98,7 @@ def words_of(name: str) -> list[str]:
 
 def unnamed_keys(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     """Keys that no path can name, after those on their way, in the order in which they first appear, at most ``MAX_COLUMNS``."""
-    found = dict.fromkeys(".".join(keys) for row in rows for path, keys, _ in _leaves(row, "", (), 0) if not path)
+    found = dict.fromkeys(".".join(key or '""' for key in keys) for row in rows for path, keys, _ in _leaves(row, "", (), 0) if not path)
     return list(found)[:MAX_COLUMNS]
 
 
