@@ -148,3 +148,17 @@ def test_models_are_compared_though_one_has_a_mistake(tmp_path):
     again = [text for text in said if "again" in text]
     assert [text.partition(":")[0] for text in again] == [f"models[{i}].{key}" for key in ("name", "predictions.topic") for i in (1, 2)]
     assert len(said) == len(set(said)) == 7  # the version, twice the features, and these
+
+
+def test_mistakes_of_labels_that_have_nothing_to_do_with_each_other_are_said_together(tmp_path):
+    labels = {"topic": "l", "id": "id", "label": "y", "window": "90m", "consensus": "majority", "target_scale": 2}
+    labels |= {"task": "multiclass", "classes": ["a", "b"], "review_sources": ["r"], "audit_sources": ["r"], "max_depth": 0}
+    where = "models[0].labels"
+    assert mistakes(tmp_path, changed(labels=labels)) == [
+        f"{where}.max_depth: expected greater than or equal to 2, got 0",
+        f"{where}: expected 3 to 50 classes with task multiclass, got 2",
+        f"{where}: expected horizon and pane above 0, and window a multiple of pane",
+        f"{where}: expected a source to be of review or of audit, got 'r' in both",
+        f"{where}: expected the path of annotator with consensus majority: without one all labels are of one annotator",
+        f"{where}: expected target_scale only with task regression, got task multiclass",
+    ]
