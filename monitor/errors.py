@@ -2,6 +2,7 @@
 
     DriftgaugeError
     ├── ConfigError        the configuration cannot be used; carries every mistake, with its path
+    │   └── ReferencesError  it can, and the references that it names cannot
     ├── ReferenceFileError a reference file is unreadable, of another version, or altered
     ├── SourceError        the broker or the input file cannot be read
     ├── SinkError          a message could not be delivered
@@ -46,6 +47,12 @@ class ConfigError(DriftgaugeError):
         count = len(self.mistakes)
         head = f"{source}: {count} mistake{'s' if count != 1 else ''}"
         super().__init__("\n".join([head, *(indent(str(mistake), "  ") for mistake in self.mistakes)]))
+
+
+class ReferencesError(ConfigError):
+    """The references that a configuration names cannot be used, or not with it; the configuration itself can."""
+
+    exit_code = 3
 
 
 class ReferenceFileError(DriftgaugeError):

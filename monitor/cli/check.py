@@ -14,7 +14,7 @@ from monitor.config.root import Surroundings, sound_surroundings
 from monitor.config.types import Section
 from monitor.config.yaml_tree import load_tree
 from monitor.detect.leaves import LEAST_ROWS, leaves_of
-from monitor.errors import ConfigError, DriftgaugeError, Mistake, StateError
+from monitor.errors import ConfigError, DriftgaugeError, Mistake, ReferencesError, StateError
 from monitor.expose.server import Certificates, listening
 from monitor.reference.fit import load_references
 from monitor.reference.reference import Reference
@@ -26,6 +26,8 @@ _EXAMPLES = """\
 examples:
   driftgauge check -c config.yaml
   driftgauge check -c config.yaml --offline     for another machine: what is there and on the broker is not looked at
+
+exit codes: 0 no mistakes, 2 mistakes, 3 mistakes of references alone
 """
 
 
@@ -59,9 +61,8 @@ def run(arguments: argparse.Namespace) -> int:
     mistakes, topics = look_around(sections, config, offline=arguments.offline)
     try:
         references = load_references(config)
-    except ConfigError as error:
-        references = {}
-        mistakes += error.mistakes
+    except ReferencesError as error:
+        raise (ConfigError if mistakes else ReferencesError)(str(arguments.config), [*mistakes, *error.mistakes]) from error
     if mistakes:
         raise ConfigError(str(arguments.config), mistakes)
     for model in config.models:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from monitor.config import load_config
 from monitor.errors import ConfigError, Mistake, SourceError
-from monitor.init.column import Column, columns_of
+from monitor.init.column import Column, columns_of, unnamed_keys
 from monitor.init.labels import assign_labels, may_hold_truth
 from monitor.init.names import FEW_CLASSES
 from monitor.init.roles import assign
@@ -53,9 +53,9 @@ def run(args: argparse.Namespace) -> int:
     """Write the configuration and say what to do next."""
     if args.output.exists() and not args.force:
         raise ConfigError(str(args.output), [Mistake("", "exists already; choose another file with -o or overwrite it with --force")])
-    columns, rows = _sample(args.data)
+    columns, rows, unnamed = _sample(args.data)
     roles = assign(columns, rows)
-    labels = None if args.labels is None else assign_labels(*_sample(args.labels), roles)
+    labels = None if args.labels is None else assign_labels(*_sample(args.labels)[:2], roles)
     if labels is not None and labels.label is not None:
         truth = labels.label.column
         classes = frozenset(truth.values) if truth.kind == "text" and 2 <= truth.distinct <= FEW_CLASSES else frozenset[str]()
@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     elif labels is None and file_kind(args.data) == "ndjson":
         source = os.path.relpath(args.data, args.output.parent)
     origin = Origin(os.path.relpath(args.data, args.output.parent), source, str(args.output), model, topic, label_topic)
-    text = config_text(roles, origin, labels)
+    text = config_text(roles, origin, labels, unnamed)
     try:
         args.output.write_text(text, encoding="utf-8")
     except OSError as error:
@@ -105,12 +105,12 @@ def _folder_topics(data: Path, labels: Path) -> tuple[str, str] | None:
     return topics if sorted(file.name for file in files.values()) == sorted([data.name, labels.name]) else None
 
 
-def _sample(path: Path) -> tuple[list[Column], int]:
-    """The columns of the first rows of a file, and the number of these rows."""
+def _sample(path: Path) -> tuple[list[Column], int, list[str]]:
+    """The columns of the first rows of a file, the number of these rows, and keys that cannot be columns."""
     rows, others = read_sample(path)
     columns = columns_of(rows)
     if not columns:
         raise SourceError(f"{path}: expected events as JSON objects, one a line, or rows with columns; got none")
     if others:
         print(f"note: {others:,} lines of {path} are no JSON objects and were left out", file=sys.stderr)
-    return columns, len(rows)
+    return columns, len(rows), unnamed_keys(rows)

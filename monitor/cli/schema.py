@@ -6,6 +6,8 @@ import argparse
 import json
 from typing import Any
 
+from pydantic.json_schema import GenerateJsonSchema
+
 from monitor.config import Config
 
 _EXAMPLES = """\
@@ -37,5 +39,5 @@ def run(arguments: argparse.Namespace) -> int:
         schema = HookConfig.model_json_schema(by_alias=True)
     else:
         schema = Config.model_json_schema(by_alias=True)
-    print(json.dumps(schema, indent=2, ensure_ascii=False))
+    print(json.dumps({"$schema": GenerateJsonSchema.schema_dialect, **schema}, indent=2, ensure_ascii=False))
     return 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from pydantic import Field
 
@@ -55,15 +55,15 @@ class Evaluation(Section):
     feature_thresholds: dict[str, dict[str, float]] = Field(default_factory=dict, description="Overrides: feature to statistic to value.")
 
 
-def threshold_mistakes(evaluation: Evaluation, kinds: Mapping[str, str]) -> Iterator[str]:
-    """What is wrong with the overrides; ``kinds`` says of each signal whether it is numeric or categorical."""
+def threshold_mistakes(evaluation: Evaluation, kinds: Mapping[str, Callable[[], str]]) -> Iterator[str]:
+    """What is wrong with the overrides; ``kinds`` says of each signal whether it is numeric or categorical, asked where it matters."""
     for name, values in evaluation.feature_thresholds.items():
         if name not in kinds:
             yield f"evaluation.feature_thresholds: expected a feature, got {name!r}"
             continue
-        where, kind = f"evaluation.feature_thresholds.{name}", kinds[name]
+        where = f"evaluation.feature_thresholds.{name}"
         for statistic in values:
             if statistic not in STATISTICS:
                 yield f"{where}: expected statistics out of {', '.join(STATISTICS)}, got {statistic!r}"
-            elif _ONLY_OF.get(statistic, kind) != kind:
+            elif statistic in _ONLY_OF and (kind := kinds[name]()) != _ONLY_OF[statistic]:
                 yield f"{where}: expected statistics of a {kind} signal, got {statistic!r}, which only a {_ONLY_OF[statistic]} one has"

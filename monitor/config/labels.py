@@ -196,18 +196,34 @@ class Labels(Section):
         return tuple(tuple(given.get(true, {}).get(other, float(true != other)) for other in self.classes) for true in self.classes)
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    def _fitting_task(self) -> Self:
         self._classes_fit_task()
         self._cost_fits_task()
+        return self
+
+    @model_validator(mode="after")
+    def _whole_panes(self) -> Self:
         if not self.horizon_ms or not self.pane_ms or not self.window_ms or self.window_ms % self.pane_ms:
             raise ValueError("expected horizon and pane above 0, and window a multiple of pane")
+        return self
+
+    @model_validator(mode="after")
+    def _sources_apart(self) -> Self:
         both = sorted(set(self.review_sources) & set(self.audit_sources))
         if both:
             raise ValueError(f"expected a source to be of review or of audit, got {both[0]!r} in both")
+        return self
+
+    @model_validator(mode="after")
+    def _fitting_consensus(self) -> Self:
         if self.consensus == "confidence" and self.confidence is None:
             raise ValueError("expected the path of confidence with consensus confidence")
         if self.consensus == "majority" and self.annotator is None:
             raise ValueError("expected the path of annotator with consensus majority: without one all labels are of one annotator")
+        return self
+
+    @model_validator(mode="after")
+    def _scale_of_numbers(self) -> Self:
         if self.target_scale is not None and self.task != "regression":
             raise ValueError(f"expected target_scale only with task regression, got task {self.task}")
         return self

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import reprlib
 from collections.abc import Sequence
 from datetime import date
@@ -10,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from monitor.config.types import Secret, SeveralMistakesError, sections_in
+from monitor.config.types import Secret, messages_of, sections_in
 from monitor.errors import Mistake
 
 
@@ -41,8 +42,8 @@ def _path(loc: tuple[int | str, ...]) -> str:
 
 def _messages(details: Any, root: type[BaseModel]) -> Sequence[str]:
     error = details.get("ctx", {}).get("error")
-    if isinstance(error, SeveralMistakesError):
-        return error.messages
+    if isinstance(error, ValueError):
+        return messages_of(error)
     secret = _about_secrets(details["loc"], root) if details["type"] in _NO_SECTION else ""
     return [secret or _message(details, root)]
 
@@ -60,8 +61,6 @@ def _message(details: Any, root: type[BaseModel]) -> str:
         case "too_short":
             least = context["min_length"]
             return f"expected at least {least} item{'s' if least != 1 else ''}, got {context['actual_length']}"
-        case "value_error":
-            return str(context["error"])
     hint = "; put it in quotes" if kind == "string_type" and isinstance(got, int | float | date) else ""
     said = str(details["msg"]).removeprefix("Input should be ").removeprefix("a valid ")
     expected = _TYPES[kind].format_map(context) if kind in _TYPES else said[0].lower() + said[1:]
@@ -120,10 +119,11 @@ _REPR = reprlib.Repr()  # never writes all of a value out: a few aliases of YAML
 _REPR.maxlevel = 4
 _REPR.maxdict = _REPR.maxlist = _REPR.maxtuple = 20
 _REPR.maxstring = _REPR.maxlong = _REPR.maxother = 200
+_CREDENTIALS = re.compile(r"(['\"]?)\S+(?=@)")  # of an address, which may hold a password
 
 
 def _shown(value: Any) -> str:
-    text = _REPR.repr(value)
+    text = _CREDENTIALS.sub(r"\1...", _REPR.repr(value))
     return text if len(text) <= 80 else text[:77] + "..."
 
 

@@ -7,7 +7,8 @@ import inspect
 import math
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -91,18 +92,22 @@ class Feature(Section):
         "string", description="categorical: how the event writes them; another type still counts, only slower."
     )
 
-    @model_validator(mode="after")
-    def _fits_type(self) -> Self:
+    def _own_name(self) -> Iterator[str]:
         if self.name in RESERVED:
-            raise ValueError(f"expected another name than {self.name!r}, which is the prediction's own")
+            yield f"expected another name than {self.name!r}, which is the prediction's own"
+
+    def _fits_type(self) -> Iterator[str]:
         if self.range is not None and (self.type != "numeric" or not self.range[0] < self.range[1]):
-            raise ValueError(f"expected range only for a numeric feature and low < high, got {list(self.range)} for {self.type}")
+            yield f"expected range only for a numeric feature and low < high, got {list(self.range)} for {self.type}"
         if self.categories is not None and self.type != "categorical":
-            raise ValueError("expected categories only for a categorical feature")
+            yield "expected categories only for a categorical feature"
+
+    def _distinct_categories(self) -> Iterator[str]:
         twice = [text for text, times in Counter(self.categories or ()).items() if times > 1]
         if twice:
-            raise ValueError(f"categories: expected each once, got {twice[0]!r} again")
-        return self
+            yield f"categories: expected each once, got {twice[0]!r} again"
+
+    checks = (_own_name, _fits_type, _distinct_categories)
 
     @property
     def where(self) -> str:
@@ -162,13 +167,22 @@ class Windows(Section):
     )
 
     @model_validator(mode="after")
-    def _multiples(self) -> Self:
-        hour = 3_600_000
-        if self.pane_ms < 1_000 or (hour % self.pane_ms and self.pane_ms % hour):
+    def _fitting_pane(self) -> Self:
+        if not _is_pane(self.pane_ms):
             raise ValueError("expected a pane of at least 1s that divides one hour or is a multiple of it")
-        if not self.short_ms or not self.long_ms or self.short_ms % self.pane_ms or self.long_ms % self.short_ms:
+        return self
+
+    @model_validator(mode="after")
+    def _multiples(self) -> Self:
+        short, long = self.short_ms, self.long_ms
+        if not short or not long or long % short or (_is_pane(self.pane_ms) and short % self.pane_ms):
             raise ValueError("expected short to be a multiple of pane, and long a multiple of short")
         return self
+
+
+def _is_pane(width_ms: int) -> bool:
+    hour = 3_600_000
+    return width_ms >= 1_000 and not (hour % width_ms and width_ms % hour)
 
 
 def _river_name(value: str) -> str:
@@ -208,8 +222,7 @@ class RiverDetector(Section):
     parameters: dict[str, Any] = Field(default_factory=dict, description="Keyword arguments of the detector; `seed` is 0 unless given.")
     segments: Literal["all", "every"] = Field("all", description="all: only on ALL; every: on each segment.")
 
-    @model_validator(mode="after")
-    def _can_be_made(self) -> Self:
+    def _can_be_made(self) -> Iterator[str]:
         module, _, name = self.river.rpartition(".")
         try:
             kind = getattr(importlib.import_module(module), name)
@@ -220,8 +233,9 @@ class RiverDetector(Section):
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # whatever a class of river makes of the parameters; some are of Rust, whose panics are no Exception
-            raise ValueError(f"expected parameters that {self.river} takes, got {self.parameters}: {error}") from error
-        return self
+            yield f"expected parameters that {self.river} takes, got {self.parameters}: {error}"
+
+    checks = (_can_be_made,)
 
 
 class ModelConfig(Section):
@@ -258,14 +272,14 @@ class ModelConfig(Section):
             yield f"features: expected distinct names, got {', '.join(twice)} more than once"
 
     def _numeric_detectors(self) -> Iterator[str]:
-        numeric = {feature.name for feature in self.features if feature.type == "numeric"} | ({SCORE} if self.predictions.score else set())
         for index, detector in enumerate(self.detectors):
-            if detector.signal not in numeric:
+            is_score = detector.signal == SCORE and self.predictions.score
+            if not is_score and not any(feature.type == "numeric" for feature in self.features if feature.name == detector.signal):
                 yield f"detectors[{index}].signal: expected a numeric feature or score, got {detector.signal!r}"
 
     def _known_thresholds(self) -> Iterator[str]:
-        kinds = {feature.name: feature.type for feature in self.features}
-        yield from threshold_mistakes(self.evaluation, {**kinds, SCORE: "numeric", PREDICTED_CLASS: "categorical"})
+        kinds: dict[str, Callable[[], str]] = {SCORE: lambda: "numeric", PREDICTED_CLASS: lambda: "categorical"}
+        yield from threshold_mistakes(self.evaluation, kinds | {each.name: partial(getattr, each, "type") for each in self.features})
 
     def _known_effects(self) -> Iterator[str]:
         known = {feature.name for feature in self.features} | {*RESERVED}

@@ -72,6 +72,11 @@ class SeveralMistakesError(ValueError):
         super().__init__("; ".join(messages))
 
 
+def messages_of(error: ValueError) -> tuple[str, ...]:
+    """The mistakes that a validator raised, one by one."""
+    return error.messages if isinstance(error, SeveralMistakesError) else (str(error),)
+
+
 def parse_duration(value: Any) -> int:
     """Milliseconds of a duration such as ``250ms``, ``30s``, ``5m``, ``1.5h`` or ``30d``.
 
@@ -153,10 +158,14 @@ def host_and_port(address: str) -> tuple[str, int]:
     >>> host_and_port("[::1]:9092")
     ('::1', 9092)
     """
-    host, _, port = address.rpartition(":")
-    if not host or not re.fullmatch("[0-9]{1,5}", port) or not 1 <= int(port) <= 65_535:
-        raise ValueError(f"expected host:port such as kafka:9092, got {address!r}")
-    return host.strip("[]"), int(port)
+    parts = re.fullmatch(_HOST_AND_PORT, address)
+    if parts is None or not 1 <= int(parts[2]) <= 65_535:
+        _, at, host = address.rpartition("@")  # what stands before it may be a password
+        raise ValueError(f"expected host:port such as kafka:9092, got {(f'...@{host}' if at else address)!r}")
+    return parts[1].strip("[]"), int(parts[2])
+
+
+_HOST_AND_PORT = r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+(?:%[A-Za-z0-9._-]+)?\]):([0-9]{1,5})"
 
 
 def _broker(address: str) -> str:
@@ -164,7 +173,7 @@ def _broker(address: str) -> str:
     return address
 
 
-Broker = Annotated[str, AfterValidator(_broker), WithJsonSchema({"type": "string", "pattern": "^.+:[0-9]{1,5}$"})]
+Broker = Annotated[str, AfterValidator(_broker), WithJsonSchema({"type": "string", "pattern": f"^{_HOST_AND_PORT}$"})]
 """Bootstrap address of a Kafka cluster; an IPv6 address stands in brackets."""
 
 

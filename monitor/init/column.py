@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -18,6 +18,7 @@ MAIN_SHARE = 0.9
 MAX_CATEGORIES = 1_000
 FEW_VALUES = 50
 _PLAIN_KEY = re.compile(r'[^.\[\]"\s$][^.\[\]"]*')
+_WORD = re.compile(r"[A-Z]+(?![^\W\d_A-Z])|[A-Z]?[^\W\d_A-Z]+|\d+")  # letters beyond ASCII are taken for small ones
 
 
 @dataclass(eq=False)
@@ -89,10 +90,16 @@ def shown(column: Column) -> str:
 def words_of(name: str) -> list[str]:
     """Lower-case words of a name.
 
-    >>> words_of("modelVersion2"), words_of("HTTPStatus_code")
-    (['model', 'version', '2'], ['http', 'status', 'code'])
+    >>> words_of("modelVersion2"), words_of("HTTPStatus_code"), words_of("prix_étape2Größe")
+    (['model', 'version', '2'], ['http', 'status', 'code'], ['prix', 'étape', '2', 'größe'])
     """
-    return [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", name)]
+    return [word.lower() for word in _WORD.findall(name)]
+
+
+def unnamed_keys(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Keys that no path can name, after those on their way, in the order in which they first appear, at most ``MAX_COLUMNS``."""
+    found = dict.fromkeys(".".join(key or '""' for key in keys) for row in rows for path, keys, _ in _leaves(row, "", (), 0) if not path)
+    return list(found)[:MAX_COLUMNS]
 
 
 def columns_of(rows: Sequence[Mapping[str, Any]]) -> list[Column]:
@@ -100,6 +107,8 @@ def columns_of(rows: Sequence[Mapping[str, Any]]) -> list[Column]:
     columns: dict[str, Column] = {}
     for number, row in enumerate(rows):
         for path, keys, leaf in _leaves(row, "", (), 0):
+            if not path:
+                continue
             value = float(leaf) if isinstance(leaf, Decimal) else leaf
             column = columns.get(path)
             if column is None:
@@ -114,10 +123,12 @@ def columns_of(rows: Sequence[Mapping[str, Any]]) -> list[Column]:
 
 
 def _leaves(value: Any, path: str, keys: tuple[str, ...], depth: int) -> Iterator[tuple[str, tuple[str, ...], Any]]:
+    """Path, keys and value of each leaf; for a key that no path can name, what stands below it, without a path."""
     if isinstance(value, Mapping):
         for key, part in value.items():
-            # A key with a quote in it cannot be written as a path.
-            if depth < MAX_DEPTH and key and '"' not in key and not key.startswith("$"):
+            if not key or '"' in key or key.startswith("$"):
+                yield "", (*keys, key), part
+            elif depth < MAX_DEPTH:
                 step = key if _PLAIN_KEY.fullmatch(key) else f'"{key}"'
                 yield from _leaves(part, f"{path}.{step}" if path else step, (*keys, *_parts(key)), depth + 1)
     elif isinstance(value, list):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from monitor.config.model import PREDICTED_CLASS, RESERVED, SCORE
@@ -34,9 +34,9 @@ class Origin:
     label_topic: str
 
 
-def config_text(roles: Roles, origin: Origin, labels: LabelRoles | None = None) -> str:
-    """YAML that ``load_config`` accepts. Comments say why each thing was chosen and what to check."""
-    return "\n".join([*_lines(roles, origin, labels), *labels_lines(roles, labels, origin.label_topic), *_CONTROLS]) + "\n"
+def config_text(roles: Roles, origin: Origin, labels: LabelRoles | None = None, unnamed: Sequence[str] = ()) -> str:
+    """YAML that ``load_config`` accepts. Comments say why each thing was chosen and what to check; ``unnamed``: see ``unnamed_keys``."""
+    return "\n".join([*_lines(roles, origin, labels, unnamed), *labels_lines(roles, labels, origin.label_topic), *_CONTROLS]) + "\n"
 
 
 def name_of(path: str, used: set[str]) -> str:
@@ -61,7 +61,7 @@ def name_of(path: str, used: set[str]) -> str:
     return name
 
 
-def _lines(roles: Roles, origin: Origin, labels: LabelRoles | None) -> Iterator[str]:
+def _lines(roles: Roles, origin: Origin, labels: LabelRoles | None, unnamed: Sequence[str]) -> Iterator[str]:
     yield f"# Written by `driftgauge init` from the first {roles.rows:,} rows of {comment(origin.data)}."
     yield "# Every choice below is a guess with its reason. Check them, then:"
     yield f"#   driftgauge check -c {comment(origin.config)}"
@@ -76,6 +76,8 @@ def _lines(roles: Roles, origin: Origin, labels: LabelRoles | None) -> Iterator[
     yield "    # references: [reference.json.gz]"
     yield from _predictions(roles, origin, labels)
     yield from _features(roles)
+    for key in unnamed:
+        yield f"      # left out: {comment(key)}  # no path can name a key that is empty, begins with $ or has a quote in it"
     yield from _segments(roles)
     yield "    windows:  # event time; more rows a window show smaller drifts"
     yield "      pane: 5m"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from monitor.config import Config, ModelConfig
-from monitor.errors import ConfigError, Mistake, ReferenceFileError
+from monitor.errors import Mistake, ReferenceFileError, ReferencesError
 from monitor.profile.bare import bare_layout
 from monitor.reference.classes import misread
 from monitor.reference.files import is_pattern, reference_files
@@ -18,7 +18,7 @@ MAX_REFERENCES = 200
 
 
 def load_references(config: Config) -> dict[str, list[Reference]]:
-    """References of every model, by model name. Raises ``ConfigError`` with everything that is wrong with any of them."""
+    """References of every model, by model name. Raises ``ReferencesError`` with everything that is wrong with any of them."""
     found: dict[str, list[Reference]] = {}
     mistakes: list[Mistake] = []
     for i, model in enumerate(config.models):
@@ -45,7 +45,7 @@ def load_references(config: Config) -> dict[str, list[Reference]]:
                 )
             found[model.name].append(reference)
     if mistakes:
-        raise ConfigError("references", mistakes)
+        raise ReferencesError("references", mistakes)
     return found
 
 

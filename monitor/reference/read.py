@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import io
@@ -107,8 +108,8 @@ def not_by_line(first: bytes) -> str | None:
 
 
 def lines(file: BinaryIO, max_bytes: int) -> Iterator[bytes]:
-    """Non-empty lines; of one longer than ``max_bytes`` the first ``max_bytes + 1``, which decoding then rejects."""
-    rest = b""
+    """Non-empty lines, no byte order mark; of one longer than ``max_bytes`` the first ``max_bytes + 1``, which is then rejected."""
+    rest = file.read(len(codecs.BOM_UTF8)).removeprefix(codecs.BOM_UTF8)
     skipping = False
     while block := file.read(_BLOCK_BYTES):
         parts = (rest + block).split(b"\n")
@@ -123,8 +124,7 @@ def lines(file: BinaryIO, max_bytes: int) -> Iterator[bytes]:
         elif len(rest) > max_bytes:
             yield rest[: max_bytes + 1]
             rest, skipping = b"", True
-    if rest.strip():
-        yield rest
+    yield from (part for part in rest.split(b"\n") if part.strip())  # several of a file that the mark would fill
 
 
 def _ndjson(path: Path, model: ModelConfig, _: Sequence[str]) -> Iterator[tuple[list[bytes], int]]:

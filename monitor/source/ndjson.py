@@ -8,6 +8,7 @@ which stands for unknown, so nothing in a file is ever too far in the future.
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import re
 import time
@@ -175,6 +176,8 @@ class LineReader:
                 while not whole:
                     rest = self._file.readline(MAX_LINE_BYTES)
                     whole = not rest or rest.endswith(b"\n")
+                if not self.next_line:
+                    line = line.removeprefix(codecs.BOM_UTF8)
                 self.next_line += 1
                 yield self.next_line - 1, line.rstrip(b"\r\n")
         except (OSError, EOFError, zlib.error) as error:

@@ -8,6 +8,7 @@ import signal
 import socket
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +159,19 @@ def test_a_grouping_that_the_reference_does_not_have_is_said(tmp_path, capsys):
     path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), "models": [more]}))
     assert main(["check", "-c", str(path)]) == 0
     assert "the reference of version 1 has no segments of [plan]: they are compared with all traffic" in capsys.readouterr().out
+
+
+def test_references_alone_that_cannot_be_used_have_an_exit_code_of_their_own(tmp_path, capsys):
+    model = world.CONFIG["models"][0] | {"references": ["absent.json.gz", "other.json.gz"]}
+    write_reference(with_fingerprint(replace(world.reference(), model="other")), tmp_path / "other.json.gz")
+    path = write(tmp_path, {"models": [model]})
+    for command in (["check", "--offline"], ["check"], ["run", "--until-end"]):
+        assert main([*command, "-c", str(path)]) == 3
+        said = capsys.readouterr().err
+        assert "references[0]: " in said and "references[1]: expected a reference of model m, got one of other" in said
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"state": {"directory": "config.yaml"}}))
+    assert main(["check", "-c", str(path)]) == 2
+    assert "state.directory" in (said := capsys.readouterr().err) and "references[1]" in said
 
 
 def test_nothing_is_left_where_the_state_will_be(tmp_path, capsys):

@@ -169,6 +169,7 @@ def test_a_missing_file_is_said(tmp_path):
 def test_the_schema_accepts_our_configurations_and_refuses_unknown_keys(capsys):
     assert main(["schema"]) == 0
     schema = json.loads(capsys.readouterr().out)
+    assert jsonschema.validators.validator_for(schema, default=None) is jsonschema.Draft202012Validator
     for path in sorted(set((ROOT / "configs").glob("*.yaml")) - {ROOT / "configs" / "hook.yaml"}):  # that one has a schema of its own
         tree = yaml.safe_load(path.read_text())
         jsonschema.validate(tree, schema)

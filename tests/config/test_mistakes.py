@@ -115,9 +115,9 @@ def test_mistakes_between_parts_are_said_beside_those_of_a_part_and_what_follows
         "models[0]: retraining.min_fresh_labels: expected labels to be configured, or 0 here",
         "models[0].segments: groupings[0]: expected distinct columns out of ['a'], got ['b']",
     ]
-    model["features"] = [{"name": "x"}]
+    model["features"] = [{"type": "numeric"}]
     said = mistakes(tmp_path, changed(**model))
-    assert "models[0].features[0].type: expected a value, got none" in said
+    assert "models[0].features[0].name: expected a value, got none" in said
     assert not [text for text in said if "expected a feature" in text or "configured features" in text or "numeric feature" in text]
 
 
@@ -209,8 +209,8 @@ def test_an_unknown_key_is_compared_with_those_of_its_own_section(tmp_path, mode
     ("section", "where"),
     [
         (
-            {"source": {"brokers": ["b:9092"], "security": {"protocol": "SASL_SSL", "mechanism": "PLAIN", "password": "hunter2"}}},
-            "password",
+            {"source": {"brokers": ["b:9092"], "security": {"protocol": "SASL_SSL", "mechanism": "OAUTHBEARER", "token": "hunter2"}}},
+            "token",
         ),
         ({"source": {"brokers": ["b:9092"], "security": "alice:hunter2"}}, "source.security"),
         ({"http": {"bearer_token": "hunter2"}}, "http.bearer_token"),
@@ -237,10 +237,31 @@ def test_a_topic_is_named_as_brokers_allow(tmp_path, name):
     assert said.startswith("models[0].predictions.topic: expected the name of a topic")
 
 
-@pytest.mark.parametrize("address", ["kafka", "kafka:", ":9092", "localhost:noport", "kafka:0", "kafka:65536", "kafka:9092 "])
+@pytest.mark.parametrize(
+    "address",
+    ["kafka", "kafka:", ":9092", "localhost:noport", "kafka:0", "kafka:65536", "kafka:9092 ", "::1:9092", "PLAINTEXT://kafka:9092"],
+)
 def test_a_broker_is_host_and_port(tmp_path, address):
     (said,) = mistakes(tmp_path, yaml.safe_dump(yaml.safe_load(MODEL) | {"source": {"brokers": ["a:1", address]}}))
     assert said == f"source.brokers[1]: expected host:port such as kafka:9092, got {address!r}"
+
+
+@pytest.mark.parametrize(
+    "brokers", [["a:1", "alice:hunter2@kafka:9092"], ["a:1", "SASL_SSL://alice:hunt@er2@kafka:9092"], "alice:hunter2@kafka:9092"]
+)
+def test_a_broker_with_a_password_is_refused_and_the_password_not_repeated(tmp_path, brokers):
+    (said,) = mistakes(tmp_path, yaml.safe_dump(yaml.safe_load(MODEL) | {"source": {"brokers": brokers}}))
+    where = "source.brokers[1]" if isinstance(brokers, list) else "source.brokers"
+    assert said.startswith(f"{where}: expected ") and said.endswith("...@kafka:9092'") and "hunt" not in said and "er2" not in said
+
+
+@pytest.mark.parametrize(
+    "address", ["kafka-0.kafka_2.svc:9092", "10.0.0.1:1", "[::1]:9092", "[fe80::1%eth0]:65535", "[::ffff:10.0.0.1]:9092"]
+)
+def test_a_broker_may_be_a_name_or_an_address_of_either_kind(tmp_path, address):
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(yaml.safe_load(MODEL) | {"source": {"brokers": [address]}}))
+    assert load_config(path).source.brokers == (address,)
 
 
 def test_a_category_given_twice_is_said(tmp_path):

@@ -173,6 +173,7 @@ def test_it_serves_until_sigterm_and_a_second_one_on_the_same_ledger_is_refused(
 def test_the_schema_takes_every_recipe_and_refuses_unknown_keys(capsys):
     assert main(["schema", "--hook"]) == 0
     schema = json.loads(capsys.readouterr().out)
+    assert jsonschema.validators.validator_for(schema, default=None) is jsonschema.Draft202012Validator
     files = [ROOT / "configs" / "hook.yaml", *sorted((ROOT / "configs" / "hook").glob("*.yaml"))]
     assert len(files) == 8
     for path in files:

@@ -443,3 +443,23 @@ def test_a_number_that_label_events_name_is_no_feature(tmp_path: Path, capsys: p
     assert (model.labels.label, model.labels.task) == ("fare", "regression")
     assert [feature.name for feature in model.features] == ["km", "seats"]
     assert "fare was left out of the features: named like the true outcome" in capsys.readouterr().err
+
+
+def test_keys_that_no_path_can_name_are_said_and_cannot_break_out_of_their_comment(tmp_path):
+    events = [event | {'we"ird': i, "in": {"": 1, 'a\nb: "c"': {"x": i}}, "$price": i} for i, event in enumerate(flat())]
+    events[-1]['rare"'] = 1
+    config = written(tmp_path, events)
+    why = "  # no path can name a key that is empty, begins with $ or has a quote in it"
+    said = [line.strip() for line in (tmp_path / "config.yaml").read_text().splitlines() if line.endswith(why)]
+    assert said == [f"# left out: {key}{why}" for key in ('we"ird', 'in.""', 'in.a?b: "c"', "$price", 'rare"')]
+    assert not {"ird", "x", "price"} & {feature.name for feature in config.models[0].features}
+
+
+def test_a_byte_order_mark_costs_no_event(tmp_path, capsys):
+    data = tmp_path / "events.ndjson"
+    lines = "".join(json.dumps(event) + "\n" for event in flat())
+    for content in (lines.encode("utf-8-sig"), lines.encode()):
+        data.write_bytes(content)
+        assert run("--data", data, "-o", tmp_path / "config.yaml", "--force") == 0
+        assert "no JSON objects" not in capsys.readouterr().err
+        assert "the first 400 rows" in (tmp_path / "config.yaml").read_text()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import io
 import json
@@ -31,18 +32,23 @@ def events(path: Path, extra: tuple[str, ...] = (), **changes: Any) -> list[dict
     return [json.loads(value or b"") for batches, _ in rows.read() for batch in batches for value in batch.values]
 
 
-@given(st.lists(st.binary(max_size=30).filter(lambda line: b"\n" not in line)), st.integers(1, 40), st.booleans())
-def test_lines_are_those_of_the_file_cut_where_they_are_too_long(parts: list[bytes], block: int, ended: bool) -> None:
-    data = b"\n".join(parts) + (b"\n" if ended else b"")
+@given(st.lists(st.binary(max_size=30).filter(lambda line: b"\n" not in line)), st.integers(1, 40), st.booleans(), st.booleans())
+def test_lines_are_those_of_the_file_cut_where_they_are_too_long(parts: list[bytes], block: int, ended: bool, marked: bool) -> None:
+    data = (b"\n".join(parts) + (b"\n" if ended else b"")).lstrip(codecs.BOM_UTF8)
     before = read._BLOCK_BYTES
     read._BLOCK_BYTES = block
     try:
-        found = list(lines(io.BytesIO(data), 10))
+        found = list(lines(io.BytesIO(codecs.BOM_UTF8 * marked + data), 10))
     finally:
         read._BLOCK_BYTES = before
     expected = [line for line in data.split(b"\n") if line.strip() or len(line) > 10]
     assert [line[:11] for line in found] == [line[:11] for line in expected if line[:11].strip() or len(line) > 10]
     assert all(len(line) <= 11 for line in found)
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"{\n}", b"\xef\xbb\xbf{}"])
+def test_a_file_of_a_few_bytes_has_its_lines(data: bytes) -> None:
+    assert list(lines(io.BytesIO(codecs.BOM_UTF8 + data), 10)) == data.split()  # a second mark is none
 
 
 def test_a_line_without_end_is_never_held_whole() -> None:

@@ -57,6 +57,12 @@ def test_reading_in_two_parts_is_reading_once(tmp_path_factory, lines, data):
     assert rest.listener.gaps == []
 
 
+def test_a_byte_order_mark_is_no_part_of_the_first_line(tmp_path):
+    path = tmp_path / "events.ndjson"
+    path.write_bytes(b"\xef\xbb\xbf" + b'{"a":1}\n\xef\xbb\xbf{"b":2}\n')
+    assert _drain(_member(path)).values == {T: [b'{"a":1}', b'\xef\xbb\xbf{"b":2}']}
+
+
 def test_an_offset_behind_the_end_is_a_gap_and_reading_begins_anew(tmp_path):
     (tmp_path / "events.ndjson").write_text("a\nb\n")
     member = _drain(_member(tmp_path / "events.ndjson", {T: 3}))
