@@ -30,9 +30,17 @@ class RawBatch:
     partition: int
     values: Sequence[bytes | None]
     offsets: Int64  # [n]
-    timestamps_ms: Int64  # [n] the record's own timestamp; -1: unknown (files), and then nothing is in the future
+    timestamps_ms: Int64  # [n] the record's own timestamp; -1: unknown (files)
     keys: Sequence[bytes | None] | None = None
     headers: Sequence[Sequence[tuple[str, bytes | None]]] | None = None
+    read_ms: int | None = None  # wall time of reading, where records have no timestamp
+
+    @property
+    def latest_ms(self) -> Int64:
+        """[n] when the event had happened at the latest: the record's timestamp, else the time of reading; -1: unknown."""
+        if self.read_ms is None:
+            return self.timestamps_ms
+        return np.where(self.timestamps_ms < 0, self.read_ms, self.timestamps_ms)
 
     @property
     def next_offset(self) -> int:
@@ -48,6 +56,7 @@ class RawBatch:
         return RawBatch(
             self.topic, self.partition, self.values[which], self.offsets[which], self.timestamps_ms[which],
             None if self.keys is None else self.keys[which], None if self.headers is None else self.headers[which],
+            self.read_ms,
         )  # fmt: skip
 
 
@@ -71,7 +80,7 @@ class RejectReason(IntEnum):
     BAD_ID = 5
     NO_TIME = 6
     BAD_TIME = 7
-    FUTURE = 8  # later than the record's timestamp plus the tolerance
+    FUTURE = 8  # later than the record's timestamp, or of a file the time of reading, plus the tolerance
     NO_LABEL = 9  # of a label event: nothing stands where the label should
     BAD_LABEL = 10  # neither a configured class nor, for a regression, a finite number
 

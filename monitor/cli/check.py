@@ -9,6 +9,7 @@ from typing import Any
 
 from monitor.checkpoint.store import check_writable
 from monitor.cli.healthcheck import is_driftgauge
+from monitor.cli.rules import example_lines
 from monitor.config import Config, Http, Labels, ModelConfig, Secret, SourceConfig, State, format_duration, parse_config
 from monitor.config.root import Surroundings, sound_surroundings
 from monitor.config.types import Section
@@ -78,6 +79,8 @@ def run(arguments: argparse.Namespace) -> int:
     for path, topic in config.written:
         if topic in topics.absent:
             print(f"{path}: topic {topic} is not there; make it, unless the broker makes topics by itself")
+    for line in example_lines(config):
+        print(line)
     reached = "not asked" if arguments.offline else "reached"
     print(f"{arguments.config}: no mistakes; source {config.source.client} {reached}")
     return 0

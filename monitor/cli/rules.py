@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from monitor.config import load_config
+from monitor.config import Config, load_config
+from monitor.config.root import EXAMPLE_RUNBOOK_URL
 from monitor.errors import ConfigError, Mistake
 from monitor.rules import render_rules, render_tests
 
@@ -41,6 +43,8 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.usage_error("--tests needs -o, because the tests name the file of the rules")
     config = load_config(arguments.config)
     rules = render_rules(config)
+    for note in example_lines(config):
+        print(f"note: {note}", file=sys.stderr)
     if output is None:
         sys.stdout.write(rules)
         return 0
@@ -51,6 +55,15 @@ def run(arguments: argparse.Namespace) -> int:
         _write(tests, render_tests(config, output.name))
         print(f"wrote {tests}; run them with: promtool test rules {tests}")
     return 0
+
+
+def example_lines(config: Config) -> Iterator[str]:
+    """What the rules would take from an example, for want of a setting."""
+    if config.alerts.runbook_url == EXAMPLE_RUNBOOK_URL:
+        yield (
+            f"alerts.runbook_url is not set: alerts point to {EXAMPLE_RUNBOOK_URL}, an example;"
+            " set it to where your copy of docs/runbook.md can be read"
+        )
 
 
 def _write(path: Path, text: str) -> None:

@@ -62,7 +62,9 @@ class Predictions(Section):
     max_message_bytes: int = Field(1_000_000, ge=1_000, description="Longer messages are rejected unread.")
     max_depth: int = Field(32, ge=2, le=500, description="Deeper nested messages are rejected.")
     future_tolerance_ms: Duration = Field(
-        duration("10m"), alias="future_tolerance", description="An event later than its record's timestamp by more than this is rejected."
+        duration("10m"),
+        alias="future_tolerance",
+        description="An event later than its record's timestamp, or in a file than the time of reading, by more than this is rejected.",
     )
     duplicates: Duplicates = Field(default_factory=Duplicates, description="Recognition of repeated deliveries.")
 

@@ -59,6 +59,7 @@ class State(Section):
     keep_epochs: int = Field(3, ge=2, le=100, description="Older commits kept to fall back on.")
 
 
+EXAMPLE_RUNBOOK_URL = "https://example.org/driftgauge/docs/runbook.md"
 _LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ALERT_LABELS = frozenset(
     {
@@ -112,9 +113,7 @@ class Alerts(Section):
     )
     max_orphan_ratio: float = Field(0.05, gt=0, lt=1, description="A larger share of labels without a prediction is an alert.")
     max_late_label_ratio: float = Field(0.05, gt=0, lt=1, description="A larger share of labels that came too late is an alert.")
-    runbook_url: str = Field(
-        "https://example.org/driftgauge/docs/runbook.md", description="Address of the runbook; the alert's heading is added."
-    )
+    runbook_url: str = Field(EXAMPLE_RUNBOOK_URL, description="Address of the runbook; the alert's heading is added.")
     labels: dict[str, str] = Field(default_factory=dict, description="Labels added to each alert, such as team.")
 
     @model_validator(mode="after")

@@ -145,22 +145,23 @@ class EventColumns:
         return hash_ids(column, self._section.id) if self._with_ids else (None, (), check_ids(column, self._section.id))
 
     def _times(self, rows: Rows, records: Records, places: Int64) -> tuple[Int64, dict[int, Refusal]]:
-        """[n, moments] times, and the rows of which one is none, or too far after the record's own."""
-        record_ms = records.times_at(places)
-        found = [self._time(column, rows, records, places, record_ms) for column in self._moments]
+        """[n, moments] times, and the rows of which one is none, or in the future."""
+        found = [self._time(column, rows, records, places) for column in self._moments]
         refused = {row: refusal for _, none in reversed(found) for row, refusal in none.items()}
         return found[0][0][:, None] if len(found) == 1 else np.column_stack([times for times, _ in found]), refused
 
-    def _time(self, column: Column, rows: Rows, records: Records, places: Int64, record_ms: Int64) -> tuple[Int64, dict[int, Refusal]]:
+    def _time(self, column: Column, rows: Rows, records: Records, places: Int64) -> tuple[Int64, dict[int, Refusal]]:
         time, tolerance_ms = column.use.time, self._section.future_tolerance_ms
         assert time is not None
         if column.use.steps == ("$timestamp",):
-            return record_times(record_ms)
+            return record_times(records.times_at(places))
         read = column.read if time.unit == "iso8601" else column.read_numbers
         times, refused = event_times(read(rows, records, places), time)
-        ahead_ms = times - record_ms
-        for row in np.flatnonzero((ahead_ms > tolerance_ms) & (record_ms >= 0)).tolist():
-            detail = f"expected a time at most {tolerance_ms} ms after the record's, got {ahead_ms[row]} ms"
+        latest_ms = records.latest_at(places)
+        ahead_ms = times - latest_ms
+        for row in np.flatnonzero((ahead_ms > tolerance_ms) & (latest_ms >= 0)).tolist():
+            bound = "the record's" if records.timestamps_ms[places[row]] >= 0 else "it was read"
+            detail = f"expected a time at most {tolerance_ms} ms after {bound}, got {ahead_ms[row]} ms"
             refused.setdefault(row, Refusal(RejectReason.FUTURE, detail))
         return times, refused
 

@@ -21,25 +21,30 @@ class Records:
     raws: Sequence[RawBatch]
     values: Sequence[bytes | None]
     timestamps_ms: Int64
+    latest_ms: Int64  # see ``RawBatch.latest_ms``
     starts: Int64  # place of each raw batch's first message, and the number of messages
 
     @staticmethod
     def of(raws: Sequence[RawBatch]) -> Records:
         """The raw batches in the given order; those without messages are left out."""
         raws = [raw for raw in raws if len(raw)]
-        times = [raw.timestamps_ms for raw in raws] or [np.zeros(0, np.int64)]
+        nothing = np.zeros(0, np.int64)
+        times = np.concatenate([nothing, *(raw.timestamps_ms for raw in raws)])
+        latest = np.concatenate([nothing, *(raw.latest_ms for raw in raws)])
         starts = np.cumsum([0, *map(len, raws)])
         values = raws[0].values if len(raws) == 1 else list(chain.from_iterable(raw.values for raw in raws))
-        return Records(raws, values, np.concatenate(times), starts)
+        return Records(raws, values, times, latest, starts)
 
     def __len__(self) -> int:
         return len(self.values)
 
     def times_at(self, places: Int64) -> Int64:
         """[n] timestamps of the messages at rising places."""
-        if len(places) and places[-1] - places[0] == len(places) - 1:  # as nearly always: then there is nothing to pick out
-            return self.timestamps_ms[places[0] : places[-1] + 1]
-        return self.timestamps_ms[places]
+        return _at(self.timestamps_ms, places)
+
+    def latest_at(self, places: Int64) -> Int64:
+        """[n] when the events of the messages at rising places had happened at the latest; -1: unknown."""
+        return _at(self.latest_ms, places)
 
     def outside(self, steps: Steps, places: Int64) -> list[Scalar]:
         """What stands beside the values, at the given places: keys and headers as text, timestamps as numbers."""
@@ -72,6 +77,12 @@ class Records:
         raw, index = self.raws[at], place - int(self.starts[at])
         key = None if raw.keys is None else raw.keys[index]
         return Rejection(raw.topic, raw.partition, int(raw.offsets[index]), refusal.reason, refusal.shown, raw.values[index], key)
+
+
+def _at(times: Int64, places: Int64) -> Int64:
+    if len(places) and places[-1] - places[0] == len(places) - 1:  # as nearly always: then there is nothing to pick out
+        return times[places[0] : places[-1] + 1]
+    return times[places]
 
 
 def _text(value: bytes | None) -> str | None:

@@ -112,17 +112,17 @@ def _block(table: CountTable, signal: SignalBaseline, f: int, block: slice, quan
     y += _TINY
     np.log(y, out=x)
     x *= y
-    shannon = np.maximum((own_entropy + signal.entropy[block]) / 2 - np.add.reduce(x, axis=0), 0.0)
+    shannon = np.clip((own_entropy + signal.entropy[block]) / 2 - np.add.reduce(x, axis=0), 0.0, _LOG2)  # beyond by rounding
 
     np.subtract(q, p, out=d)
     np.multiply(d, d, out=x)
     x /= y
-    squared_v = np.add.reduce(x, axis=0) / 4
+    squared_v = np.minimum(np.add.reduce(x, axis=0) / 4, 1.0)
 
     np.sqrt(q, out=x)
     x -= signal.root_share[:, block]
     x *= x
-    hellinger = np.add.reduce(x, axis=0) / 2
+    hellinger = np.minimum(np.add.reduce(x, axis=0) / 2, 1.0)
 
     steps = table_steps(effective)
     bias = psi_bias(_summed(cell_psi_means(), signal.bias_rarity[:, block], steps, work), effective)
@@ -159,7 +159,7 @@ def _along_axis(d: Float64, q: Float64, n: Float64, tails: Float64, axis: Axis) 
     for cell in range(1, len(d)):
         np.add(d[cell - 1], d[cell], out=d[cell])  # ``cumsum`` along rows is four times slower
     np.abs(d, out=d)
-    ks = np.maximum.reduce(d, axis=0, initial=0.0)
+    ks = np.minimum(np.maximum.reduce(d, axis=0, initial=0.0), 1.0)
     d[:-1] *= axis.gap[:, None]
     moved = np.add.reduce(d[:-1], axis=0)
     if axis.overflow:

@@ -13,7 +13,7 @@ from monitor.config.evaluation import STATISTICS
 from monitor.evaluate.verdict import Status, Verdicts
 from monitor.expose.findings import Float64, evidence, segment_rows, share_distance, share_urgencies, sizes, urgencies
 from monitor.expose.health import health, is_ready
-from monitor.expose.query import Query, any_text, check_names, one_of, whole
+from monitor.expose.query import Query, any_text, check_names, one_of, one_word_of, whole
 from monitor.expose.snapshot import LabelsView, ModelView, PartitionProgress, Snapshot
 from monitor.expose.text import iso
 from monitor.number import finite
@@ -63,7 +63,7 @@ def verdicts_json(snapshot: Snapshot, query: Query) -> bytes:
 
 def _matches(one: Verdicts, query: Query) -> tuple[NDArray[np.intp], Float64]:
     """Places and urgency of the verdicts asked for. Place S*F*K + s is the share of segment s."""
-    statuses = one_of(query, "status", [status.label for status in Status])
+    statuses = one_word_of(query, "status", [status.label for status in Status])
     status_codes = [status for status in Status if statuses is None or status.label in statuses]
     statistics = one_of(query, "statistic", (*STATISTICS, SEGMENT_SHARE))
     segments = _mask(one.segments, any_text(query, "segment"))

@@ -43,6 +43,12 @@ def one_of(query: Query, name: str, values: Collection[str]) -> frozenset[str] |
     return frozenset(query[name])
 
 
+def one_word_of(query: Query, name: str, words: Collection[str]) -> frozenset[str] | None:
+    """As ``one_of``, of words of ours, which are in lower case and written in capitals too. Raises ``BadParameterError``."""
+    values = [value.lower() if value.lower() in words else value for value in query.get(name, ())]
+    return one_of({name: values} if values else {}, name, words)
+
+
 def any_text(query: Query, name: str) -> frozenset[str] | None:
     """The values asked for; None for any."""
     return frozenset(query[name]) if name in query else None

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from monitor.expose.query import Query, any_text, check_names, one_of, whole
+from monitor.expose.query import Query, any_text, check_names, one_of, one_word_of, whole
 from monitor.expose.snapshot import Snapshot
 from monitor.expose.text import iso
 from monitor.labels import LabelsEvaluated
@@ -66,7 +66,7 @@ def failure_modes_json(snapshot: Snapshot, query: Query) -> bytes:
     check_names(query, ("model", "version", "segment", "status", "limit", "offset"))
     limit, offset = whole(query, "limit", 100, 1, MAX_LIMIT), whole(query, "offset", 0, 0, 10**9)
     models = one_of(query, "model", [model.name for model in snapshot.models])
-    statuses = one_of(query, "status", [status.value for status in ModeStatus])
+    statuses = one_word_of(query, "status", [status.value for status in ModeStatus])
     versions, segments = any_text(query, "version"), any_text(query, "segment")
     found = [
         (evaluated.model, state, mode)

@@ -12,7 +12,7 @@ from monitor.decide.reading import Unknown
 from monitor.decide.state import Phase, Trigger, VersionPolicy
 from monitor.decide.watch import Watch
 from monitor.expose.decided import RetrainingView
-from monitor.expose.query import Query, any_text, check_names, one_of, whole
+from monitor.expose.query import Query, any_text, check_names, one_of, one_word_of, whole
 from monitor.expose.snapshot import ModelView, Snapshot
 from monitor.expose.text import iso
 
@@ -108,7 +108,7 @@ def triggers_json(snapshot: Snapshot, query: Query) -> bytes:
     check_names(query, ("model", "version", "phase", "limit", "offset"))
     limit, offset = whole(query, "limit", 20, 1, MAX_LIMIT), whole(query, "offset", 0, 0, 10**9)
     models = one_of(query, "model", [model.name for model in snapshot.models])
-    phases = one_of(query, "phase", _TRIGGER_PHASES)
+    phases = one_word_of(query, "phase", _TRIGGER_PHASES)
     versions = any_text(query, "version")
     chosen = [(model, model.retraining) for model in snapshot.models if model.retraining and (models is None or model.name in models)]
     found = [

@@ -3,7 +3,8 @@
 ``path`` is one file, which is partition 0 of the only topic, or a folder with a file for each partition:
 ``<topic>.ndjson`` (partition 0) or ``<topic>-<partition>.ndjson``, each also as ``.gz``. Offsets are line numbers from 0;
 empty lines have a number and no message. A file knows no record time, keys or headers: the timestamp is -1,
-which stands for unknown, so nothing in a file is ever too far in the future.
+which stands for unknown. Beside it stands when the line was read: an event of later than that has not happened.
+Not when the file was changed, which archives that are made the same each time set to 1970 or 1980.
 """
 
 from __future__ import annotations
@@ -129,6 +130,7 @@ class NdjsonSource:
             timestamps_ms=np.full(len(lines), UNKNOWN_TIME_MS, np.int64),
             keys=[None] * len(lines) if self._needs.keys else None,
             headers=[()] * len(lines) if self._needs.headers else None,
+            read_ms=time.time_ns() // 1_000_000,
         )
 
 

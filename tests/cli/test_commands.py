@@ -153,6 +153,24 @@ def test_a_file_that_is_no_configuration_is_said(tmp_path, text, said):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("address", [None, "https://wiki.example/runbook.md"])
+def test_alerts_that_point_to_an_example_are_said_once(tmp_path, capsys, address):
+    path = write(tmp_path)
+    if address is not None:
+        path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), "alerts": {"runbook_url": address}}))
+    said = []
+    for command in (["rules", "-o", str(tmp_path / "rules.yml"), "--tests"], ["rules"], ["check", "--offline"]):
+        assert main([*command, "-c", str(path)]) == 0
+        out, err = capsys.readouterr()
+        assert "point to" not in (out if command[0] == "rules" else err)
+        said.append([line for line in f"{out}{err}".splitlines() if "point to" in line])
+    line = (
+        "alerts.runbook_url is not set: alerts point to https://example.org/driftgauge/docs/runbook.md, an example;"
+        " set it to where your copy of docs/runbook.md can be read"
+    )
+    assert said == ([[f"note: {line}"], [f"note: {line}"], [line]] if address is None else [[], [], []])
+
+
 @pytest.mark.parametrize("place", ["nowhere/rules.yml", "."])
 def test_rules_that_cannot_be_written_are_said(tmp_path, capsys, place):
     assert main(["rules", "-c", str(write(tmp_path)), "-o", str(tmp_path / place)]) == 2

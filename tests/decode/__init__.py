@@ -40,11 +40,13 @@ def raw(
     timestamp_ms: int = -1,
     keys: Sequence[bytes | None] | None = None,
     headers: Sequence[Sequence[tuple[str, bytes | None]]] | None = None,
+    read_ms: int | None = None,
 ) -> RawBatch:
     """A raw batch of one partition. Values that are not bytes are written as JSON; None is a tombstone."""
     n = len(values)
     encoded = [value if value is None or isinstance(value, bytes) else json.dumps(value).encode() for value in values]
-    return RawBatch("t", partition, encoded, np.arange(first_offset, first_offset + n), np.full(n, timestamp_ms, np.int64), keys, headers)
+    offsets, times = np.arange(first_offset, first_offset + n), np.full(n, timestamp_ms, np.int64)
+    return RawBatch("t", partition, encoded, offsets, times, keys, headers, read_ms)
 
 
 def decode(

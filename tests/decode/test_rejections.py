@@ -90,6 +90,22 @@ def test_a_record_without_timestamp_sets_no_bound_on_the_time():
     assert (len(batch), rejections) == (1, [])
 
 
+def test_without_timestamp_the_time_may_be_at_most_the_tolerance_after_the_reading():
+    config = model(future_tolerance="10s")
+    raws = [raw([event(ts=110_000), event(ts=110_001)], read_ms=100_000), raw([event(ts=110_001)], read_ms=100_001)]
+    batch, rejections = Decoder(config, {}).decode(raws)
+    assert batch.time_ms.tolist() == [110_000, 110_001]
+    assert [(each.offset, each.reason.label) for each in rejections] == [(1, "future")]
+    assert rejections[0].detail == "expected a time at most 10000 ms after it was read, got 10001 ms"
+
+
+def test_the_time_of_reading_bounds_no_record_that_has_a_timestamp_and_is_no_time_of_an_event():
+    batch, rejections = decode(model(), event(ts=4_000_000_000_000), timestamp_ms=4_000_000_000_000, read_ms=1_000)
+    assert (len(batch), rejections) == (1, [])
+    _, rejections = decode(model(time={"path": "$timestamp"}), event(), read_ms=1_000)
+    assert reasons(rejections) == ["no_time"]
+
+
 def test_the_id_is_judged_before_the_time():
     _, rejections = decode(model(), {"x": 1})
     assert reasons(rejections) == ["no_id"]

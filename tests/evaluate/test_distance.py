@@ -79,6 +79,16 @@ def test_disjoint_samples_are_at_the_largest_distance() -> None:
         assert found[name] == pytest.approx(1.0, abs=1e-12)
 
 
+def test_no_distance_that_ends_at_one_is_beyond_it_by_rounding() -> None:
+    layout = Layout((numeric("x", range(12)),))
+    random = np.random.default_rng(0)
+    for now, then in random.integers(1, 1000, (100, 2, 6)).tolist():
+        reference = reference_of(table_of(layout, {"ALL": [0, 0, 0, *then, *[0] * 7]}))
+        value = judge(table_of(layout, {"ALL": [0, 0, 0, *[0] * 7, *now]}), reference).value[0, 0]
+        for name in ("jensen_shannon", "ks", "hellinger", "chi_square"):
+            assert 1 - 1e-12 < value[STATISTICS.index(name)] <= 1, name
+
+
 def test_a_cell_that_is_empty_counts_as_half_a_row_of_the_effective_sample() -> None:
     n, m = 1000, 4000
     half = 0.5 * (1 / n + 1 / m)

@@ -313,6 +313,17 @@ def test_a_file_cut_in_the_middle_of_a_line_loses_that_line_only(recorded, tmp_p
     assert (found["predictions"], found["rejected"]) == (whole["predictions"] - 1, whole["rejected"] + 1)
 
 
+def test_a_row_of_the_far_future_makes_no_other_row_late(recorded, tmp_path, capsys):
+    lines = (recorded / "one.ndjson").read_bytes().splitlines(keepends=True)
+    half = len(lines) // 2
+    row = json.dumps({"id": "strange", "ts": 4_102_444_800_000, "v": "1", "x": 0.0, "score": 0.5}).encode() + b"\n"
+    (tmp_path / "strange.ndjson").write_bytes(b"".join([*lines[:half], row, *lines[half:]]))
+    [found] = models(recorded, "--from", str(tmp_path / "strange.ndjson"), capsys=capsys)
+    [whole] = models(recorded, "--from", str(recorded / "one.ndjson"), capsys=capsys)
+    assert found.pop("rejected") == whole.pop("rejected") + 1
+    assert found == whole
+
+
 def test_history_with_nothing_to_tell(recorded, tmp_path, capsys):
     (tmp_path / "empty.ndjson").write_bytes(b"")
     (tmp_path / "bad.ndjson").write_bytes(b"{\nhello\n[1]\n")

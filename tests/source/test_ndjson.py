@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import os
+import time
 import tracemalloc
 
 import pytest
@@ -70,11 +72,15 @@ def test_an_offset_behind_the_end_is_a_gap_and_reading_begins_anew(tmp_path):
     assert member.values == {T: [b"a", b"b"]}
 
 
-def test_record_time_is_unknown(tmp_path):
+def test_record_time_is_unknown_and_when_it_was_read_is_known(tmp_path):
     (tmp_path / "events.ndjson").write_text("a\n")
+    os.utime(tmp_path / "events.ndjson", (0, 0))  # as archives leave it that are made the same each time
     member = _member(tmp_path / "events.ndjson")
+    before_ms = time.time_ns() // 1_000_000
     [batch] = member.source.poll(0)
     assert batch.timestamps_ms.tolist() == [ndjson.UNKNOWN_TIME_MS] == [-1]
+    assert before_ms <= batch.read_ms <= time.time_ns() // 1_000_000
+    assert batch.part(0, 1).read_ms == batch.read_ms
 
 
 def test_a_folder_has_a_file_for_each_partition(tmp_path):
