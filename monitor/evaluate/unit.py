@@ -1,8 +1,8 @@
 """Probable changes of unit: a numeric signal that drifted as if every value had been multiplied by a well-known factor.
 
 For a candidate, the reference's distribution is transformed and counted into the same cells; it is named when what is counted now fits
-that prediction: the mean of log2|x|, to which values beyond the edges add their actual size, and the distribution functions at
-all edges. Then location and spread have both moved as the factor demands; an ordinary shift moves one without the other.
+that prediction: the mean of log2|x| of values other than 0, to which those beyond the edges add their actual size, and the distribution
+functions at all edges. Then location and spread have both moved as the factor demands; an ordinary shift moves one without the other.
 
 Where all values lie beyond the edges only their size is left to compare: any change that hits a factor within a few percent is named,
 but not where most became 0, 1 or -1: that is a default put in for them.
@@ -30,8 +30,10 @@ Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
 Index = NDArray[np.intp]
 
-FACTORS = ("10", "60", "100", "1000", "3600", "1e6", "1e9", "2.54", "25.4", "0.3048", "1.609344", "0.45359237", "3.6")
-"""Scales of ten, minutes and hours in seconds, inches in centimetres and millimetres, feet in metres, miles in
+FACTORS = (
+    "10", "60", "100", "1000", "3600", "1e6", "1e9", "2.54", "25.4", "12", "30.48", "0.3048", "1.609344", "0.45359237", "3.6",
+)  # fmt: skip
+"""Scales of ten, minutes and hours in seconds, inches in centimetres and millimetres, feet in inches, centimetres and metres, miles in
 kilometres, pounds in kilograms, metres per second in kilometres per hour. Each also the other way round."""
 
 LOCATION_STATISTICS = ("ks", "wasserstein", "out_of_range_rate")
@@ -84,6 +86,8 @@ class _Cells:
     """A numeric signal: E + 1 value cells, those outside the declared range included, B of which the reference has shares of."""
 
     columns: slice  # of all E + 1 in the table
+    zero: NDArray[np.bool_]  # [E + 1] whether a cell holds 0 alone, which no factor moves
+    own: slice  # the B among them
     logs: Float64  # [E + 1] mean of log2|x| of the reference's values; 0 for the two ends, whose values are in the tails
     below: Float64  # [E, B] how much of each of the reference's cells lies below each edge
     below_after: Float64  # [candidates, E, B] and does so after each candidate
@@ -108,7 +112,8 @@ def _cells(layout: Layout, baseline: Baseline, signal: SignalBaseline, f: int) -
     first, last = before[:, :1], before[:, -1:]
     under = _mean_log2(_after(np.minimum(low, first)), _after(np.minimum(high, first))) * after[:, 0]
     over = _mean_log2(_after(np.maximum(low, last)), _after(np.maximum(high, last))) * (1 - after[:, -1])
-    return _Cells(columns, logs, _below(low, high, edges), after, inner + under + over)
+    zero = (np.abs(ends_low) < _SMALLEST) & (np.abs(ends_high) < _SMALLEST)
+    return _Cells(columns, zero, own, logs, _below(low, high, edges), after, inner + under + over)
 
 
 def _before(edges: Float64) -> Float64:
@@ -131,17 +136,28 @@ def _choose(cells: _Cells, signal: SignalBaseline, table: CountTable, f: int, ro
     n, m = np.maximum(counts.sum(axis=1), 1.0), signal.effective[rows]
     uncertainty = np.sqrt(1 / n + 1 / m)
     p = signal.share[:, rows]
-    now = (counts @ cells.logs + table.tails[rows, f].sum(axis=1) / TAIL_SCALE) / n
-    expected = cells.logs_after @ p  # [candidates, rows]
-    spread = np.sqrt(np.maximum(cells.logs_after**2 @ p - expected**2, 0.0))
-    misfit = np.abs(expected - now) / (_LOG_RESOLUTION + 2.5 * spread * uncertainty)
-    misfit = np.nan_to_num(misfit, nan=np.inf)  # values near the largest number
+    # How many values are 0 says nothing of a factor; left in, the chance of it would hide by which the others have moved.
+    others, rest = np.where(cells.zero, 0.0, counts), np.where(cells.zero[cells.own, None], 0.0, p)
+    tails = table.tails[rows, f].sum(axis=1) / TAIL_SCALE
+    scales, temperatures = cells.logs_after[: len(_SCALES)], cells.logs_after[len(_SCALES) :]
+    parts = _log_misfit(scales, cells.logs, others, tails, rest, m), _log_misfit(temperatures, cells.logs, counts, tails, p, m)
+    misfit = np.concatenate(parts)
     misfit[:, _defaults(counts, table.tails[rows, f])] = np.inf
     choice = np.full(len(rows), -1)
     fits = np.flatnonzero((misfit < 1).any(axis=0))
     if len(fits):
         choice[fits] = _best(cells, counts[fits].T / n[fits], p[:, fits], uncertainty[fits], misfit[:, fits])
     return choice
+
+
+def _log_misfit(after: Float64, logs: Float64, counts: Float64, tails: Float64, p: Float64, m: Float64) -> Float64:
+    """[candidates, rows] how far the mean logarithm is from a candidate's, in parts of what cells and chance, independently, may do."""
+    n, share = np.maximum(counts.sum(axis=1), 1.0), np.maximum(p.sum(axis=0), _SMALLEST)
+    now = (counts @ logs + tails) / n
+    expected = after @ p / share
+    spread = np.sqrt(np.maximum(after**2 @ p / share - expected**2, 0.0))
+    misfit = np.abs(expected - now) / np.hypot(_LOG_RESOLUTION, 2.5 * spread * np.sqrt(1 / n + 1 / (m * share)))
+    return np.asarray(np.nan_to_num(misfit, nan=np.inf))  # values near the largest number
 
 
 def _defaults(counts: Float64, tails: Int64) -> NDArray[np.bool_]:

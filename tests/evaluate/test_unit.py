@@ -62,6 +62,28 @@ def test_a_round_factor_is_named(shape: str, text: str, inverse: bool) -> None:
         assert offset == 0.0
 
 
+@pytest.mark.parametrize(("factor", "feet"), [(12.0, "inches"), (30.48, "centimetres")])
+def test_feet_as_inches_or_centimetres_are_named_and_what_is_a_tenth_off_is_not(factor: float, feet: str) -> None:
+    heights: Draw = lambda rng, n: rng.normal(5.6, 0.3, n)  # noqa: E731
+    assert named(heights, lambda x: x * factor)[0] == factor, feet
+    assert named(heights, lambda x: x / factor)[0] == pytest.approx(1 / factor)
+    for off in (0.9, 1.1):
+        assert np.isnan(named(heights, lambda x, off=off: x * factor * off)[0])  # type: ignore[misc]
+
+
+def test_a_scaling_that_is_seven_percent_off_is_seldom_named_and_the_factor_itself_always() -> None:
+    """Values that vary by a factor of 2.7: their mean logarithm is known to 2 %."""
+    wide: Draw = lambda rng, n: rng.lognormal(10, 1, n)  # noqa: E731
+    near, exact = ([named(wide, lambda x, k=k: x * k, seed=seed)[0] for seed in range(30)] for k in (1.5, 1.609344))  # type: ignore[misc]
+    assert np.isfinite(near).sum() <= 3
+    assert exact == [1.609344] * 30
+
+
+@pytest.mark.parametrize("factor", [9.0, 11.0, 28.0])
+def test_how_many_values_are_zero_does_not_blur_by_how_much_the_others_moved(factor: float) -> None:
+    assert all(np.isnan(named(SHAPES["many zeros"], lambda x: x * factor, seed=seed)[0]) for seed in range(5))
+
+
 @pytest.mark.parametrize("factor", [60.0, 1 / 1000, 2.54])
 def test_it_is_named_in_a_segment_of_300_rows(factor: float) -> None:
     assert named(SHAPES["lognormal"], lambda x: x * factor, rows=300)[0] == pytest.approx(factor)
