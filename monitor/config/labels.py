@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
-from monitor.config.types import Duration, EventTime, JsonPath, Section, Topic, duration
+from monitor.config.types import Duration, EventTime, JsonPath, Section, Topic, duration, future_tolerance
 
 if TYPE_CHECKING:
     from monitor.config.model import ModelConfig
@@ -166,11 +166,7 @@ class Labels(Section):
     dead_letter_topic: Topic | None = Field(None, description="Topic for messages that cannot be used; absent: counted only.")
     max_message_bytes: int = Field(1_000_000, ge=1_000, description="Longer messages are rejected unread.")
     max_depth: int = Field(32, ge=2, le=500, description="Deeper nested messages are rejected.")
-    future_tolerance_ms: Duration = Field(
-        duration("10m"),
-        alias="future_tolerance",
-        description="An event later than its record's timestamp, or in a file than the time of reading, by more than this is rejected.",
-    )
+    future_tolerance_ms: Duration = future_tolerance()
     prediction: LabelPrediction | None = Field(
         None, description="Where a label event carries its prediction; absent: they are joined by id."
     )

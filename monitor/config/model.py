@@ -20,7 +20,7 @@ from monitor.config.evaluation import Evaluation, threshold_mistakes
 from monitor.config.judged import RETRAINING_CHECKS
 from monitor.config.labels import LABEL_CHECKS, ClassName, Labels
 from monitor.config.retraining import Retraining
-from monitor.config.types import Duration, EventTime, JsonPath, Section, Topic, duration
+from monitor.config.types import Duration, EventTime, JsonPath, Section, Topic, duration, future_tolerance
 
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z_][A-Za-z0-9_.:/-]*$")]
 
@@ -61,11 +61,7 @@ class Predictions(Section):
     dead_letter_topic: Topic | None = Field(None, description="Topic for messages that cannot be used; absent: counted only.")
     max_message_bytes: int = Field(1_000_000, ge=1_000, description="Longer messages are rejected unread.")
     max_depth: int = Field(32, ge=2, le=500, description="Deeper nested messages are rejected.")
-    future_tolerance_ms: Duration = Field(
-        duration("10m"),
-        alias="future_tolerance",
-        description="An event later than its record's timestamp, or in a file than the time of reading, by more than this is rejected.",
-    )
+    future_tolerance_ms: Duration = future_tolerance()
     duplicates: Duplicates = Field(default_factory=Duplicates, description="Recognition of repeated deliveries.")
 
     @property

@@ -130,6 +130,12 @@ Duration = Annotated[int, BeforeValidator(_duration), WithJsonSchema(_SCHEMA)]
 """Milliseconds in code, text with a unit in the file."""
 
 
+def future_tolerance() -> Any:
+    """The field of a topic's section that says how far into the future its events may lie."""
+    told = "An event later than its record's timestamp, or in a file than the time of reading, by more than this is rejected."
+    return Field(duration("10m"), alias="future_tolerance", description=told)
+
+
 def _json_path(value: str) -> str:
     from monitor.config.path import parse_path
 
