@@ -6,6 +6,7 @@ one prediction or one label. A message yields zero rows (tombstone), one (a JSON
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -88,6 +89,15 @@ class RejectReason(IntEnum):
     def label(self) -> str:
         """The metric label value, ``not_json`` and so on."""
         return self.name.lower()
+
+
+def by_reason(refused: Counter[str]) -> str:
+    """For people: reasons with their numbers, the most frequent first.
+
+    >>> by_reason(Counter(future=1_200, bad_time=3))
+    '1,200 future, 3 bad_time'
+    """
+    return ", ".join(f"{number:,} {reason}" for reason, number in refused.most_common())
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,14 +79,15 @@ _LARGEST = 2.0**500
 def pane_means(table: CountTable, reference: Reference, signal: str) -> tuple[list[str], NDArray[np.float64]]:
     """Mean of a numeric signal for each segment that has a value in it. Values outside the declared range take no part.
 
-    Values are where the reference's are in their cell; those beyond all of the reference's count with their size. Sizes beyond 2**500
-    count as that: sums of them, and what detectors make of their squares, stay finite.
+    Values are where the reference's are in their cell; those beyond all edges count with their size, those between the reference's and the
+    end of the declared range as the nearest of the reference's. Sizes beyond 2**500 count as that: sums of them, and what detectors make
+    of their squares, stay finite.
     """
     index = table.layout.names.index(signal)
     bins, span = table.layout.signals[index], table.layout.span(index)
-    if not bins.edges:
-        return [], np.zeros(0)
     cells = slice(span.start + FAULT_CELLS, span.stop)
+    if not np.isfinite(reference.bin_means[cells]).any():
+        return [], np.zeros(0)  # the reference has no value: nothing tells where any is
     counts = table.counts[:, cells] * (table.layout.roles[cells] == Role.VALUE).astype(np.float64)
     totals = counts.sum(axis=1)
     some = np.flatnonzero(totals > 0)

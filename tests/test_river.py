@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import pickle
@@ -86,6 +87,21 @@ def test_values_outside_the_declared_range_take_no_part():
     panes = table(ALL={3: 5, 5: 2, 3 + len(world.EDGES): 7})
     panes = with_tails(CountTable(layout, panes.segments, panes.counts, panes.tails), ALL=(5, 7 * 20.0))
     assert pane_means(panes, REFERENCE, "x")[1].tolist() == [REFERENCE.bin_means[LAYOUT.span(X)][5]]
+
+
+def test_between_the_references_values_and_the_end_of_the_range_they_count_as_the_nearest_of_the_references():
+    """Else the middle of a cell that a range of 0 to 1e9 leaves would be a mean of half a thousand million."""
+    edges = (*world.EDGES, 1e9)
+    layout = Layout((*LAYOUT.signals[:X], replace(LAYOUT.signals[X], range=(-1e9, 1e9), edges=(-1e9, *edges)), *LAYOUT.signals[X + 1 :]))
+    span = layout.span(X)
+    counts = np.zeros((2, layout.cells), np.int64)
+    counts[:, span.start + 3 + 5] = 3
+    counts[0, span.stop - 2] = counts[1, span.start + 3 + 1] = 1
+    bin_means = np.full(layout.cells, np.nan)
+    bin_means[span.start + 3 + 2 : span.stop - 2] = [(low + high) / 2 for low, high in itertools.pairwise(world.EDGES)]
+    panes = CountTable(layout, ("A", "B"), counts, np.zeros((2, len(layout.signals), 2), np.int64))
+    inside = bin_means[span.start + 3 + 5]
+    assert pane_means(panes, replace(REFERENCE, bin_means=bin_means), "x")[1].tolist() == [(3 * inside + 2) / 4, (3 * inside - 2) / 4]
 
 
 def test_a_signal_that_the_reference_never_saw_has_no_mean():

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import TypeAdapter, ValidationError
 
-from monitor.config.types import Section, messages_of, sections_in
+from monitor.config.types import Section, is_truth_for_a_number, messages_of, sections_in
 from monitor.errors import Mistake
 
 
@@ -110,9 +111,15 @@ def right_fields(kind: type[Section], given: dict[str, Any]) -> dict[str, Any]:
     for name, field in kind.model_fields.items():
         key = field.alias or name
         value = given[key] if key in given else given.get(name, field.get_default(call_default_factory=True))
-        annotated: Any = field.annotation
-        for constraint in field.metadata:
-            annotated = Annotated[annotated, constraint]
         with contextlib.suppress(ValidationError):
-            right[name] = TypeAdapter(annotated).validate_python(value)
+            if not is_truth_for_a_number(field.annotation, value):
+                right[name] = _adapter(kind, name).validate_python(value)
     return right
+
+
+@cache
+def _adapter(kind: type[Section], name: str) -> TypeAdapter[Any]:
+    annotated: Any = kind.model_fields[name].annotation
+    for constraint in kind.model_fields[name].metadata:
+        annotated = Annotated[annotated, constraint]
+    return TypeAdapter(annotated)

@@ -40,7 +40,7 @@ class Section(BaseModel):
     @classmethod
     def _no_truth_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
         """Pydantic takes true for 1: a port, or a threshold."""
-        if isinstance(value, bool) and info.field_name is not None and _is_number(cls.model_fields[info.field_name].annotation):
+        if info.field_name is not None and is_truth_for_a_number(cls.model_fields[info.field_name].annotation, value):
             raise ValueError(f"expected a number, got {str(value).lower()}")
         return value
 
@@ -51,10 +51,10 @@ class Section(BaseModel):
         return self
 
 
-def _is_number(annotation: Any) -> bool:
-    """Whether a field with this annotation takes numbers, and neither true and false nor anything."""
+def is_truth_for_a_number(annotation: Any, value: Any) -> bool:
+    """Whether a field with this annotation takes numbers, and neither true and false nor anything, and this is true or false."""
     parts = {*get_args(annotation)} if get_origin(annotation) in {Union, UnionType} else {annotation}
-    return bool(parts & {int, float}) and not parts & {bool, Any}
+    return isinstance(value, bool) and bool(parts & {int, float}) and not parts & {bool, Any}
 
 
 def sections_in(annotation: Any) -> list[type[Section]]:

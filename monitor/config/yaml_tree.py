@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,11 @@ import yaml
 
 from monitor.errors import ConfigError, Mistake
 
+_HALF = re.compile("[\ud800-\udfff]")
+
 
 def load_tree(path: Path) -> Any:
-    """What a YAML file holds. Raises ``ConfigError`` when it cannot be read, is no YAML, or gives keys twice."""
+    """What a YAML file holds. Raises ``ConfigError`` when it cannot be read, is no YAML, gives keys twice, or has text that is none."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
@@ -23,7 +26,7 @@ def load_tree(path: Path) -> Any:
         raise ConfigError(str(path), [Mistake("", f"expected UTF-8, got another byte at {error.start}")]) from error
     try:
         node = yaml.compose(text, yaml.SafeLoader)
-        repeated = _repeated(node)
+        wrong = [*_repeated(node), *_halves(node)]
         tree = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigError(str(path), [Mistake("", f"expected YAML, {_said(error)}")]) from error
@@ -31,8 +34,8 @@ def load_tree(path: Path) -> Any:
         raise ConfigError(str(path), [Mistake(_unusable(node), "expected a value that is what it looks like, or is tagged as")]) from error
     except RecursionError as error:
         raise ConfigError(str(path), [Mistake("", "expected YAML of some levels, got hundreds of them inside each other")]) from error
-    if repeated:
-        raise ConfigError(str(path), repeated)
+    if wrong:
+        raise ConfigError(str(path), wrong)
     return tree
 
 
@@ -72,6 +75,12 @@ def _repeated(root: yaml.Node | None) -> list[Mistake]:
                 found.append((line, Mistake(f"line {line}", again)))
             lines.setdefault(key.value, line)
     return [mistake for _, mistake in sorted(found, key=lambda each: each[0])]
+
+
+def _halves(root: yaml.Node | None) -> list[Mistake]:
+    """Text with half a surrogate pair, as an escape may write it: it cannot be encoded, so not even be shown."""
+    lines = [node.start_mark.line + 1 for node in _nodes(root) if isinstance(node, yaml.ScalarNode) and _HALF.search(node.value)]
+    return [Mistake(f"line {line}", "expected text, got half a surrogate pair (\\ud800 to \\udfff)") for line in sorted(lines)]
 
 
 def _nodes(root: yaml.Node | None) -> Iterator[yaml.Node]:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from monitor.config.evaluation import STATISTICS
 from monitor.profile.layout import Layout, Role, SignalBins
+from monitor.profile.table import TAIL_SCALE
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
@@ -16,6 +17,9 @@ RATES = 4
 
 DISTANCES = len(STATISTICS) - RATES
 """The distances come first among the statistics, then the differences of rates."""
+
+_LOG_UNIT = 2.0 ** (1 / TAIL_SCALE)
+"""By how much a size that is known from its logarithm in whole units may be off."""
 
 
 def distance_cells(layout: Layout, index: int) -> slice:
@@ -65,10 +69,17 @@ def cell_bounds(signal: SignalBins) -> tuple[Float64, Float64]:
 
 
 def cell_positions(low: Float64, high: Float64, means: Float64) -> Float64:
-    """[value cells] where a cell's values are taken to be: their mean in the reference, else the middle, or the finite end."""
+    """[value cells] where a cell's values are taken to be: their mean in the reference, else the middle, or the finite end.
+
+    Beyond all values of the reference, as far as a declared range, which may end anywhere, it is the end next to them.
+    """
     with np.errstate(invalid="ignore"):
         middle = low / 2 + high / 2  # halves first: the sum of two ends can overflow
     middle = np.where(np.isinf(low), high, np.where(np.isinf(high), low, middle))
+    held = np.flatnonzero(np.isfinite(means[1:-1])) + 1
+    if len(held):
+        first, after = held[0], held[-1] + 1
+        middle[:first], middle[after:] = high[:first], low[after:]
     middle = np.where(np.isfinite(middle), middle, 0.0)  # a signal without edges is one cell, wherever
     return np.asarray(np.clip(np.where(np.isfinite(means), means, middle), low, high))
 
@@ -76,9 +87,12 @@ def cell_positions(low: Float64, high: Float64, means: Float64) -> Float64:
 def beyond(rows: Float64, logs: Float64, edge: float) -> Float64:
     """[S] where the values of an open cell are taken to be that lie beyond ``edge``: at the geometric mean of their size, never before it.
 
-    ``rows`` [S] are the values, ``logs`` [S] the sums of their log2|x|. Seen with the open end on the right; the left one is its
-    mirror image.
+    ``rows`` [S] are the values, ``logs`` [S] the sums of their log2|x|, as in the tails of a table. Seen with the open end on the right;
+    the left one is its mirror image. Where several places have that size, the smallest move is assumed.
     """
     size = np.exp2(np.clip(logs / np.maximum(rows, 1.0), -1022.0, 1023.0))
-    # Beyond a negative edge a value nearer to 0 than the edge may have either sign: the smaller move is assumed.
-    return np.asarray(np.maximum(np.where((edge < 0) & (size < -edge), -size, size), edge))
+    # A value nearer to 0 than a negative edge may have either sign; one next to the edge is rounded to either side of it.
+    place = np.where((edge < 0) & (size < -edge * _LOG_UNIT), -size, size)
+    if -1 < edge <= 0:
+        place = np.where(logs == 0, 0.0, place)  # 0 has the logarithm of 1
+    return np.asarray(np.maximum(place, edge))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.batch import Batch, RawBatch
+from monitor.batch import Batch, RawBatch, by_reason
 from monitor.config.model import ModelConfig
 from monitor.config.source import SourceConfig
 from monitor.decode import Decoder, id_hash, needs
@@ -102,7 +103,7 @@ class _Gathered:
     stretch: Stretch
     start_ms: int | None = None
     duplicates: int = 0
-    rejected: int = 0
+    refused: Counter[str] = field(default_factory=Counter)  # messages that cannot be used, by reason
     newest_ms: dict[TopicPartition, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -116,7 +117,7 @@ class _Gathered:
     def add(self, raw: RawBatch) -> int:
         """Keep what can be used; returns the number of rows kept."""
         batch, rejections = self.decoder.decode([raw])
-        self.rejected += len(rejections)
+        self.refused.update(rejection.reason.label for rejection in rejections)
         if not len(batch):
             return 0
         gone = {rejection.offset for rejection in rejections}
@@ -152,7 +153,8 @@ class _Gathered:
     def window(self) -> tuple[int, int]:
         """The stretch [start, end) in milliseconds, as far as is known. Raises ``SourceError`` when nothing came."""
         if self.start_ms is None:
-            raise SourceError(f"{self.model.predictions.topic}: expected predictions to learn from, got none that can be used")
+            refused = f" ({by_reason(self.refused)})" if self.refused else ""
+            raise SourceError(f"{self.model.predictions.topic}: expected predictions to learn from, got none that can be used{refused}")
         slices = max(1, round(self.stretch.hours * HOUR_MS / self.spool.slice_ms))
         return self.start_ms, self.start_ms + slices * self.spool.slice_ms
 
@@ -168,5 +170,5 @@ class _Gathered:
             yield f"the log ends at {time_text(newest)}, before the {self.stretch.hours:g} hours were over: fewer were learned from"
         if self.duplicates:
             yield f"{self.duplicates:,} repeated rows left out"
-        if self.rejected:
-            yield f"{self.rejected:,} messages rejected"
+        if self.refused:
+            yield f"{self.refused.total():,} messages rejected ({by_reason(self.refused)})"

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from monitor.batch import Batch, Labels
+from monitor.batch import Batch, Labels, RejectReason
 from monitor.config.model import ModelConfig
 from monitor.decide.facts import Alarm
 from monitor.decide.state import Phase, Trigger
@@ -58,7 +58,7 @@ class Findings:
     most_curves: int = MAX_CURVES
     rows_by_pane: Counter[int] = field(default_factory=Counter)
     labels_read: int = 0
-    rejected: int = 0
+    refused: Counter[str] = field(default_factory=Counter)  # messages that cannot be used, by reason
     curves: dict[tuple[str, str, str, str], Curve] = field(default_factory=dict)  # kind, version, window or view, signal
     episodes: list[Episode] = field(default_factory=list)
     episodes_left_out: int = 0
@@ -69,9 +69,14 @@ class Findings:
     _alarmed: dict[tuple[str, str], tuple[Alarm, ...]] = field(default_factory=dict)
     _river: dict[tuple[str, int, str], int] = field(default_factory=dict)
 
+    @property
+    def rejected(self) -> int:
+        """Messages that cannot be used."""
+        return self.refused.total()
+
     def read(self, rows: Rows) -> None:
         """Rows that are about to be counted."""
-        self.rejected += int(rows.rejected.sum())
+        self.refused += Counter({reason.label: number for reason, number in zip(RejectReason, rows.rejected.tolist(), strict=True)})
         if isinstance(rows, Labels):
             self.labels_read += len(rows) if self.until_ms is None else int(np.count_nonzero(rows.time_ms < self.until_ms))
         elif isinstance(rows, Batch) and len(rows):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from monitor.batch import by_reason
 from monitor.config import ModelConfig
 from monitor.decision_events import ControlRefused
 from monitor.errors import SourceError, StateError
@@ -129,7 +130,7 @@ def _result(found: Mapping[str, Findings], wanted: Wanted, notes: tuple[str, ...
     for name, each in found.items():
         stretch = stretch_of(each, wanted.since_ms, wanted.until_ms, wanted.warm_up_ms)
         if stretch is None:
-            rejected = f", and {each.rejected:,} messages that cannot be used" if each.rejected else ""
+            rejected = f", and {each.rejected:,} messages that cannot be used ({by_reason(each.refused)})" if each.rejected else ""
             raise SourceError(
                 f"{name}: expected predictions to replay, got none{rejected}; check --from, --since and predictions in the configuration"
             )

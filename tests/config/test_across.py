@@ -71,8 +71,8 @@ def places(part: Any, path: str = "") -> list[str]:
     return [*[place for _, place in inside], *[place for each, where in inside for place in places(each, where)]]
 
 
-@given(place=st.sampled_from(places(yaml.safe_load(WHOLE))), wrong=st.sampled_from([[[1]], {"surplus": 1}, -1]))
-@settings(max_examples=30)
+@given(place=st.sampled_from(places(yaml.safe_load(WHOLE))), wrong=st.sampled_from([[[1]], {"surplus": 1}, -1, True]))
+@settings(max_examples=40)
 def test_of_one_mistake_nothing_else_is_said(place, wrong):
     tree = at = yaml.safe_load(WHOLE)
     *way, last = [int(step) if step.isdigit() else step for step in re.findall(r"[^.\[\]]+", place)]
@@ -161,4 +161,14 @@ def test_mistakes_of_labels_that_have_nothing_to_do_with_each_other_are_said_tog
         f"{where}: expected a source to be of review or of audit, got 'r' in both",
         f"{where}: expected the path of annotator with consensus majority: without one all labels are of one annotator",
         f"{where}: expected target_scale only with task regression, got task multiclass",
+    ]
+
+
+def test_true_for_a_number_says_nothing_of_the_numbers_beside_it(tmp_path):
+    retraining = {"performance": [{"metric": "recall", "floor": True, "clear": 0.6}], "cost": {"ceiling": True, "clear": 2}}
+    labels = {"topic": "l", "id": "id", "label": "y"}
+    predictions = {"topic": "p", "id": "id", "score": "s", "threshold": 0.5}
+    assert mistakes(tmp_path, changed(predictions=predictions, labels=labels, retraining=retraining)) == [
+        "models[0].retraining.performance[0].floor: expected a number, got true",
+        "models[0].retraining.cost.ceiling: expected a number, got true",
     ]

@@ -41,6 +41,11 @@ def test_a_key_given_twice_is_a_mistake_and_not_the_silent_loss_of_the_first(tmp
     ]
 
 
+def test_half_a_surrogate_pair_is_no_text(tmp_path):
+    said = ["line 7: expected text, got half a surrogate pair (\\ud800 to \\udfff)"]
+    assert mistakes(tmp_path, MODEL + 'drill: {drifts: [{name: s, shift: 0.5, feature: "\\ud800"}]}\n') == said
+
+
 def test_what_is_merged_in_may_be_given_again(tmp_path):
     path = tmp_path / "tree.yaml"
     path.write_text("a: &a {x: 1, y: 2}\nb: {<<: *a, x: 3}\nd: [*a, *a]\n", encoding="utf-8")

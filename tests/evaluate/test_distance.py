@@ -148,6 +148,32 @@ def test_above_negative_values_a_smaller_size_is_taken_to_be_negative_too() -> N
     assert found == pytest.approx(0.1 * 1.0 / sample.std(), rel=0.05)
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_value_next_to_the_edge_stays_on_its_side_however_its_size_is_rounded(sign: int) -> None:
+    """Sizes are known from their logarithm in 2**-16: rounded up to the edge, a value a millionth below it would be its negative."""
+    sample = sign * np.random.default_rng(1).uniform(100, 101, 10_000)
+    edges, least = quantile_edges(sample), np.abs(sample).min()
+    steps = [round(math.log2(least * (1 - near)) * TAIL_SCALE) - math.log2(least) * TAIL_SCALE for near in np.geomspace(1e-8, 1e-4, 50)]
+    assert any(step >= 0 for step in steps), "some are rounded to the edge, or beyond it"
+    for near in np.geomspace(1e-8, 1e-4, 50):
+        now = np.append(sample[:999], sign * least * (1 - near))
+        assert judge(*one_signal(edges, sample, now)).value[0, 0, STATISTICS.index("wasserstein")] < 0.2
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_zeros_are_zeros_though_their_logarithm_is_taken_to_be_that_of_one(sign: int) -> None:
+    sample = sign * np.random.default_rng(1).uniform(0.1, 0.2, 10_000)
+    found = judge(*one_signal(quantile_edges(sample), sample, np.zeros(1_000))).value[0, 0, STATISTICS.index("wasserstein")]
+    assert found == pytest.approx(0.15 / sample.std(), rel=0.01)
+
+
+def test_what_lies_between_the_reference_and_the_end_of_a_declared_range_is_next_to_the_reference() -> None:
+    sample = np.random.default_rng(1).uniform(1, 10, 10_000)
+    edges = [0.0, *quantile_edges(sample), 1e9]
+    now = np.append(sample[:999], 10.5)
+    assert judge(*one_signal(edges, sample, now)).value[0, 0, STATISTICS.index("wasserstein")] < 0.2
+
+
 def test_a_hostile_size_beyond_the_edges_stays_a_finite_number() -> None:
     layout = Layout((numeric("x", [0.0, 1.0]),))
     reference = reference_of(table_of(layout, {"ALL": [0, 0, 0, 0, 1000, 0]}))

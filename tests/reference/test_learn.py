@@ -96,7 +96,7 @@ def test_where_the_stretch_has_nothing_to_learn_from_it_is_said_which_that_is(tm
 def test_an_empty_topic_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "predictions.ndjson"
     path.write_text("nonsense\n")
-    with pytest.raises(SourceError, match="predictions: expected predictions to learn from, got none that can be used"):
+    with pytest.raises(SourceError, match=r"predictions: expected predictions to learn from, got none that can be used \(1 not_json\)"):
         learn(path, Stretch(24))
 
 

@@ -330,7 +330,7 @@ def test_history_with_nothing_to_tell(recorded, tmp_path, capsys):
     said = refused(recorded, "--from", str(tmp_path / "empty.ndjson"), capsys=capsys)
     assert said.startswith("4: driftgauge: m: expected predictions to replay, got none; check --from")
     said = refused(recorded, "--from", str(tmp_path / "bad.ndjson"), capsys=capsys)
-    assert "got none, and 3 messages that cannot be used" in said
+    assert "got none, and 3 messages that cannot be used (2 not_json, 1 not_an_object); check --from" in said
     said = refused(recorded, "--from", str(tmp_path / "absent.ndjson"), capsys=capsys)
     assert said == f"4: driftgauge: cannot open {tmp_path / 'absent.ndjson'}: No such file or directory"
 
