@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -26,6 +27,15 @@ settings.load_profile("steady")
 
 _LEFT_OUT = pytest.StashKey[dict[str, str]]()
 _BROKER = pytest.StashKey[str]()
+
+
+@pytest.fixture(autouse=True)
+def _logs_of_its_own() -> Iterator[None]:
+    """A command that a test runs in its own process logs to the output of then: the tests after it must not."""
+    logger = logging.getLogger("driftgauge")
+    handlers, level, propagate = logger.handlers[:], logger.level, logger.propagate
+    yield
+    logger.handlers[:], logger.level, logger.propagate = handlers, level, propagate
 
 
 def pytest_report_header() -> list[str]:
