@@ -1,7 +1,7 @@
 """Detectors of river on the means of panes, for those who want them.
 
 A detector sees one number per closed pane and segment: the mean of a signal, computed from the counts with the mean
-that the reference's values have in each cell, and the size of what lies beyond all of them. Panes without a value are
+that the reference's values have in each cell, and the size of what lies beyond all edges. Panes without a value are
 left out, so NaN never reaches a detector (after a single NaN, ADWIN stays blind for good). What a detector says is
 reported, never turned into a trigger.
 """

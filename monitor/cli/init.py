@@ -7,6 +7,7 @@ import os
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 from monitor.config import load_config
 from monitor.errors import ConfigError, Mistake, SourceError
@@ -53,13 +54,15 @@ def run(args: argparse.Namespace) -> int:
     """Write the configuration and say what to do next."""
     if args.output.exists() and not args.force:
         raise ConfigError(str(args.output), [Mistake("", "exists already; choose another file with -o or overwrite it with --force")])
-    columns, rows, unnamed = _sample(args.data)
-    roles = assign(columns, rows)
-    labels = None if args.labels is None else assign_labels(*_sample(args.labels)[:2], roles)
+    events, columns = _sample(args.data)
+    roles, labels = assign(columns, len(events)), None
+    if args.labels is not None:
+        label_events, label_columns = _sample(args.labels)
+        labels = assign_labels(label_columns, len(label_events), roles)
     if labels is not None and labels.label is not None:
         truth = labels.label.column
         classes = frozenset(truth.values) if truth.kind == "text" and 2 <= truth.distinct <= FEW_CLASSES else frozenset[str]()
-        roles = assign(columns, rows, truth.name, classes)
+        roles = assign(columns, len(events), truth.name, classes)
     stem = re.sub(r"[^A-Za-z0-9_.:/-]", "_", args.data.name.split(".")[0]).lstrip("0123456789.:/-")
     model = args.model or roles.model or stem[:100] or "model"
     topic = args.topic or model
@@ -69,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     elif labels is None and file_kind(args.data) == "ndjson":
         source = os.path.relpath(args.data, args.output.parent)
     origin = Origin(os.path.relpath(args.data, args.output.parent), source, str(args.output), model, topic, label_topic)
-    text = config_text(roles, origin, labels, unnamed)
+    text = config_text(roles, origin, labels, unnamed_keys(events))
     try:
         args.output.write_text(text, encoding="utf-8")
     except OSError as error:
@@ -105,12 +108,12 @@ def _folder_topics(data: Path, labels: Path) -> tuple[str, str] | None:
     return topics if sorted(file.name for file in files.values()) == sorted([data.name, labels.name]) else None
 
 
-def _sample(path: Path) -> tuple[list[Column], int, list[str]]:
-    """The columns of the first rows of a file, the number of these rows, and keys that cannot be columns."""
+def _sample(path: Path) -> tuple[list[dict[str, Any]], list[Column]]:
+    """The first rows of a file, and their columns."""
     rows, others = read_sample(path)
     columns = columns_of(rows)
     if not columns:
         raise SourceError(f"{path}: expected events as JSON objects, one a line, or rows with columns; got none")
     if others:
         print(f"note: {others:,} lines of {path} are no JSON objects and were left out", file=sys.stderr)
-    return columns, len(rows), unnamed_keys(rows)
+    return rows, columns

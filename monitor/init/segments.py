@@ -23,9 +23,8 @@ def segments(columns: Sequence[Column], rows: int) -> tuple[list[Chosen], list[C
     ]
     found.sort(key=lambda column: (not column.words & SEGMENT_WORDS, column.distinct))
     few = [column for column in found if column.distinct <= FEW_VALUES][:_CHOSEN]
-    chosen, others = ([Chosen(column, _why(column)) for column in part] for part in (few, [c for c in found if c not in few]))
-    return chosen, others
+    return [_segment(column) for column in few], [_segment(column) for column in found if column not in few]
 
 
-def _why(column: Column) -> str:
-    return f"{column.distinct:,} different values, such as {shown(column)}"
+def _segment(column: Column) -> Chosen:
+    return Chosen(column, f"{column.distinct:,} different values, such as {shown(column)}")
